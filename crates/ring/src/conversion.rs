@@ -1,0 +1,107 @@
+//! Exact centred basis conversion between sets of primes, and the constants that it needs.
+//!
+//! For x modulo D = d_1 ... d_k with residues x_i, and y_i = x_i (D/d_i)^-1 mod d_i, the sum of y_i D/d_i is x + v D;
+//! v = round(sum of y_i / d_i) in double precision makes x the representative in [-D/2, D/2) (off by D only when x lies
+//! within about 2^-50 D of the border, which is harmless: the result is still congruent to x). Halevi, Polyakov and Shoup 2018, section 2.2.
+
+use rayon::prelude::*;
+
+use crate::modulus::ShoupConstant;
+use crate::{Buffer, Ntt, kernels};
+
+/// The constants of a conversion from one set of primes to every other prime of the ring.
+pub(crate) struct Conversion {
+    /// Indices of the source primes.
+    from: Vec<usize>,
+    /// (D/d_i)^-1 mod d_i
+    inverses: Vec<ShoupConstant>,
+    /// For every prime of the ring (`None` for the source's own).
+    targets: Vec<Option<Target>>,
+}
+
+struct Target {
+    /// D/d_i mod t
+    weights: Vec<u64>,
+    /// -D mod t
+    negated_product: u64,
+    /// D^-1 mod t
+    inverse: ShoupConstant,
+}
+
+/// Source limbs after the first half of a conversion, ready to be combined for any target prime.
+pub(crate) struct Digit {
+    words: Buffer,
+    overflow: Buffer,
+    n: usize,
+}
+
+impl Conversion {
+    pub(crate) fn new(primes: &[Ntt], from: Vec<usize>) -> Self {
+        let product_without = |skip: Option<usize>, t: &crate::Modulus| {
+            from.iter()
+                .filter(|&&j| Some(j) != skip)
+                .fold(1, |product, &j| t.mul(product, t.reduce(primes[j].modulus().value())))
+        };
+        let inverses = from
+            .iter()
+            .map(|&i| {
+                let m = primes[i].modulus();
+                m.shoup(m.invert(product_without(Some(i), m)))
+            })
+            .collect();
+        let targets = (0..primes.len())
+            .map(|t| {
+                let m = primes[t].modulus();
+                (!from.contains(&t)).then(|| {
+                    let product = product_without(None, m);
+                    Target {
+                        weights: from.iter().map(|&i| product_without(Some(i), m)).collect(),
+                        negated_product: m.negate(product),
+                        inverse: m.shoup(m.invert(product)),
+                    }
+                })
+            })
+            .collect();
+        Self { from, inverses, targets }
+    }
+
+    /// First half, for source limbs given one after another as evaluations. Transforms and scales them.
+    pub(crate) fn digit(&self, primes: &[Ntt], n: usize, evaluations: &[u64]) -> Digit {
+        let mut words = Buffer::dirty(self.from.len() * n);
+        words.par_chunks_mut(n).zip(evaluations.par_chunks(n)).zip(self.from.par_iter()).for_each(
+            |((out, limb), &i)| {
+                out.copy_from_slice(limb);
+                primes[i].inverse(out);
+            },
+        );
+        let moduli: Vec<_> = self.from.iter().map(|&i| primes[i].modulus()).collect();
+        let mut overflow = Buffer::dirty(n);
+        let mut limbs: Vec<&mut [u64]> = words.chunks_mut(n).collect();
+        kernels::convert_digits(&moduli, &self.inverses, &mut limbs, &mut overflow);
+        Digit { words, overflow, n }
+    }
+
+    /// Second half: the centred representative modulo prime `t`, as evaluations.
+    pub(crate) fn combine(&self, primes: &[Ntt], digit: &Digit, t: usize, out: &mut [u64]) {
+        let target = self.target(t);
+        let limbs: Vec<&[u64]> = digit.words.chunks(digit.n).collect();
+        kernels::convert_combine(
+            primes[t].modulus(),
+            &limbs,
+            &target.weights,
+            &digit.overflow,
+            target.negated_product,
+            out,
+        );
+        primes[t].forward(out);
+    }
+
+    /// D^-1 modulo prime `t`.
+    pub(crate) fn inverse_modulo(&self, t: usize) -> ShoupConstant {
+        self.target(t).inverse
+    }
+
+    fn target(&self, t: usize) -> &Target {
+        self.targets[t].as_ref().expect("a conversion is only asked for primes outside of its source")
+    }
+}

@@ -1,0 +1,26 @@
+//! RNS polynomial rings: Z[X]/(X^N + 1) modulo a product of word-sized primes.
+//!
+//! From the bottom up: [`modulus`] (arithmetic modulo one prime), [`kernels`] (the element-wise work on limbs, the one
+//! place that any instruction set will be chosen), [`ntt`] (transforms), [`galois`] (automorphisms), [`RnsPoly`] and [`Ring`]
+//! (polynomials and their operations: products, rescaling, digit decomposition, key-switch inner products) and
+//! [`sampler`] (secrets, noise, seeded uniform polynomials). Nothing in this crate knows of keys or ciphertexts.
+
+mod buffer;
+mod conversion;
+mod error;
+pub mod galois;
+pub mod kernels;
+pub mod modulus;
+pub mod ntt;
+mod poly;
+pub mod prime;
+mod ring;
+pub mod sampler;
+
+pub use buffer::{Buffer, POOL_LIMIT_BYTES};
+pub use error::{Error, Result};
+pub use modulus::Modulus;
+pub use ntt::Ntt;
+pub use poly::RnsPoly;
+pub use ring::{Digits, Ring};
+pub use sampler::{Sampler, Seed};

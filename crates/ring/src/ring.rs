@@ -1,0 +1,344 @@
+//! The ring Z[X]/(X^N + 1) modulo ciphertext primes q_0..q_L and special primes p_0..p_k, and the operations on its
+//! polynomials that RNS schemes are built of. Nothing here knows of encryption.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+
+use rayon::prelude::*;
+
+use crate::conversion::Conversion;
+use crate::modulus::ShoupConstant;
+use crate::{Buffer, Error, Modulus, Ntt, Result, RnsPoly, galois, kernels};
+
+/// A ring with its primes, transforms and cached constants.
+pub struct Ring {
+    log_n: u32,
+    /// q_0..q_L, then the special primes
+    primes: Vec<Ntt>,
+    q_count: usize,
+    conversions: RwLock<HashMap<Span, Arc<Conversion>>>,
+    permutations: RwLock<HashMap<usize, Arc<Vec<u32>>>>,
+}
+
+/// A run of ciphertext primes and a run of special primes, as the source of a conversion.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Span {
+    q_start: usize,
+    q_end: usize,
+    p_count: usize,
+}
+
+/// A polynomial split into digits and raised to the extended basis, ready for any number of key switches.
+pub struct Digits {
+    digits: Vec<RnsPoly>,
+}
+
+impl Ring {
+    /// Builds the ring of dimension 2^log_n with the given ciphertext and special primes, all different.
+    pub fn new(log_n: u32, q: &[u64], p: &[u64]) -> Result<Self> {
+        if !(4..=17).contains(&log_n) {
+            return Err(Error::Dimension(log_n));
+        }
+        let all = [q, p].concat();
+        if let Some((i, &prime)) = all.iter().enumerate().find(|(i, prime)| all[..*i].contains(prime)) {
+            debug_assert!(i > 0);
+            return Err(Error::RepeatedPrime(prime));
+        }
+        let primes = all.par_iter().map(|&prime| Ntt::new(1 << log_n, prime)).collect::<Result<_>>()?;
+        Ok(Self { log_n, primes, q_count: q.len(), conversions: RwLock::default(), permutations: RwLock::default() })
+    }
+
+    /// Ring dimension N.
+    pub fn n(&self) -> usize {
+        1 << self.log_n
+    }
+
+    /// log2 of the ring dimension.
+    pub fn log_n(&self) -> u32 {
+        self.log_n
+    }
+
+    /// Number of ciphertext primes.
+    pub fn q_count(&self) -> usize {
+        self.q_count
+    }
+
+    /// Number of special primes, which is also the number of ciphertext limbs in a digit.
+    pub fn p_count(&self) -> usize {
+        self.primes.len() - self.q_count
+    }
+
+    /// Modulus of the ciphertext prime q_i.
+    pub fn q(&self, i: usize) -> &Modulus {
+        debug_assert!(i < self.q_count);
+        self.primes[i].modulus()
+    }
+
+    /// Modulus of limb `i` of polynomials with `q_limbs` ciphertext limbs.
+    pub fn limb_modulus(&self, q_limbs: usize, i: usize) -> &Modulus {
+        self.primes[self.prime_index(q_limbs, i)].modulus()
+    }
+
+    /// Which prime of the ring limb `i` belongs to.
+    fn prime_index(&self, q_limbs: usize, i: usize) -> usize {
+        if i < q_limbs { i } else { self.q_count + (i - q_limbs) }
+    }
+
+    // ---- element-wise ------------------------------------------------------------------------------------------
+
+    fn for_each_limb(&self, a: &mut RnsPoly, work: impl Fn(usize, &Ntt, &mut [u64]) + Sync) {
+        let (n, q_limbs) = (a.n(), a.q_limbs());
+        a.words_mut()
+            .par_chunks_mut(n)
+            .enumerate()
+            .for_each(|(i, limb)| work(i, &self.primes[self.prime_index(q_limbs, i)], limb));
+    }
+
+    /// a += b, over a's limbs.
+    pub fn add_assign(&self, a: &mut RnsPoly, b: &RnsPoly) {
+        self.for_each_limb(a, |i, prime, limb| kernels::add_assign(prime.modulus(), limb, b.limb(i)));
+    }
+
+    /// a -= b, over a's limbs.
+    pub fn sub_assign(&self, a: &mut RnsPoly, b: &RnsPoly) {
+        self.for_each_limb(a, |i, prime, limb| kernels::sub_assign(prime.modulus(), limb, b.limb(i)));
+    }
+
+    /// a = -a.
+    pub fn negate_assign(&self, a: &mut RnsPoly) {
+        self.for_each_limb(a, |_, prime, limb| kernels::negate_assign(prime.modulus(), limb));
+    }
+
+    /// a *= b, over a's limbs. Both in evaluations.
+    pub fn mul_assign(&self, a: &mut RnsPoly, b: &RnsPoly) {
+        self.for_each_limb(a, |i, prime, limb| kernels::mul_assign(prime.modulus(), limb, b.limb(i)));
+    }
+
+    /// a *= constant.
+    pub fn mul_constant_assign(&self, a: &mut RnsPoly, constant: i128) {
+        self.for_each_limb(a, |_, prime, limb| {
+            let m = prime.modulus();
+            kernels::mul_constant_assign(m, limb, m.shoup(m.reduce_signed_wide(constant)));
+        });
+    }
+
+    /// Sum of a_k b_k over the first `q_limbs` limbs, in evaluations, reduced once at the end.
+    pub fn dot(&self, q_limbs: usize, pairs: &[(&RnsPoly, &RnsPoly)]) -> RnsPoly {
+        let mut out = RnsPoly::dirty(self.n(), q_limbs, 0);
+        self.for_each_limb(&mut out, |i, prime, limb| {
+            let limbs: Vec<_> = pairs.iter().map(|(a, b)| (a.limb(i), b.limb(i))).collect();
+            kernels::dot(prime.modulus(), &limbs, limb);
+        });
+        out
+    }
+
+    // ---- transforms and automorphisms --------------------------------------------------------------------------
+
+    /// Coefficients to evaluations.
+    pub fn forward(&self, a: &mut RnsPoly) {
+        self.for_each_limb(a, |_, prime, limb| prime.forward(limb));
+    }
+
+    /// Evaluations to coefficients.
+    pub fn inverse(&self, a: &mut RnsPoly) {
+        self.for_each_limb(a, |_, prime, limb| prime.inverse(limb));
+    }
+
+    /// a(X^g) for odd g, in evaluations.
+    pub fn automorphism(&self, a: &RnsPoly, g: usize) -> RnsPoly {
+        let permutation = self.permutation(g);
+        let mut out = RnsPoly::dirty(a.n(), a.q_limbs(), a.p_limbs());
+        self.for_each_limb(&mut out, |i, _, limb| kernels::permute(&permutation, a.limb(i), limb));
+        out
+    }
+
+    /// X^power for 0 <= power < 2N, in evaluations, over `q_limbs` limbs.
+    pub fn monomial(&self, power: usize, q_limbs: usize) -> RnsPoly {
+        let n = self.n();
+        let mut out = RnsPoly::zero(n, q_limbs, 0);
+        self.for_each_limb(&mut out, |_, prime, limb| {
+            limb[power % n] = if power % (2 * n) < n { 1 } else { prime.modulus().value() - 1 };
+            prime.forward(limb);
+        });
+        out
+    }
+
+    /// The polynomial with the given signed coefficients, in evaluations.
+    pub fn from_signed(&self, coefficients: &[i64], q_limbs: usize, p_limbs: usize) -> RnsPoly {
+        self.from_coefficients(q_limbs, p_limbs, |m, i| m.reduce_signed(coefficients[i]))
+    }
+
+    /// The polynomial with the given wide signed coefficients, in evaluations, over `q_limbs` limbs.
+    pub fn from_signed_wide(&self, coefficients: &[i128], q_limbs: usize) -> RnsPoly {
+        self.from_coefficients(q_limbs, 0, |m, i| m.reduce_signed_wide(coefficients[i]))
+    }
+
+    fn from_coefficients(
+        &self,
+        q_limbs: usize,
+        p_limbs: usize,
+        residue: impl Fn(&Modulus, usize) -> u64 + Sync,
+    ) -> RnsPoly {
+        let mut out = RnsPoly::dirty(self.n(), q_limbs, p_limbs);
+        self.for_each_limb(&mut out, |_, prime, limb| {
+            for (i, x) in limb.iter_mut().enumerate() {
+                *x = residue(prime.modulus(), i);
+            }
+            prime.forward(limb);
+        });
+        out
+    }
+
+    /// The centred coefficients of a polynomial given in evaluations, which must be below half the product of its first
+    /// two primes (of its only prime if it has one): limbs above the second are not looked at.
+    pub fn to_signed(&self, a: &RnsPoly) -> Vec<i128> {
+        let mut a = a.truncated(a.q_limbs().min(2));
+        self.inverse(&mut a);
+        let q0 = self.q(0).value();
+        let centre = |x: u128, q: u128| if x > q / 2 { x as i128 - q as i128 } else { x as i128 };
+        if a.q_limbs() < 2 {
+            return a.words().iter().map(|&x| centre(x as u128, q0 as u128)).collect();
+        }
+        let m1 = self.q(1);
+        let inverse = m1.invert(m1.reduce(q0));
+        let product = q0 as u128 * m1.value() as u128;
+        let (low, high) = (a.limb(0), a.limb(1));
+        low.iter()
+            .zip(high)
+            .map(|(&x0, &x1)| {
+                let k = m1.mul(m1.sub(x1, m1.reduce(x0)), inverse);
+                centre(x0 as u128 + q0 as u128 * k as u128, product)
+            })
+            .collect()
+    }
+
+    // ---- basis changes -----------------------------------------------------------------------------------------
+
+    /// round(a / D), D the product of the last `dropped` limbs' primes (special primes are the last): the division of a
+    /// rescale (1 dropped), of a key switch (all special primes) and of both at once. In evaluations.
+    pub fn divide_round(&self, a: &RnsPoly, dropped: usize) -> RnsPoly {
+        let kept = a.limbs() - dropped;
+        debug_assert!(dropped >= a.p_limbs() && kept >= 1);
+        let span = Span { q_start: kept, q_end: a.q_limbs(), p_count: a.p_limbs() };
+        let conversion = self.conversion(span);
+        let n = self.n();
+        let digit = conversion.digit(&self.primes, n, &a.words()[kept * n..]);
+        let mut out = RnsPoly::dirty(n, kept, 0);
+        self.for_each_limb(&mut out, |i, prime, limb| {
+            conversion.combine(&self.primes, &digit, i, limb);
+            kernels::sub_mul_constant(prime.modulus(), a.limb(i), limb, conversion.inverse_modulo(i));
+        });
+        out
+    }
+
+    /// Number of digits of a polynomial with `q_limbs` limbs: ceil(q_limbs / number of special primes).
+    pub fn digit_count(&self, q_limbs: usize) -> usize {
+        q_limbs.div_ceil(self.p_count())
+    }
+
+    /// Splits a polynomial over ciphertext primes into digits of `p_count` limbs, each raised (centred) to all its
+    /// ciphertext primes and the special primes.
+    pub fn decompose(&self, a: &RnsPoly) -> Digits {
+        let (n, q_limbs, size) = (self.n(), a.q_limbs(), self.p_count());
+        let digits = (0..self.digit_count(q_limbs))
+            .into_par_iter()
+            .map(|j| {
+                let own = j * size..((j + 1) * size).min(q_limbs);
+                let conversion = self.conversion(Span { q_start: own.start, q_end: own.end, p_count: 0 });
+                let digit = conversion.digit(&self.primes, n, &a.words()[own.start * n..own.end * n]);
+                let mut out = RnsPoly::dirty(n, q_limbs, size);
+                self.for_each_limb(&mut out, |i, _, limb| {
+                    if own.contains(&i) {
+                        limb.copy_from_slice(a.limb(i));
+                    } else {
+                        conversion.combine(&self.primes, &digit, self.prime_index(q_limbs, i), limb);
+                    }
+                });
+                out
+            })
+            .collect();
+        Digits { digits }
+    }
+
+    /// The inner product of a key switch, over the extended basis: sum over digits j of digit_j(X^g) key_j, for both halves
+    /// of the key. Keys may have more ciphertext limbs than the digits; the surplus is not read.
+    pub fn gather_dot(&self, digits: &Digits, key: &[(RnsPoly, RnsPoly)], g: usize) -> (RnsPoly, RnsPoly) {
+        let (n, q_limbs, p_limbs) = (self.n(), digits.digits[0].q_limbs(), self.p_count());
+        let permutation = (g != 1).then(|| self.permutation(g));
+        let mut out = (RnsPoly::dirty(n, q_limbs, p_limbs), RnsPoly::dirty(n, q_limbs, p_limbs));
+        out.0.words_mut().par_chunks_mut(n).zip(out.1.words_mut().par_chunks_mut(n)).enumerate().for_each(
+            |(i, (out0, out1))| {
+                let digit_limbs: Vec<&[u64]> = digits.digits.iter().map(|digit| digit.limb(i)).collect();
+                let key_limbs: Vec<(&[u64], &[u64])> = key
+                    .iter()
+                    .map(|(b, a)| {
+                        if i < q_limbs {
+                            (b.limb(i), a.limb(i))
+                        } else {
+                            (b.special_limb(i - q_limbs), a.special_limb(i - q_limbs))
+                        }
+                    })
+                    .collect();
+                let m = self.limb_modulus(q_limbs, i);
+                kernels::gather_dot(
+                    m,
+                    permutation.as_ref().map(|p| p.as_slice()),
+                    &digit_limbs,
+                    &key_limbs,
+                    out0,
+                    out1,
+                );
+            },
+        );
+        out
+    }
+
+    /// The product of the special primes modulo the prime of limb `i`, which every key hides its secret behind.
+    pub fn special_product(&self, i: usize) -> ShoupConstant {
+        let m = self.q(i);
+        let product = self.primes[self.q_count..].iter().fold(1, |x, p| m.mul(x, m.reduce(p.modulus().value())));
+        m.shoup(product)
+    }
+
+    /// target += P source on the limbs of digit `digit` (of `target`'s ciphertext limbs), zero elsewhere: the gadget of a key.
+    pub fn add_gadget(&self, target: &mut RnsPoly, source: &RnsPoly, digit: usize) {
+        let (n, size) = (self.n(), self.p_count());
+        let own = digit * size..((digit + 1) * size).min(target.q_limbs());
+        let mut scaled = Buffer::dirty(n);
+        for i in own {
+            let m = *self.q(i);
+            scaled.copy_from_slice(source.limb(i));
+            kernels::mul_constant_assign(&m, &mut scaled, self.special_product(i));
+            kernels::add_assign(&m, &mut target.words_mut()[i * n..(i + 1) * n], &scaled);
+        }
+        scaled.zeroize();
+    }
+
+    // ---- caches ------------------------------------------------------------------------------------------------
+
+    fn conversion(&self, span: Span) -> Arc<Conversion> {
+        cached(&self.conversions, span, || {
+            let special = self.q_count..self.q_count + span.p_count;
+            Conversion::new(&self.primes, (span.q_start..span.q_end).chain(special).collect())
+        })
+    }
+
+    fn permutation(&self, g: usize) -> Arc<Vec<u32>> {
+        cached(&self.permutations, g, || galois::permutation(self.log_n, g))
+    }
+}
+
+fn cached<K: Copy + Eq + std::hash::Hash, V>(
+    cache: &RwLock<HashMap<K, Arc<V>>>,
+    key: K,
+    make: impl FnOnce() -> V,
+) -> Arc<V> {
+    if let Some(found) = cache.read().expect("no code panics while it holds this lock").get(&key) {
+        return found.clone();
+    }
+    let made = Arc::new(make());
+    cache.write().expect("no code panics while it holds this lock").entry(key).or_insert(made).clone()
+}
+
+#[cfg(test)]
+mod tests;
