@@ -1,0 +1,137 @@
+//! The file container: every artefact that Ciphertune writes or sends is one.
+//!
+//! A container is a [safetensors](https://github.com/huggingface/safetensors) file, so that other programs can open it:
+//! an eight-byte header length, a JSON header, then the tensors' bytes, little-endian. The header's metadata hold three
+//! entries of ours beside those of the caller:
+//!
+//! * `kind`: what the file is, for example `head` or `evaluation keys`;
+//! * `version`: the version of that kind's format, a whole number;
+//! * `digest`: SHA-256 over everything else, in hexadecimal.
+//!
+//! The digest covers the other metadata, sorted by key, and every tensor's name, element type, shape and bytes, sorted
+//! by name; strings and counts enter with their length, as 64-bit little-endian numbers. It is checked when a file is
+//! read, so a file that was cut short or changed on its way is refused. It is no signature: whoever changes a file on
+//! purpose can also renew the digest, and readers validate what they take from a container.
+//!
+//! This module knows no files' places, and no kind in particular. [`ContainerWriter`] writes, [`Container`] reads,
+//! [`describe`] reads only the header.
+
+mod error;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use error::ContainerError;
+pub use read::{Container, Description, Tensor, TensorDescription, describe};
+pub use write::ContainerWriter;
+
+use safetensors::Dtype;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The largest JSON header that is read or written, in bytes.
+const MAX_HEADER: usize = 16 << 20;
+
+/// Metadata keys that belong to the container itself.
+const KIND: &str = "kind";
+const VERSION: &str = "version";
+const DIGEST: &str = "digest";
+
+/// The type of a tensor's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ElementType {
+    /// Unsigned 8-bit integers, or plain bytes.
+    U8,
+    /// Signed 8-bit integers.
+    I8,
+    /// Signed 64-bit integers.
+    I64,
+    /// Unsigned 64-bit integers.
+    U64,
+    /// IEEE 754 double precision.
+    F64,
+}
+
+impl ElementType {
+    /// Bytes that one element takes.
+    pub fn size(self) -> usize {
+        match self {
+            ElementType::U8 | ElementType::I8 => 1,
+            ElementType::I64 | ElementType::U64 | ElementType::F64 => 8,
+        }
+    }
+
+    fn from_dtype(dtype: Dtype) -> Option<Self> {
+        Some(match dtype {
+            Dtype::U8 => ElementType::U8,
+            Dtype::I8 => ElementType::I8,
+            Dtype::I64 => ElementType::I64,
+            Dtype::U64 => ElementType::U64,
+            Dtype::F64 => ElementType::F64,
+            _ => return None,
+        })
+    }
+
+    /// The name that safetensors uses.
+    fn name(self) -> &'static str {
+        match self {
+            ElementType::U8 => "U8",
+            ElementType::I8 => "I8",
+            ElementType::I64 => "I64",
+            ElementType::U64 => "U64",
+            ElementType::F64 => "F64",
+        }
+    }
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The running digest of a container; the order of the calls is part of the format.
+struct ContainerDigest(Sha256);
+
+impl ContainerDigest {
+    /// Starts with the metadata; the entry `digest` itself does not count.
+    fn start(metadata: &BTreeMap<String, String>) -> Self {
+        let mut digest = ContainerDigest(Sha256::new());
+        let entries = || metadata.iter().filter(|(key, _)| *key != DIGEST);
+        digest.number(entries().count());
+        for (key, value) in entries() {
+            digest.text(key);
+            digest.text(value);
+        }
+        digest
+    }
+
+    /// Announces a tensor; its bytes follow through [`ContainerDigest::bytes`]. Tensors come sorted by name.
+    fn tensor(&mut self, name: &str, element: ElementType, shape: &[usize]) {
+        self.text(name);
+        self.text(element.name());
+        self.number(shape.len());
+        for &length in shape {
+            self.number(length);
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len());
+        self.0.update(text.as_bytes());
+    }
+
+    fn number(&mut self, number: usize) {
+        self.0.update((number as u64).to_le_bytes());
+    }
+
+    fn finish(self) -> String {
+        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -1,0 +1,261 @@
+//! Writing a container.
+
+use super::{ContainerDigest, ContainerError, DIGEST, ElementType, KIND, MAX_HEADER, VERSION};
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::Write;
+use zeroize::Zeroizing;
+
+/// Numbers that are turned into bytes in one go.
+const CHUNK: usize = 1 << 13;
+
+/// Collects metadata and tensors, then writes them as one container. Equal content gives equal bytes.
+///
+/// Tensors may be lent: nothing is copied before it is written.
+///
+/// ```
+/// use ciphertune_ckks::container::{Container, ContainerWriter};
+///
+/// let bytes = ContainerWriter::new("greeting", 1)
+///     .metadata("language", "en")
+///     .u64("numbers", &[2, 2], vec![1, 2, 3, 4])
+///     .to_bytes()?;
+/// let container = Container::parse(bytes, "greeting", 1)?;
+/// assert_eq!(container.tensor("numbers")?.u64s()?.sum::<u64>(), 10);
+/// # Ok::<(), ciphertune_ckks::container::ContainerError>(())
+/// ```
+#[derive(Debug)]
+pub struct ContainerWriter<'a> {
+    metadata: BTreeMap<String, String>,
+    tensors: Vec<Entry<'a>>,
+}
+
+struct Entry<'a> {
+    name: String,
+    shape: Vec<usize>,
+    data: Data<'a>,
+}
+
+/// The elements of a tensor; the parts of [`Data::U64`] follow each other.
+enum Data<'a> {
+    U8(Cow<'a, [u8]>),
+    I8(Cow<'a, [i8]>),
+    I64(Cow<'a, [i64]>),
+    U64(Vec<Cow<'a, [u64]>>),
+    F64(Cow<'a, [f64]>),
+}
+
+impl<'a> ContainerWriter<'a> {
+    /// An empty container of this kind and format version.
+    pub fn new(kind: &str, version: u32) -> Self {
+        let metadata = BTreeMap::from([(KIND.to_owned(), kind.to_owned()), (VERSION.to_owned(), version.to_string())]);
+        ContainerWriter { metadata, tensors: Vec::new() }
+    }
+
+    /// Adds a metadata entry; an entry of the same key is replaced, but for `kind`, `version` and `digest`, which are ignored.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        let key = key.into();
+        if ![KIND, VERSION, DIGEST].contains(&key.as_str()) {
+            self.metadata.insert(key, value.into());
+        }
+        self
+    }
+
+    /// Adds a tensor of bytes.
+    pub fn u8(self, name: &str, shape: &[usize], data: impl Into<Cow<'a, [u8]>>) -> Self {
+        self.tensor(name, shape, Data::U8(data.into()))
+    }
+
+    /// Adds a tensor of signed bytes.
+    pub fn i8(self, name: &str, shape: &[usize], data: impl Into<Cow<'a, [i8]>>) -> Self {
+        self.tensor(name, shape, Data::I8(data.into()))
+    }
+
+    /// Adds a tensor of signed 64-bit integers.
+    pub fn i64(self, name: &str, shape: &[usize], data: impl Into<Cow<'a, [i64]>>) -> Self {
+        self.tensor(name, shape, Data::I64(data.into()))
+    }
+
+    /// Adds a tensor of unsigned 64-bit integers.
+    pub fn u64(self, name: &str, shape: &[usize], data: impl Into<Cow<'a, [u64]>>) -> Self {
+        self.tensor(name, shape, Data::U64(vec![data.into()]))
+    }
+
+    /// Adds one tensor of unsigned 64-bit integers whose elements lie in several pieces, one after the other.
+    pub fn u64_parts<T: Into<Cow<'a, [u64]>>>(
+        self,
+        name: &str,
+        shape: &[usize],
+        parts: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let parts = parts.into_iter().map(Into::into).collect();
+        self.tensor(name, shape, Data::U64(parts))
+    }
+
+    /// Adds a tensor of double precision numbers.
+    pub fn f64(self, name: &str, shape: &[usize], data: impl Into<Cow<'a, [f64]>>) -> Self {
+        self.tensor(name, shape, Data::F64(data.into()))
+    }
+
+    fn tensor(mut self, name: &str, shape: &[usize], data: Data<'a>) -> Self {
+        self.tensors.push(Entry { name: name.to_owned(), shape: shape.to_vec(), data });
+        self
+    }
+
+    /// The container as bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ContainerError::Unwritable`] if two tensors share a name, or a shape does not fit the number of elements.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ContainerError> {
+        let mut bytes = Vec::new();
+        self.write_to(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes the container.
+    ///
+    /// # Errors
+    ///
+    /// As [`ContainerWriter::to_bytes`], and whatever `out` reports.
+    pub fn write_to(&self, out: &mut impl Write) -> Result<(), ContainerError> {
+        self.check()?;
+        let header = self.header(&self.digest())?;
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(&header)?;
+        for entry in self.in_file_order() {
+            entry.data.feed(|bytes| out.write_all(bytes))?;
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), ContainerError> {
+        let unwritable = |text: String| Err(ContainerError::Unwritable(text));
+        let mut names: Vec<&str> = self.tensors.iter().map(|t| t.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return unwritable(format!("there are two tensors `{}`", pair[0]));
+        }
+        if names.contains(&"__metadata__") {
+            return unwritable("`__metadata__` is no name for a tensor".to_owned());
+        }
+        for Entry { name, shape, data } in &self.tensors {
+            let elements = shape.iter().try_fold(1usize, |product, &length| product.checked_mul(length));
+            if elements != Some(data.len()) {
+                return unwritable(format!("tensor `{name}` of shape {shape:?} was given {} elements", data.len()));
+            }
+        }
+        Ok(())
+    }
+
+    fn digest(&self) -> String {
+        let mut digest = ContainerDigest::start(&self.metadata);
+        let mut sorted: Vec<&Entry> = self.tensors.iter().collect();
+        sorted.sort_by(|a, b| a.name.cmp(&b.name));
+        for Entry { name, shape, data } in sorted {
+            digest.tensor(name, data.element(), shape);
+            data.feed(|bytes| {
+                digest.bytes(bytes);
+                Ok(())
+            })
+            .expect("hashing does not fail");
+        }
+        digest.finish()
+    }
+
+    /// The JSON header, padded with spaces so that the tensors start at a multiple of eight bytes.
+    fn header(&self, digest: &str) -> Result<Vec<u8>, ContainerError> {
+        let mut metadata = self.metadata.clone();
+        metadata.insert(DIGEST.to_owned(), digest.to_owned());
+        let mut header = Map::new();
+        header.insert("__metadata__".to_owned(), json!(metadata));
+        let mut offset = 0;
+        for Entry { name, shape, data } in self.in_file_order() {
+            let end = offset + data.len() * data.element().size();
+            let entry = json!({
+                "dtype": data.element().name(),
+                "shape": shape,
+                "data_offsets": [offset, end],
+            });
+            header.insert(name.clone(), entry);
+            offset = end;
+        }
+        let mut bytes = Value::Object(header).to_string().into_bytes();
+        bytes.resize(bytes.len().next_multiple_of(8), b' ');
+        if bytes.len() > MAX_HEADER {
+            return Err(ContainerError::Unwritable(format!(
+                "the header would take {} bytes, more than the {MAX_HEADER} allowed",
+                bytes.len()
+            )));
+        }
+        Ok(bytes)
+    }
+
+    /// Wide elements first, so that each tensor is aligned; then by name.
+    fn in_file_order(&self) -> Vec<&Entry<'a>> {
+        let mut entries: Vec<&Entry> = self.tensors.iter().collect();
+        entries.sort_by(|a, b| {
+            let size = |entry: &Entry| entry.data.element().size();
+            size(b).cmp(&size(a)).then_with(|| a.name.cmp(&b.name))
+        });
+        entries
+    }
+}
+
+impl Data<'_> {
+    fn element(&self) -> ElementType {
+        match self {
+            Data::U8(_) => ElementType::U8,
+            Data::I8(_) => ElementType::I8,
+            Data::I64(_) => ElementType::I64,
+            Data::U64(_) => ElementType::U64,
+            Data::F64(_) => ElementType::F64,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Data::U8(data) => data.len(),
+            Data::I8(data) => data.len(),
+            Data::I64(data) => data.len(),
+            Data::U64(parts) => parts.iter().map(|part| part.len()).sum(),
+            Data::F64(data) => data.len(),
+        }
+    }
+
+    /// Hands the elements' little-endian bytes to `sink`, piece by piece.
+    fn feed(&self, mut sink: impl FnMut(&[u8]) -> std::io::Result<()>) -> std::io::Result<()> {
+        match self {
+            Data::U8(data) => sink(data),
+            Data::I8(data) => feed_chunks(data, |x| x.to_le_bytes(), &mut sink),
+            Data::I64(data) => feed_chunks(data, |x| x.to_le_bytes(), &mut sink),
+            Data::F64(data) => feed_chunks(data, |x| x.to_le_bytes(), &mut sink),
+            Data::U64(parts) => parts.iter().try_for_each(|part| feed_chunks(part, |x| x.to_le_bytes(), &mut sink)),
+        }
+    }
+}
+
+/// The buffer is wiped afterwards: a secret key may pass through it.
+fn feed_chunks<T: Copy, const BYTES: usize>(
+    data: &[T],
+    to_bytes: impl Fn(T) -> [u8; BYTES],
+    sink: &mut impl FnMut(&[u8]) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    let mut buffer = Zeroizing::new(vec![0u8; CHUNK.min(data.len()) * BYTES]);
+    for chunk in data.chunks(CHUNK) {
+        let bytes = &mut buffer[..chunk.len() * BYTES];
+        for (slot, &element) in bytes.chunks_exact_mut(BYTES).zip(chunk) {
+            slot.copy_from_slice(&to_bytes(element));
+        }
+        sink(bytes)?;
+    }
+    Ok(())
+}
+
+// Tensors may hold secrets, and are long: only their names and shapes are printed.
+impl std::fmt::Debug for Entry<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} {:?}", self.name, self.data.element(), self.shape)
+    }
+}
