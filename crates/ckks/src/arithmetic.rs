@@ -49,6 +49,8 @@ pub trait Arithmetic {
     fn mul_plain(&self, a: &Self::Ciphertext, values: &[Complex64], scale: f64) -> Result<Self::Ciphertext>;
     /// a * factor, the factor rounded to an integer at `scale`; the result's scale is the product. No rotation, no encoding.
     fn mul_scalar(&self, a: &Self::Ciphertext, factor: f64, scale: f64) -> Result<Self::Ciphertext>;
+    /// a + value in every slot, the value rounded at a's scale. Free.
+    fn add_scalar(&self, a: &Self::Ciphertext, value: f64) -> Result<Self::Ciphertext>;
     /// a times the monomial X^power, 0 <= power < 2N. X^(N/2) multiplies every slot by i. Free (no level, no scale).
     fn mul_monomial(&self, a: &Self::Ciphertext, power: usize) -> Self::Ciphertext;
     /// i * a. Free.

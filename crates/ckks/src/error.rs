@@ -22,9 +22,7 @@ pub enum Error {
     #[error("invalid parameters: {0}")]
     Parameters(String),
     /// An operation needs more levels than its operand has.
-    #[error(
-        "needs {needed} more level(s) than the {left} left: make keys and data with a plan for more iterations"
-    )]
+    #[error("needs {needed} more level(s) than the {left} left: make keys and data with a plan for more iterations")]
     NoLevelLeft {
         /// Levels the operation consumes.
         needed: usize,

@@ -99,11 +99,11 @@ impl Pool {
         if capacity == 0 {
             return;
         }
-        if let Ok(mut free) = self.free.lock() {
-            if free.bytes + 8 * capacity <= POOL_LIMIT_BYTES {
-                free.bytes += 8 * capacity;
-                free.by_capacity.entry(capacity).or_default().push(block);
-            }
+        if let Ok(mut free) = self.free.lock()
+            && free.bytes + 8 * capacity <= POOL_LIMIT_BYTES
+        {
+            free.bytes += 8 * capacity;
+            free.by_capacity.entry(capacity).or_default().push(block);
         }
     }
 }

@@ -44,7 +44,14 @@ pub fn mul_constant_assign(m: &Modulus, a: &mut [u64], w: ShoupConstant) {
     }
 }
 
-/// out = (a - b) w, the last step of a division by a dropped modulus.
+/// a += b w
+pub fn add_mul_constant(m: &Modulus, a: &mut [u64], b: &[u64], w: ShoupConstant) {
+    for (x, &y) in a.iter_mut().zip(b) {
+        *x = m.add(*x, m.mul_shoup(y, w));
+    }
+}
+
+/// b = (a - b) w, the last step of a division by a dropped modulus.
 pub fn sub_mul_constant(m: &Modulus, a: &[u64], b: &mut [u64], w: ShoupConstant) {
     for (&x, y) in a.iter().zip(b) {
         *y = m.mul_shoup(m.sub(x, *y), w);

@@ -30,7 +30,7 @@ impl Modulus {
 
     /// A modulus for an odd q > 2 of at most [`Self::MAX_BITS`] bits; `None` for any other number.
     pub fn new(q: u64) -> Option<Self> {
-        if q < 3 || q % 2 == 0 || q >> Self::MAX_BITS != 0 {
+        if q < 3 || q.is_multiple_of(2) || q >> Self::MAX_BITS != 0 {
             return None;
         }
         let bits = 64 - q.leading_zeros();

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::conversion::Conversion;
 use crate::modulus::ShoupConstant;
-use crate::{Buffer, Error, Modulus, Ntt, Result, RnsPoly, galois, kernels};
+use crate::{Error, Modulus, Ntt, Result, RnsPoly, galois, kernels};
 
 /// A ring with its primes, transforms and cached constants.
 pub struct Ring {
@@ -122,6 +122,15 @@ impl Ring {
         });
     }
 
+    /// a += constant (a polynomial of degree zero), in evaluations.
+    pub fn add_constant_assign(&self, a: &mut RnsPoly, constant: i128) {
+        self.for_each_limb(a, |_, prime, limb| {
+            let m = prime.modulus();
+            let residue = m.reduce_signed_wide(constant);
+            limb.iter_mut().for_each(|x| *x = m.add(*x, residue));
+        });
+    }
+
     /// Sum of a_k b_k over the first `q_limbs` limbs, in evaluations, reduced once at the end.
     pub fn dot(&self, q_limbs: usize, pairs: &[(&RnsPoly, &RnsPoly)]) -> RnsPoly {
         let mut out = RnsPoly::dirty(self.n(), q_limbs, 0);
@@ -164,16 +173,16 @@ impl Ring {
     }
 
     /// The polynomial with the given signed coefficients, in evaluations.
-    pub fn from_signed(&self, coefficients: &[i64], q_limbs: usize, p_limbs: usize) -> RnsPoly {
-        self.from_coefficients(q_limbs, p_limbs, |m, i| m.reduce_signed(coefficients[i]))
+    pub fn reduce_signed(&self, coefficients: &[i64], q_limbs: usize, p_limbs: usize) -> RnsPoly {
+        self.reduce_coefficients(q_limbs, p_limbs, |m, i| m.reduce_signed(coefficients[i]))
     }
 
     /// The polynomial with the given wide signed coefficients, in evaluations, over `q_limbs` limbs.
-    pub fn from_signed_wide(&self, coefficients: &[i128], q_limbs: usize) -> RnsPoly {
-        self.from_coefficients(q_limbs, 0, |m, i| m.reduce_signed_wide(coefficients[i]))
+    pub fn reduce_signed_wide(&self, coefficients: &[i128], q_limbs: usize) -> RnsPoly {
+        self.reduce_coefficients(q_limbs, 0, |m, i| m.reduce_signed_wide(coefficients[i]))
     }
 
-    fn from_coefficients(
+    fn reduce_coefficients(
         &self,
         q_limbs: usize,
         p_limbs: usize,
@@ -293,25 +302,32 @@ impl Ring {
         out
     }
 
-    /// The product of the special primes modulo the prime of limb `i`, which every key hides its secret behind.
-    pub fn special_product(&self, i: usize) -> ShoupConstant {
+    /// P mod q_i, P the product of the special primes.
+    fn special_product(&self, i: usize) -> ShoupConstant {
         let m = self.q(i);
         let product = self.primes[self.q_count..].iter().fold(1, |x, p| m.mul(x, m.reduce(p.modulus().value())));
         m.shoup(product)
     }
 
-    /// target += P source on the limbs of digit `digit` (of `target`'s ciphertext limbs), zero elsewhere: the gadget of a key.
+    /// target += P source on the ciphertext limbs (P is zero modulo the special primes), P their product.
+    pub fn add_special_multiple(&self, target: &mut RnsPoly, source: &RnsPoly) {
+        let q_limbs = target.q_limbs();
+        self.for_each_limb(target, |i, prime, limb| {
+            if i < q_limbs {
+                kernels::add_mul_constant(prime.modulus(), limb, source.limb(i), self.special_product(i));
+            }
+        });
+    }
+
+    /// target += P source on the limbs of digit `digit` (of `target`'s ciphertext limbs), unchanged elsewhere: the gadget of a key.
     pub fn add_gadget(&self, target: &mut RnsPoly, source: &RnsPoly, digit: usize) {
-        let (n, size) = (self.n(), self.p_count());
+        let size = self.p_count();
         let own = digit * size..((digit + 1) * size).min(target.q_limbs());
-        let mut scaled = Buffer::dirty(n);
-        for i in own {
-            let m = *self.q(i);
-            scaled.copy_from_slice(source.limb(i));
-            kernels::mul_constant_assign(&m, &mut scaled, self.special_product(i));
-            kernels::add_assign(&m, &mut target.words_mut()[i * n..(i + 1) * n], &scaled);
-        }
-        scaled.zeroize();
+        self.for_each_limb(target, |i, prime, limb| {
+            if own.contains(&i) {
+                kernels::add_mul_constant(prime.modulus(), limb, source.limb(i), self.special_product(i));
+            }
+        });
     }
 
     // ---- caches ------------------------------------------------------------------------------------------------

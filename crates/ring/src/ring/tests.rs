@@ -28,16 +28,16 @@ fn wide_coefficients(bound_bits: u32) -> Vec<i128> {
 fn signed_coefficients_survive_the_way_into_residues_and_back() {
     let ring = ring(3, 1);
     let coefficients = wide_coefficients(78);
-    assert_eq!(ring.to_signed(&ring.from_signed_wide(&coefficients, 3)), coefficients);
+    assert_eq!(ring.to_signed(&ring.reduce_signed_wide(&coefficients, 3)), coefficients);
     let small: Vec<i128> = coefficients.iter().map(|x| x >> 42).collect();
-    assert_eq!(ring.to_signed(&ring.from_signed_wide(&small, 1)), small);
+    assert_eq!(ring.to_signed(&ring.reduce_signed_wide(&small, 1)), small);
 }
 
 #[test]
 fn dividing_by_dropped_primes_rounds_every_coefficient_to_nearest() {
     let ring = ring(4, 2);
     let coefficients = wide_coefficients(118);
-    let a = ring.from_signed_wide(&coefficients, 4);
+    let a = ring.reduce_signed_wide(&coefficients, 4);
     for dropped in 1..=2 {
         let divisor: i128 = (4 - dropped..4).map(|i| ring.q(i).value() as i128).product();
         let quotient = ring.to_signed(&ring.divide_round(&a, dropped));
@@ -54,7 +54,7 @@ fn digits_times_the_gadget_give_back_the_polynomial() {
         let ring = ring(q_count, p_count);
         let n = ring.n();
         let secret: Vec<i64> = (0..n as i64).map(|i| i % 3 - 1).collect();
-        let source = ring.from_signed(&secret, q_count, 0);
+        let source = ring.reduce_signed(&secret, q_count, 0);
         let key: Vec<_> = (0..ring.digit_count(q_count))
             .map(|j| {
                 let mut b = RnsPoly::zero(n, q_count, p_count);
@@ -98,7 +98,7 @@ fn a_monomial_multiplies_by_a_power_of_x() {
     let n = ring.n();
     let coefficients: Vec<i128> = (1..=n as i128).collect();
     for power in [0, 1, n / 2, n, 2 * n - 1] {
-        let mut product = ring.from_signed_wide(&coefficients, 2);
+        let mut product = ring.reduce_signed_wide(&coefficients, 2);
         ring.mul_assign(&mut product, &ring.monomial(power, 2));
         let mut expected = vec![0; n];
         for (i, &x) in coefficients.iter().enumerate() {

@@ -1,0 +1,294 @@
+//! The evaluator: [`Arithmetic`] on real ciphertexts, by whoever holds evaluation keys.
+//!
+//! A key switch is: decompose into digits, raise them to the extended basis, multiply with the key, divide by the special primes
+//! (hybrid key switching, Han and Ki 2020). A division by the special primes and the division of a rescale are one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ciphertune_ring::{Digits, RnsPoly, galois};
+use rayon::prelude::*;
+
+use crate::keys::SwitchingKey;
+use crate::{Arithmetic, Ciphertext, Complex64, Encoder, Error, EvaluationKeys, Parameters, Product, Result};
+
+/// How many of the expensive operations have been done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Key switches: rotations, conjugations, relinearisations.
+    pub key_switches: u64,
+    /// Ciphertext by ciphertext products.
+    pub products: u64,
+}
+
+/// Computes on ciphertexts with evaluation keys.
+pub struct Evaluator {
+    keys: EvaluationKeys,
+    encoder: Encoder,
+    key_switches: AtomicU64,
+    products: AtomicU64,
+}
+
+/// Two scales count as equal when they agree to this relative difference, far below any noise.
+const SCALE_TOLERANCE: f64 = 1.0 / (1u64 << 30) as f64;
+
+impl Evaluator {
+    /// An evaluator with the given keys.
+    pub fn new(keys: EvaluationKeys) -> Self {
+        let encoder = Encoder::new(keys.parameters().ring().log_n());
+        Self { keys, encoder, key_switches: AtomicU64::new(0), products: AtomicU64::new(0) }
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> &EvaluationKeys {
+        &self.keys
+    }
+
+    /// The parameters.
+    pub fn parameters(&self) -> &Parameters {
+        self.keys.parameters()
+    }
+
+    /// Operations done so far.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            key_switches: self.key_switches.load(Ordering::Relaxed),
+            products: self.products.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Digits times key, over the extended basis, with the automorphism X -> X^element applied to the digits.
+    fn switch(&self, digits: &Digits, key: &SwitchingKey, element: usize) -> (RnsPoly, RnsPoly) {
+        self.key_switches.fetch_add(1, Ordering::Relaxed);
+        self.parameters().ring().gather_dot(digits, &key.digits, element)
+    }
+
+    fn automorphism(&self, a: &Ciphertext, digits: &Digits, element: usize) -> Result<Ciphertext> {
+        let ring = self.parameters().ring();
+        let key = self.keys.galois(element, a.level())?;
+        let (b, c) = self.switch(digits, key, element);
+        let (mut c0, c1) = (ring.divide_round(&b, ring.p_count()), ring.divide_round(&c, ring.p_count()));
+        ring.add_assign(&mut c0, &ring.automorphism(&a.c0, element));
+        Ok(Ciphertext { c0, c1, scale: a.scale })
+    }
+
+    /// d0 + d1 s + d2 s^2 to two polynomials, with the last `rescale` primes divided out at once.
+    fn relinearize_dropping(&self, a: &Product, rescale: usize) -> Result<Ciphertext> {
+        let ring = self.parameters().ring();
+        let level = a.level();
+        if level < rescale {
+            return Err(Error::NoLevelLeft { needed: rescale, left: level });
+        }
+        let key = self.keys.relinearization(level)?;
+        let (mut b, mut c) = self.switch(&ring.decompose(&a.d2), key, 1);
+        // (P d + switched) / (P q): the division that ends the key switch also rescales.
+        ring.add_special_multiple(&mut b, &a.d0);
+        ring.add_special_multiple(&mut c, &a.d1);
+        let dropped = ring.p_count() + rescale;
+        let scale = (0..rescale).fold(a.scale, |scale, k| scale / self.prime(level - k));
+        Ok(Ciphertext { c0: ring.divide_round(&b, dropped), c1: ring.divide_round(&c, dropped), scale })
+    }
+
+    fn check_aligned(&self, a: (usize, f64), b: (usize, f64)) -> Result<()> {
+        if a.0 != b.0 {
+            return Err(Error::LevelMismatch(a.0, b.0));
+        }
+        if (a.1 / b.1 - 1.0).abs() > SCALE_TOLERANCE {
+            return Err(Error::ScaleMismatch(a.1.log2(), b.1.log2()));
+        }
+        Ok(())
+    }
+
+    fn integer(&self, factor: f64, scale: f64) -> Result<i128> {
+        let value = factor * scale;
+        let limit = 2f64.powi(100);
+        if value.abs() < limit {
+            Ok(value.round() as i128)
+        } else {
+            Err(Error::TooLarge { value: factor, limit: limit / scale })
+        }
+    }
+}
+
+impl Arithmetic for Evaluator {
+    type Ciphertext = Ciphertext;
+    type Product = Product;
+
+    fn slots(&self) -> usize {
+        self.parameters().slots()
+    }
+
+    fn prime(&self, level: usize) -> f64 {
+        self.parameters().prime(level)
+    }
+
+    fn level(&self, a: &Ciphertext) -> usize {
+        a.level()
+    }
+
+    fn scale(&self, a: &Ciphertext) -> f64 {
+        a.scale
+    }
+
+    fn product_scale(&self, a: &Product) -> f64 {
+        a.scale
+    }
+
+    fn product_level(&self, a: &Product) -> usize {
+        a.level()
+    }
+
+    fn add(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {
+        self.check_aligned((a.level(), a.scale), (b.level(), b.scale))?;
+        let (ring, mut sum) = (self.parameters().ring(), a.clone());
+        ring.add_assign(&mut sum.c0, &b.c0);
+        ring.add_assign(&mut sum.c1, &b.c1);
+        Ok(sum)
+    }
+
+    fn sub(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {
+        self.check_aligned((a.level(), a.scale), (b.level(), b.scale))?;
+        let (ring, mut difference) = (self.parameters().ring(), a.clone());
+        ring.sub_assign(&mut difference.c0, &b.c0);
+        ring.sub_assign(&mut difference.c1, &b.c1);
+        Ok(difference)
+    }
+
+    fn negate(&self, a: &Ciphertext) -> Ciphertext {
+        let (ring, mut out) = (self.parameters().ring(), a.clone());
+        ring.negate_assign(&mut out.c0);
+        ring.negate_assign(&mut out.c1);
+        out
+    }
+
+    fn drop_to(&self, a: &Ciphertext, level: usize) -> Result<Ciphertext> {
+        if level > a.level() {
+            return Err(Error::NoLevelLeft { needed: level - a.level(), left: 0 });
+        }
+        Ok(Ciphertext { c0: a.c0.truncated(level + 1), c1: a.c1.truncated(level + 1), scale: a.scale })
+    }
+
+    fn rescale(&self, a: &Ciphertext) -> Result<Ciphertext> {
+        if a.level() == 0 {
+            return Err(Error::NoLevelLeft { needed: 1, left: 0 });
+        }
+        let ring = self.parameters().ring();
+        Ok(Ciphertext {
+            c0: ring.divide_round(&a.c0, 1),
+            c1: ring.divide_round(&a.c1, 1),
+            scale: a.scale / self.prime(a.level()),
+        })
+    }
+
+    fn with_scale(&self, a: &Ciphertext, scale: f64) -> Ciphertext {
+        Ciphertext { scale, ..a.clone() }
+    }
+
+    fn mul_plain(&self, a: &Ciphertext, values: &[Complex64], scale: f64) -> Result<Ciphertext> {
+        let ring = self.parameters().ring();
+        if values.len() != self.slots() {
+            return Err(Error::Length { found: values.len(), expected: self.slots() });
+        }
+        let plain = ring.reduce_signed_wide(&self.encoder.encode(values, scale)?, a.c0.q_limbs());
+        let mut out = a.clone();
+        ring.mul_assign(&mut out.c0, &plain);
+        ring.mul_assign(&mut out.c1, &plain);
+        out.scale *= scale;
+        Ok(out)
+    }
+
+    fn mul_scalar(&self, a: &Ciphertext, factor: f64, scale: f64) -> Result<Ciphertext> {
+        let (ring, constant, mut out) = (self.parameters().ring(), self.integer(factor, scale)?, a.clone());
+        ring.mul_constant_assign(&mut out.c0, constant);
+        ring.mul_constant_assign(&mut out.c1, constant);
+        out.scale *= scale;
+        Ok(out)
+    }
+
+    fn add_scalar(&self, a: &Ciphertext, value: f64) -> Result<Ciphertext> {
+        let (ring, constant, mut out) = (self.parameters().ring(), self.integer(value, a.scale)?, a.clone());
+        ring.add_constant_assign(&mut out.c0, constant);
+        Ok(out)
+    }
+
+    fn mul_monomial(&self, a: &Ciphertext, power: usize) -> Ciphertext {
+        let ring = self.parameters().ring();
+        let (monomial, mut out) = (ring.monomial(power, a.c0.q_limbs()), a.clone());
+        ring.mul_assign(&mut out.c0, &monomial);
+        ring.mul_assign(&mut out.c1, &monomial);
+        out
+    }
+
+    fn dot(&self, pairs: &[(&Ciphertext, &Ciphertext)]) -> Result<Product> {
+        let Some((first_a, first_b)) = pairs.first() else {
+            return Err(Error::Length { found: 0, expected: 1 });
+        };
+        for (a, b) in pairs {
+            self.check_aligned((0, first_a.scale), (0, a.scale))?;
+            self.check_aligned((0, first_b.scale), (0, b.scale))?;
+        }
+        self.products.fetch_add(pairs.len() as u64, Ordering::Relaxed);
+        let ring = self.parameters().ring();
+        let limbs = pairs.iter().map(|(a, b)| a.level().min(b.level()) + 1).min().unwrap_or(1);
+        let low: Vec<_> = pairs.iter().map(|(a, b)| (&a.c0, &b.c0)).collect();
+        let cross: Vec<_> = pairs.iter().flat_map(|(a, b)| [(&a.c0, &b.c1), (&a.c1, &b.c0)]).collect();
+        let high: Vec<_> = pairs.iter().map(|(a, b)| (&a.c1, &b.c1)).collect();
+        Ok(Product {
+            d0: ring.dot(limbs, &low),
+            d1: ring.dot(limbs, &cross),
+            d2: ring.dot(limbs, &high),
+            scale: first_a.scale * first_b.scale,
+        })
+    }
+
+    fn add_products(&self, a: &Product, b: &Product) -> Result<Product> {
+        self.check_aligned((a.level(), a.scale), (b.level(), b.scale))?;
+        let (ring, mut sum) = (self.parameters().ring(), a.clone());
+        ring.add_assign(&mut sum.d0, &b.d0);
+        ring.add_assign(&mut sum.d1, &b.d1);
+        ring.add_assign(&mut sum.d2, &b.d2);
+        Ok(sum)
+    }
+
+    fn mul_product_scalar(&self, a: &Product, factor: f64, scale: f64) -> Result<Product> {
+        let (ring, constant, mut out) = (self.parameters().ring(), self.integer(factor, scale)?, a.clone());
+        for d in [&mut out.d0, &mut out.d1, &mut out.d2] {
+            ring.mul_constant_assign(d, constant);
+        }
+        out.scale *= scale;
+        Ok(out)
+    }
+
+    fn relinearize(&self, a: &Product) -> Result<Ciphertext> {
+        self.relinearize_dropping(a, 0)
+    }
+
+    fn relinearize_rescale(&self, a: &Product) -> Result<Ciphertext> {
+        self.relinearize_dropping(a, 1)
+    }
+
+    fn rotate(&self, a: &Ciphertext, k: isize) -> Result<Ciphertext> {
+        let element = galois::rotation_element(self.parameters().ring().log_n(), k);
+        if element == 1 {
+            return Ok(a.clone());
+        }
+        self.automorphism(a, &self.parameters().ring().decompose(&a.c1), element)
+    }
+
+    fn rotate_hoisted(&self, a: &Ciphertext, ks: &[isize]) -> Result<Vec<Ciphertext>> {
+        let ring = self.parameters().ring();
+        let elements: Vec<usize> = ks.iter().map(|&k| galois::rotation_element(ring.log_n(), k)).collect();
+        if elements.iter().all(|&element| element == 1) {
+            return Ok(vec![a.clone(); ks.len()]);
+        }
+        let digits = ring.decompose(&a.c1);
+        elements
+            .par_iter()
+            .map(|&element| if element == 1 { Ok(a.clone()) } else { self.automorphism(a, &digits, element) })
+            .collect()
+    }
+
+    fn conjugate(&self, a: &Ciphertext) -> Result<Ciphertext> {
+        let ring = self.parameters().ring();
+        self.automorphism(a, &ring.decompose(&a.c1), galois::conjugation_element(ring.log_n()))
+    }
+}
