@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::f64::consts::PI;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ciphertune_ckks::{Arithmetic, Complex64, Error, Result};
+use ciphertune_ckks::{Arithmetic, Complex64, Error, KeySet, Result};
 
 /// Relative tolerance for the scales of two summands, as [`Arithmetic`] states it.
 const SCALE_TOLERANCE: f64 = 1.0 / (1u64 << 30) as f64;
@@ -49,8 +49,10 @@ pub struct Counts {
     pub rescales: usize,
     /// Key switches at each level.
     pub key_switches_at: BTreeMap<usize, usize>,
-    /// The rotations used, each in `1..slots`: the keys that the circuit needs.
-    pub rotation_keys: BTreeSet<usize>,
+    /// The rotations used, each in `1..slots`.
+    pub rotation_amounts: BTreeSet<usize>,
+    /// The keys that these operations need, at the highest levels at which they were used.
+    pub keys: KeySet,
 }
 
 impl Counts {
@@ -185,7 +187,8 @@ impl SlotModel {
             turned.values.rotate_left(k);
             let mut counts = self.lock();
             counts.rotations += 1;
-            counts.rotation_keys.insert(k);
+            counts.rotation_amounts.insert(k);
+            counts.keys.need_galois(self.exponents[k], a.level);
             counts.key_switch(a.level);
         }
         turned
@@ -273,6 +276,10 @@ impl Arithmetic for SlotModel {
         self.scaled(a, factor, scale)
     }
 
+    fn add_scalar(&self, a: &SlotVector, value: f64) -> Result<SlotVector> {
+        Ok(SlotVector { values: a.values.iter().map(|v| v + value).collect(), ..*a })
+    }
+
     fn mul_monomial(&self, a: &SlotVector, power: usize) -> SlotVector {
         let order = 4 * self.slots();
         let at = |e: usize| Complex64::cis(2.0 * PI * (power % order * e % order) as f64 / order as f64);
@@ -311,6 +318,7 @@ impl Arithmetic for SlotModel {
     fn relinearize(&self, a: &SlotProduct) -> Result<SlotVector> {
         let mut counts = self.lock();
         counts.relinearizations += 1;
+        counts.keys.need_relinearization(a.0.level);
         counts.key_switch(a.0.level);
         Ok(a.0.clone())
     }
@@ -333,6 +341,7 @@ impl Arithmetic for SlotModel {
     fn conjugate(&self, a: &SlotVector) -> Result<SlotVector> {
         let mut counts = self.lock();
         counts.conjugations += 1;
+        counts.keys.need_galois(4 * self.slots() - 1, a.level);
         counts.key_switch(a.level);
         Ok(SlotVector { values: a.values.iter().map(|v| v.conj()).collect(), ..*a })
     }

@@ -24,7 +24,8 @@ fn rotation_brings_slot_s_plus_k_to_slot_s_and_costs_one_key_switch_unless_it_is
     assert_eq!(m.rotate(&a, 8)?, a);
     let counts = m.counts();
     assert_eq!((counts.key_switches(), counts.key_switches_at[&2]), (2, 2));
-    assert_eq!(counts.rotation_keys, BTreeSet::from([3, 7]));
+    assert_eq!(counts.rotation_amounts, BTreeSet::from([3, 7]));
+    assert_eq!(counts.keys.galois, BTreeMap::from([(125 % 32, 2), (5usize.pow(7) % 32, 2)]));
     Ok(())
 }
 
