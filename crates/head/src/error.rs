@@ -1,0 +1,177 @@
+//! What can go wrong with a head: tables, recipes, scalers, models.
+
+use ciphertune_ckks::container::ContainerError;
+use thiserror::Error;
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, HeadError>;
+
+/// An error of this crate. Messages about a file do not know its name: the caller puts it in front.
+///
+/// Lines, rows and columns count from 1.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// No reader for files with this extension.
+    #[error("a feature table is a .csv, .npz or .safetensors file, not .{0}: convert it to one of these")]
+    UnknownTableFormat(String),
+    /// The file is not what its extension promises.
+    #[error("the file is not a readable {format} file ({reason}): write it again")]
+    UnreadableTable {
+        /// The format that was expected.
+        format: &'static str,
+        /// What the reader stumbled over.
+        reason: String,
+    },
+    /// A CSV line with another number of fields than the first.
+    #[error(
+        "line {line} has {found} fields, where {expected} are expected: give every line one label and the same number of features"
+    )]
+    RaggedLine {
+        /// The line.
+        line: u64,
+        /// Its number of fields.
+        found: usize,
+        /// The first line's, or the one asked for.
+        expected: usize,
+    },
+    /// A CSV field that should be a number.
+    #[error("line {line}, column {column}: {text:?} is not a number: features are decimal numbers, one a column")]
+    NotNumeric {
+        /// The line.
+        line: u64,
+        /// The column, the label's included.
+        column: usize,
+        /// The field's text.
+        text: String,
+    },
+    /// A NaN or an infinity.
+    #[error("{place}: {value} is not a finite number: remove the row or fill the value in")]
+    NotFinite {
+        /// Where it stands.
+        place: String,
+        /// The value.
+        value: String,
+    },
+    /// A label that is empty, or a number that is not whole.
+    #[error(
+        "line {line}: {text:?} is no label: the first column holds whole numbers or words; for a table without labels use the command that expects none"
+    )]
+    InvalidLabel {
+        /// The line.
+        line: u64,
+        /// The field's text.
+        text: String,
+    },
+    /// A table without rows, or without features.
+    #[error("the table has no {0}: give it at least one")]
+    EmptyTable(&'static str),
+    /// An array that should be there is not.
+    #[error("the file has no array `{name}`, only {found}: save the arrays as `features` and `labels`")]
+    MissingArray {
+        /// The array's name.
+        name: &'static str,
+        /// The names of those that are there.
+        found: String,
+    },
+    /// An array of another type or shape.
+    #[error("the array `{name}` is {found}: {expected}")]
+    WrongArray {
+        /// The array's name.
+        name: &'static str,
+        /// Its type or shape.
+        found: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// As many labels as rows are needed.
+    #[error("the table has {rows} rows of features but {labels} labels: save one label a row")]
+    LabelCount {
+        /// Rows of features.
+        rows: usize,
+        /// Labels.
+        labels: usize,
+    },
+    /// Labels are needed and there are none.
+    #[error("the table has no labels: add a label to every row")]
+    NoLabels,
+    /// Training needs two classes.
+    #[error("every row has the label {0:?}: training needs at least two classes")]
+    OneClass(String),
+    /// More classes than a head has room for.
+    #[error(
+        "the labels name {found} classes, at most {limit} can be trained: merge classes, or check that the first column holds the label"
+    )]
+    TooManyClasses {
+        /// Distinct labels.
+        found: usize,
+        /// [`crate::classes::MAX_CLASSES`].
+        limit: usize,
+    },
+    /// Two classes of one name.
+    #[error("the class {0:?} is named twice: name every class once")]
+    RepeatedClass(String),
+    /// A label that the classes do not know.
+    #[error(
+        "row {row} has the label {label:?}, which training never saw (it knows {known}): remove the row, or train with it"
+    )]
+    UnknownLabel {
+        /// The row.
+        row: usize,
+        /// Its label.
+        label: String,
+        /// The classes that are known.
+        known: String,
+    },
+    /// A holdout that leaves no row on one side.
+    #[error(
+        "a holdout of {fraction} of {rows} rows leaves none on one side: choose a fraction between 0 and 1, and at least two rows in some class"
+    )]
+    EmptyHoldout {
+        /// The fraction held out.
+        fraction: f64,
+        /// Rows in the table.
+        rows: usize,
+    },
+    /// Features of another number than the scaler or head was made for.
+    #[error(
+        "the table has {found} features a row, the {what} was made for {expected}: use features of the same backbone"
+    )]
+    FeatureCount {
+        /// Features in the table.
+        found: usize,
+        /// Features expected.
+        expected: usize,
+        /// What expects them: `scaler`, `head`.
+        what: &'static str,
+    },
+    /// A hyperparameter out of its range.
+    #[error("{0}")]
+    InvalidRecipe(String),
+    /// Whitening failed.
+    #[error(
+        "the features' covariance cannot be whitened with lambda {lambda}: choose a larger --lambda, or --scaler standardize"
+    )]
+    NotWhitenable {
+        /// The regularisation in use.
+        lambda: f64,
+    },
+    /// A feature too large to be encrypted at the planned precision.
+    #[error(
+        "after scaling, row {row} has a feature of size {size:.1}, at most {limit} can be trained on: choose --scaler standardize or whiten, or remove the row"
+    )]
+    FeatureTooLarge {
+        /// The row.
+        row: usize,
+        /// The feature's absolute value.
+        size: f64,
+        /// [`crate::precondition::MAX_FEATURE`].
+        limit: f64,
+    },
+    /// An artefact whose content contradicts itself.
+    #[error("the file's content is inconsistent ({0}): write it again")]
+    InvalidArtefact(String),
+    /// An artefact that cannot be read or written.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+}

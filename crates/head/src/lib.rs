@@ -1,0 +1,32 @@
+//! The classification head: feature tables, scaler, recipes, metrics, and the training of the head itself.
+//!
+//! Everything here works on bytes and matrices; places of files, terminals and sockets belong to the programs above.
+//!
+//! The plaintext half, in the order in which an owner uses it:
+//!
+//! * [`table`] reads features and labels; [`classes`] orders the class names;
+//! * [`scaler`] fits an affine map of the features; [`recipe`] holds the hyperparameters of a training;
+//! * [`precondition`] turns the Quadratic Gradient into one more rescaling of the features;
+//! * [`twin`] trains in the clear, for comparison only;
+//! * [`model`] is the trained head for raw features; [`metrics`] scores it.
+
+pub mod classes;
+mod error;
+pub mod layout;
+mod linalg;
+pub mod metrics;
+pub mod model;
+pub mod precondition;
+pub mod recipe;
+pub mod scaler;
+pub mod table;
+pub mod twin;
+
+pub use classes::Classes;
+pub use error::{HeadError, Result};
+pub use model::Head;
+pub use nalgebra::{self, DMatrix, DVector};
+pub use precondition::Preconditioned;
+pub use recipe::Recipe;
+pub use scaler::{Scaler, ScalerKind};
+pub use table::{FeatureTable, LabelColumn, TableFormat};

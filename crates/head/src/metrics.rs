@@ -1,0 +1,149 @@
+//! How good a head is: accuracy, the paper's score, log-likelihood, confusion.
+//!
+//! All functions take logits, rows x classes, and the true class index of every row.
+
+use nalgebra::DMatrix;
+use serde::Serialize;
+
+/// The class with the largest logit in every row; the first of equals.
+pub fn predicted_classes(logits: &DMatrix<f64>) -> Vec<usize> {
+    let largest = |row: nalgebra::MatrixView<'_, f64, nalgebra::U1, nalgebra::Dyn, nalgebra::U1, nalgebra::Dyn>| {
+        let mut best = 0;
+        for (class, &logit) in row.iter().enumerate() {
+            if logit > row[best] {
+                best = class;
+            }
+        }
+        best
+    };
+    logits.row_iter().map(largest).collect()
+}
+
+/// The share of rows whose class is predicted, in [0, 1]; 0 for no rows.
+pub fn accuracy(logits: &DMatrix<f64>, truth: &[usize]) -> f64 {
+    rows_right(logits, truth) as f64 / truth.len().max(1) as f64
+}
+
+/// The number of rows whose class is predicted.
+pub fn rows_right(logits: &DMatrix<f64>, truth: &[usize]) -> usize {
+    predicted_classes(logits).iter().zip(truth).filter(|(predicted, truth)| predicted == truth).count()
+}
+
+/// The paper's score: sum_ij ln |sigma(z_ij) - 1 + y_ij| with the true sigmoid; 0 is perfect, all others are negative.
+///
+/// That is ln sigma(z) where y = 1 and ln sigma(-z) where y = 0, and is computed so: no logit gives an infinity.
+pub fn squared_likelihood_error(logits: &DMatrix<f64>, truth: &[usize]) -> f64 {
+    let term = |row: usize, class: usize| {
+        let z = logits[(row, class)];
+        if truth[row] == class { log_sigmoid(z) } else { log_sigmoid(-z) }
+    };
+    (0..truth.len().min(logits.nrows())).map(|row| (0..logits.ncols()).map(|class| term(row, class)).sum::<f64>()).sum()
+}
+
+/// The log-likelihood under a softmax over the classes: sum_i z_(i, y_i) - ln sum_j exp z_ij.
+pub fn log_likelihood(logits: &DMatrix<f64>, truth: &[usize]) -> f64 {
+    let row = |(row, &class): (nalgebra::RowDVector<f64>, &usize)| {
+        let largest = row.max();
+        let sum: f64 = row.iter().map(|z| (z - largest).exp()).sum();
+        row[class] - largest - sum.ln()
+    };
+    logits.row_iter().map(|row| row.into_owned()).zip(truth).map(row).sum()
+}
+
+/// Rows by true class (first index) and predicted class (second index).
+pub fn confusion(logits: &DMatrix<f64>, truth: &[usize]) -> Vec<Vec<usize>> {
+    let mut counts = vec![vec![0; logits.ncols()]; logits.ncols()];
+    for (predicted, &truth) in predicted_classes(logits).into_iter().zip(truth) {
+        counts[truth][predicted] += 1;
+    }
+    counts
+}
+
+/// All scores of a head on one table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Rows scored.
+    pub rows: usize,
+    /// Rows whose class was predicted.
+    pub right: usize,
+    /// `right / rows`.
+    pub accuracy: f64,
+    /// [`squared_likelihood_error`].
+    pub sle: f64,
+    /// [`log_likelihood`].
+    pub log_likelihood: f64,
+    /// [`confusion`].
+    pub confusion: Vec<Vec<usize>>,
+}
+
+impl Evaluation {
+    /// Scores logits.
+    pub fn new(logits: &DMatrix<f64>, truth: &[usize]) -> Self {
+        Evaluation {
+            rows: truth.len(),
+            right: rows_right(logits, truth),
+            accuracy: accuracy(logits, truth),
+            sle: squared_likelihood_error(logits, truth),
+            log_likelihood: log_likelihood(logits, truth),
+            confusion: confusion(logits, truth),
+        }
+    }
+}
+
+/// The sigmoid 1 / (1 + exp(-z)).
+pub fn sigmoid(z: f64) -> f64 {
+    log_sigmoid(z).exp()
+}
+
+/// ln sigma(z), for any finite z.
+fn log_sigmoid(z: f64) -> f64 {
+    z.min(0.0) - (-z.abs()).exp().ln_1p()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logits() -> DMatrix<f64> {
+        DMatrix::from_row_slice(3, 2, &[2.0, -1.0, 0.5, 0.5, -3.0, 0.25])
+    }
+
+    #[test]
+    fn accuracy_and_confusion_count_rows() {
+        assert_eq!(predicted_classes(&logits()), [0, 0, 1]);
+        assert_eq!(rows_right(&logits(), &[0, 1, 1]), 2);
+        assert_eq!(confusion(&logits(), &[0, 1, 1]), [[1, 0], [1, 1]]);
+        assert_eq!(accuracy(&DMatrix::zeros(0, 2), &[]), 0.0);
+    }
+
+    #[test]
+    fn the_papers_score_follows_its_formula() {
+        let truth = [0, 1, 1];
+        let mut direct = 0.0;
+        for i in 0..3 {
+            for j in 0..2 {
+                let y = f64::from(truth[i] == j);
+                direct += (1.0 / (1.0 + (-logits()[(i, j)]).exp()) - 1.0 + y).abs().ln();
+            }
+        }
+        assert!((squared_likelihood_error(&logits(), &truth) - direct).abs() < 1e-12);
+    }
+
+    #[test]
+    fn huge_logits_give_finite_scores() {
+        let huge = DMatrix::from_row_slice(1, 2, &[1000.0, -1000.0]);
+        assert_eq!(squared_likelihood_error(&huge, &[0]), 0.0);
+        assert_eq!(squared_likelihood_error(&huge, &[1]), -2000.0);
+        assert_eq!(log_likelihood(&huge, &[1]), -2000.0);
+        assert_eq!((sigmoid(1000.0), sigmoid(-1000.0), sigmoid(0.0)), (1.0, 0.0, 0.5));
+    }
+
+    #[test]
+    fn the_log_likelihood_is_that_of_a_softmax() {
+        let direct: f64 = [(0, 0), (1, 1), (2, 1)]
+            .iter()
+            .map(|&(i, y)| (logits()[(i, y)].exp() / logits().row(i).map(f64::exp).sum()).ln())
+            .sum();
+        assert!((log_likelihood(&logits(), &[0, 1, 1]) - direct).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,154 @@
+//! The trained head: weights for raw features, class names, and how to give it away.
+//!
+//! A head is what an owner holds after decryption; it needs neither scaler nor keys. Its file is a container of kind
+//! `head` with the tensors `weight` [classes, features] and `bias` [classes], so that other programs load it as they
+//! load any linear layer. Heads that leave the owner's hands are to be released with noise first, see SECURITY.md.
+
+mod artefact;
+mod json;
+mod onnx;
+#[cfg(test)]
+mod tests;
+
+use crate::classes::Classes;
+use crate::error::{HeadError, Result};
+use crate::linalg::multiply;
+use crate::metrics::{Evaluation, predicted_classes, sigmoid};
+use crate::recipe::Recipe;
+use crate::scaler::Scaler;
+use crate::table::FeatureTable;
+use nalgebra::{DMatrix, DVector};
+use serde::Serialize;
+
+/// A linear classifier of raw features: logits = x W^T + b.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Head {
+    weight: DMatrix<f64>,
+    bias: DVector<f64>,
+    classes: Classes,
+    recipe: Option<Recipe>,
+    published: Option<f64>,
+}
+
+/// What a head says about rows of features.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Prediction {
+    /// The predicted class's name.
+    pub label: String,
+    /// The probability of every class by itself, sigma(z_j), in the order of the classes. Each class is a yes-or-no
+    /// question of its own, so they do not add up to one.
+    pub probabilities: Vec<f64>,
+    /// The probabilities divided by their sum.
+    pub shares: Vec<f64>,
+}
+
+impl Head {
+    /// A head from weights (classes x features) and biases for raw features.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::InvalidArtefact`] if the shapes do not fit each other, or a number is not finite.
+    pub fn new(weight: DMatrix<f64>, bias: DVector<f64>, classes: Classes) -> Result<Self> {
+        let invalid = |text: &str| Err(HeadError::InvalidArtefact(text.to_owned()));
+        if weight.nrows() != classes.len() || bias.len() != classes.len() {
+            return invalid("weights and biases of another number of classes than there are names");
+        }
+        if weight.ncols() == 0 {
+            return invalid("a head of no features");
+        }
+        if !weight.iter().chain(&bias).all(|value| value.is_finite()) {
+            return invalid("a weight that is not a finite number");
+        }
+        Ok(Head { weight, bias, classes, recipe: None, published: None })
+    }
+
+    /// A head from weights for scaled features, classes x (features + 1) with the bias first: folds the scaler in.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::FeatureCount`], and as [`Head::new`].
+    pub fn from_scaled(scaler: &Scaler, weights: &DMatrix<f64>, classes: Classes, recipe: &Recipe) -> Result<Self> {
+        let (weight, bias) = scaler.fold(weights)?;
+        let head = Head::new(weight, bias, classes)?;
+        Ok(Head { recipe: Some(recipe.clone()), ..head })
+    }
+
+    /// Notes that noise was added for publication, and how many bits of the weights are left above it.
+    pub fn mark_published(self, precision_bits: f64) -> Self {
+        Head { published: Some(precision_bits), ..self }
+    }
+
+    /// The weights, classes x features.
+    pub fn weight(&self) -> &DMatrix<f64> {
+        &self.weight
+    }
+
+    /// The biases, one a class.
+    pub fn bias(&self) -> &DVector<f64> {
+        &self.bias
+    }
+
+    /// The classes, in the order of the rows.
+    pub fn classes(&self) -> &Classes {
+        &self.classes
+    }
+
+    /// How many features a row has.
+    pub fn features(&self) -> usize {
+        self.weight.ncols()
+    }
+
+    /// The recipe that trained it, if known.
+    pub fn recipe(&self) -> Option<&Recipe> {
+        self.recipe.as_ref()
+    }
+
+    /// Bits of precision left by the noise that was added for publication; `None` for a head that must stay private.
+    pub fn published(&self) -> Option<f64> {
+        self.published
+    }
+
+    /// Logits of raw features: rows x features in, rows x classes out.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::FeatureCount`].
+    pub fn logits(&self, features: &DMatrix<f64>) -> Result<DMatrix<f64>> {
+        if features.ncols() != self.features() {
+            return Err(HeadError::FeatureCount { found: features.ncols(), expected: self.features(), what: "head" });
+        }
+        let mut logits = multiply(features, &self.weight.transpose());
+        for (mut column, &bias) in logits.column_iter_mut().zip(&self.bias) {
+            column.add_scalar_mut(bias);
+        }
+        Ok(logits)
+    }
+
+    /// Labels and probabilities of raw features.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::FeatureCount`].
+    pub fn predict(&self, features: &DMatrix<f64>) -> Result<Vec<Prediction>> {
+        let logits = self.logits(features)?;
+        let predict = |(row, class): (usize, usize)| {
+            let probabilities: Vec<f64> = logits.row(row).iter().map(|&z| sigmoid(z)).collect();
+            let sum: f64 = probabilities.iter().sum();
+            // All may underflow to zero; then none has a larger share than another.
+            let even = 1.0 / probabilities.len() as f64;
+            let shares = probabilities.iter().map(|p| if sum > 0.0 { p / sum } else { even }).collect();
+            Prediction { label: self.classes.names()[class].clone(), probabilities, shares }
+        };
+        Ok(predicted_classes(&logits).into_iter().enumerate().map(predict).collect())
+    }
+
+    /// Scores the head on a table with labels.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::FeatureCount`], [`HeadError::NoLabels`], [`HeadError::UnknownLabel`].
+    pub fn evaluate(&self, table: &FeatureTable) -> Result<Evaluation> {
+        let truth = self.classes.indices(table.require_labels()?)?;
+        Ok(Evaluation::new(&self.logits(table.features())?, &truth))
+    }
+}

@@ -1,0 +1,308 @@
+//! Recipes: the hyperparameters of a training, checked once.
+//!
+//! With X the n x d features and their leading column of ones, W the weights, G the gradient of the log-likelihood
+//! taken at V, one iteration t = 1, 2, ... is
+//!
+//! ```text
+//! V' = W + step_t * G / Bbar        step_t = (1 + gamma_t) * learning rate, gamma_t = 1 / (n t)
+//! W' = (1 - eta_t) V' + eta_t V     eta_t  = (1 - a_{t-1}) / a_t, a_t = (1 + sqrt(1 + 4 a_{t-1}^2)) / 2
+//! ```
+//!
+//! and the model is W. With [`Gradient::Plain`] the first line is V' = W + learning rate * G / (n t).
+//! Source: J. Chiang, arXiv 2304.03807, for recipe `paper`; `default` is ours.
+
+mod options;
+#[cfg(test)]
+mod tests;
+
+pub use options::{Preset, RecipeOverrides};
+
+use crate::error::{HeadError, Result};
+use crate::scaler::ScalerKind;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The most iterations that a recipe may ask for.
+pub const MAX_ITERATIONS: usize = 1000;
+
+/// What the gradient is divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gradient {
+    /// Quadratic Gradient: each feature by its value of Bbar, see [`Bound`].
+    Quadratic,
+    /// The plain gradient: all features by n t.
+    Plain,
+}
+
+/// Bbar, the fixed bound on the Hessian's diagonal that Quadratic Gradient divides by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bound {
+    /// The paper's: Bbar_k = 1e-10 + 1/4 sum_i |x_ik| sum_l |x_il|.
+    RowSums,
+    /// n/4 for every feature: the bound for whitened features.
+    Quarter,
+}
+
+/// The cubic in place of the sigmoid: p(z) = 1/2 + c1 z + c3 z^3, meant for |z| up to `range`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cubic {
+    /// The coefficient of z.
+    pub c1: f64,
+    /// The coefficient of z^3; negative for a sigmoid's shape.
+    pub c3: f64,
+    /// The largest |z| that the cubic is meant for.
+    pub range: f64,
+}
+
+impl Cubic {
+    /// The paper's published constants.
+    pub const PAPER: Cubic = Cubic { c1: 0.106795345, c3: -0.000385032, range: 8.0 };
+    /// A close fit for the few iterations in which logits stay small.
+    pub const NARROW: Cubic = Cubic { c1: 0.197, c3: -0.004, range: 6.5 };
+    /// A fit for longer trainings.
+    pub const WIDE: Cubic = Cubic { c1: 0.15012, c3: -0.001593, range: 8.0 };
+
+    /// p(z).
+    pub fn evaluate(&self, z: f64) -> f64 {
+        0.5 + z * (self.c1 + self.c3 * z * z)
+    }
+
+    /// `paper`, `narrow` or `wide`, if it is one of these.
+    pub fn name(&self) -> Option<&'static str> {
+        let named = [(Self::PAPER, "paper"), (Self::NARROW, "narrow"), (Self::WIDE, "wide")];
+        named.into_iter().find(|(cubic, _)| cubic == self).map(|(_, name)| name)
+    }
+
+    fn check(&self) -> Result<()> {
+        let fine = [self.c1, self.c3, self.range].iter().all(|x| x.is_finite())
+            && (0.0..=1.0).contains(&self.c1)
+            && self.c1 > 0.0
+            && self.c3.abs() <= 1.0
+            && self.range > 0.0;
+        check(fine, "a cubic needs 0 < c1 <= 1, |c3| <= 1 and a positive range: choose paper, narrow or wide")
+    }
+}
+
+impl fmt::Display for Cubic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{},{},{}", self.c1, self.c3, self.range),
+        }
+    }
+}
+
+/// Reads `paper`, `narrow`, `wide`, or three numbers `c1,c3,range`.
+impl FromStr for Cubic {
+    type Err = HeadError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "paper" => return Ok(Cubic::PAPER),
+            "narrow" => return Ok(Cubic::NARROW),
+            "wide" => return Ok(Cubic::WIDE),
+            _ => {}
+        }
+        let numbers: Vec<f64> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
+        let &[c1, c3, range] = numbers.as_slice() else {
+            let message = format!("{text:?} is no cubic: choose paper, narrow, wide, or three numbers c1,c3,range");
+            return Err(HeadError::InvalidRecipe(message));
+        };
+        let cubic = Cubic { c1, c3, range };
+        cubic.check()?;
+        Ok(cubic)
+    }
+}
+
+/// The scalars of one iteration.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// Multiplies G / Bbar with Quadratic Gradient, and G itself with the plain gradient.
+    pub rate: f64,
+    /// Nesterov's eta_t in W' = (1 - eta) V' + eta V.
+    pub eta: f64,
+}
+
+/// A checked set of hyperparameters.
+///
+/// ```
+/// use ciphertune_head::recipe::{Preset, RecipeOverrides};
+/// use ciphertune_head::ScalerKind;
+///
+/// let recipe = Preset::Default.recipe(2, &RecipeOverrides::default())?;
+/// assert_eq!(recipe.scaler(), ScalerKind::Whiten);
+/// assert_eq!(recipe.steps(128)[0].eta, 0.0);
+/// # Ok::<(), ciphertune_head::HeadError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Fields", into = "Fields")]
+pub struct Recipe {
+    fields: Fields,
+}
+
+/// The hyperparameters, unchecked; what a recipe looks like in a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Fields {
+    name: String,
+    iterations: usize,
+    gradient: Gradient,
+    bound: Bound,
+    scaler: ScalerKind,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    lambda: Option<f64>,
+    cubic: Cubic,
+    momentum: f64,
+    initial_weight: f64,
+    learning_rate: f64,
+}
+
+impl Recipe {
+    /// The paper's recipe: raw features, row sums, a_0 = 0.01, W_0 = 0.0128.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::InvalidRecipe`] unless there are 1 to [`MAX_ITERATIONS`] iterations.
+    pub fn paper(iterations: usize) -> Result<Self> {
+        Preset::Paper.recipe(iterations, &RecipeOverrides::default())
+    }
+
+    /// Our recipe: whitened features, Bbar = n/4, a_0 = 1, W_0 = 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recipe::paper`].
+    pub fn default_for(iterations: usize) -> Result<Self> {
+        Preset::Default.recipe(iterations, &RecipeOverrides::default())
+    }
+
+    /// `paper` or `default`, with a star where something was changed.
+    pub fn name(&self) -> &str {
+        &self.fields.name
+    }
+
+    /// How many iterations.
+    pub fn iterations(&self) -> usize {
+        self.fields.iterations
+    }
+
+    /// What the gradient is divided by.
+    pub fn gradient(&self) -> Gradient {
+        self.fields.gradient
+    }
+
+    /// Bbar; without meaning for the plain gradient.
+    pub fn bound(&self) -> Bound {
+        self.fields.bound
+    }
+
+    /// The scaler to fit to the training features.
+    pub fn scaler(&self) -> ScalerKind {
+        self.fields.scaler
+    }
+
+    /// The whitening's lambda, if it is not the usual one.
+    pub fn lambda(&self) -> Option<f64> {
+        self.fields.lambda
+    }
+
+    /// The cubic in place of the sigmoid.
+    pub fn cubic(&self) -> Cubic {
+        self.fields.cubic
+    }
+
+    /// a_0, where Nesterov's sequence starts.
+    pub fn momentum(&self) -> f64 {
+        self.fields.momentum
+    }
+
+    /// Every element of W_0 = V_0.
+    pub fn initial_weight(&self) -> f64 {
+        self.fields.initial_weight
+    }
+
+    /// A factor on every step.
+    pub fn learning_rate(&self) -> f64 {
+        self.fields.learning_rate
+    }
+
+    /// The scalars of every iteration for n training rows.
+    pub fn steps(&self, rows: usize) -> Vec<Step> {
+        let n = rows as f64;
+        let mut a = self.momentum();
+        let step = |t: usize| {
+            let next = (1.0 + (1.0 + 4.0 * a * a).sqrt()) / 2.0;
+            let eta = (1.0 - a) / next;
+            a = next;
+            let gamma = 1.0 / (n * t as f64);
+            let rate = match self.gradient() {
+                Gradient::Quadratic => (1.0 + gamma) * self.learning_rate(),
+                Gradient::Plain => gamma * self.learning_rate(),
+            };
+            Step { rate, eta }
+        };
+        (1..=self.iterations()).map(step).collect()
+    }
+
+    /// The step of every iteration on preconditioned features, see [`crate::precondition`]: what multiplies R^T x^.
+    ///
+    /// rate * 4/n for Quadratic Gradient, since preconditioning makes every bound n/4; rate itself for the plain one.
+    pub fn hat_rates(&self, rows: usize) -> Vec<f64> {
+        let bound = match self.gradient() {
+            Gradient::Quadratic => rows as f64 / 4.0,
+            Gradient::Plain => 1.0,
+        };
+        self.steps(rows).into_iter().map(|step| step.rate / bound).collect()
+    }
+
+    /// The recipe on one line of JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a recipe is plain numbers and words")
+    }
+
+    /// Reads [`Recipe::to_json`].
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::InvalidRecipe`].
+    pub fn from_json(text: &str) -> Result<Self> {
+        serde_json::from_str(text)
+            .map_err(|error| HeadError::InvalidRecipe(format!("the recipe in the file is not valid: {error}")))
+    }
+}
+
+impl TryFrom<Fields> for Recipe {
+    type Error = HeadError;
+
+    fn try_from(fields: Fields) -> Result<Self> {
+        let within = |x: f64, low: f64, high: f64| (low..=high).contains(&x);
+        check(
+            (1..=MAX_ITERATIONS).contains(&fields.iterations),
+            &format!("{} iterations are not possible: choose 1 to {MAX_ITERATIONS}", fields.iterations),
+        )?;
+        check(within(fields.momentum, 0.0, 100.0), "the momentum's start a_0 lies between 0 and 100")?;
+        check(within(fields.initial_weight, -1.0, 1.0), "the initial weight lies between -1 and 1")?;
+        check(
+            within(fields.learning_rate, 1e-9, 1e9),
+            "the learning rate is a factor on the step, above 0: leave it at 1, or try 0.5 to 2",
+        )?;
+        if let Some(lambda) = fields.lambda {
+            check(fields.scaler == ScalerKind::Whiten, "lambda belongs to whitening: choose --scaler whiten with it")?;
+            check(within(lambda, 1e-6, 1e6), "lambda lies between 1e-6 and 1e6, usually between 0.05 and 1")?;
+        }
+        fields.cubic.check()?;
+        Ok(Recipe { fields })
+    }
+}
+
+impl From<Recipe> for Fields {
+    fn from(recipe: Recipe) -> Fields {
+        recipe.fields
+    }
+}
+
+fn check(condition: bool, message: &str) -> Result<()> {
+    if condition { Ok(()) } else { Err(HeadError::InvalidRecipe(message.to_owned())) }
+}

@@ -1,0 +1,120 @@
+//! From a preset and a user's wishes to a checked recipe.
+
+use super::{Bound, Cubic, Fields, Gradient, Recipe};
+use crate::error::{HeadError, Result};
+use crate::scaler::ScalerKind;
+use std::fmt;
+use std::str::FromStr;
+
+/// The recipes that have a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Preset {
+    /// The paper's, with its published constants.
+    Paper,
+    /// Ours: whitening makes the same bound exact.
+    #[default]
+    Default,
+}
+
+/// What a user wants otherwise than the preset has it; `None` keeps the preset's.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct RecipeOverrides {
+    /// What the gradient is divided by.
+    pub gradient: Option<Gradient>,
+    /// Bbar. Unset, it follows the scaler in preset `default`: n/4 for whitened features, else row sums, since n/4
+    /// diverges on features that are not whitened.
+    pub bound: Option<Bound>,
+    /// The scaler.
+    pub scaler: Option<ScalerKind>,
+    /// The whitening's lambda.
+    pub lambda: Option<f64>,
+    /// The cubic in place of the sigmoid.
+    pub cubic: Option<Cubic>,
+    /// a_0 of Nesterov's sequence.
+    pub momentum: Option<f64>,
+    /// Every element of W_0.
+    pub initial_weight: Option<f64>,
+    /// A factor on every step.
+    pub learning_rate: Option<f64>,
+}
+
+impl Preset {
+    /// The preset for so many iterations, with a user's changes.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::InvalidRecipe`] for a value out of its range.
+    pub fn recipe(self, iterations: usize, overrides: &RecipeOverrides) -> Result<Recipe> {
+        let RecipeOverrides { gradient, bound, scaler, lambda, cubic, momentum, initial_weight, learning_rate } =
+            *overrides;
+        let preset = self.fields(iterations);
+        let scaler = scaler.unwrap_or(preset.scaler);
+        let usual_bound = match (self, scaler) {
+            (Preset::Default, ScalerKind::Whiten) => Bound::Quarter,
+            _ => Bound::RowSums,
+        };
+        let name = if *overrides == RecipeOverrides::default() { preset.name } else { format!("{}*", preset.name) };
+        Recipe::try_from(Fields {
+            name,
+            iterations,
+            gradient: gradient.unwrap_or(preset.gradient),
+            bound: bound.unwrap_or(usual_bound),
+            scaler,
+            lambda,
+            cubic: cubic.unwrap_or(preset.cubic),
+            momentum: momentum.unwrap_or(preset.momentum),
+            initial_weight: initial_weight.unwrap_or(preset.initial_weight),
+            learning_rate: learning_rate.unwrap_or(preset.learning_rate),
+        })
+    }
+
+    fn fields(self, iterations: usize) -> Fields {
+        match self {
+            Preset::Paper => Fields {
+                name: "paper".to_owned(),
+                iterations,
+                gradient: Gradient::Quadratic,
+                bound: Bound::RowSums,
+                scaler: ScalerKind::None,
+                lambda: None,
+                cubic: Cubic::PAPER,
+                momentum: 0.01,
+                initial_weight: 0.0128,
+                learning_rate: 1.0,
+            },
+            Preset::Default => Fields {
+                name: "default".to_owned(),
+                iterations,
+                gradient: Gradient::Quadratic,
+                bound: Bound::Quarter,
+                scaler: ScalerKind::Whiten,
+                lambda: None,
+                cubic: if iterations <= 3 { Cubic::NARROW } else { Cubic::WIDE },
+                momentum: 1.0,
+                initial_weight: 0.0,
+                learning_rate: 1.0,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Preset::Paper => "paper",
+            Preset::Default => "default",
+        })
+    }
+}
+
+impl FromStr for Preset {
+    type Err = HeadError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "paper" => Ok(Preset::Paper),
+            "default" => Ok(Preset::Default),
+            _ => Err(HeadError::InvalidRecipe(format!("{text:?} is no recipe: choose paper or default"))),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Feature tables: rows of features, most often with a label each, from CSV, `.npz` or `.safetensors` bytes.
+//!
+//! * CSV: a line a row, the label first, commas between; a header line is recognised and passed over. Labels are whole
+//!   numbers (`3.0` is `3`) or words.
+//! * `.npz`: an array `features` of float16, float32 or float64, rows x features in C or Fortran order, and an array
+//!   `labels` of any integers.
+//! * `.safetensors`: a tensor `features` of F16, BF16, F32 or F64, rows x features, and a tensor `labels` of any integers.
+
+mod arrays;
+mod csv;
+mod holdout;
+mod npz;
+mod safetensors;
+#[cfg(test)]
+mod tests;
+
+use crate::error::{HeadError, Result};
+use nalgebra::DMatrix;
+
+/// Finite features, rows x features, and as many labels as rows or none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeatureTable {
+    features: DMatrix<f64>,
+    labels: Option<Vec<String>>,
+}
+
+/// The formats a table is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableFormat {
+    /// Comma-separated values.
+    Csv,
+    /// NumPy's archive of arrays.
+    Npz,
+    /// Hugging Face's tensor file.
+    Safetensors,
+}
+
+impl TableFormat {
+    /// The format that a file name's extension stands for, without its dot, in any case.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::UnknownTableFormat`].
+    pub fn from_extension(extension: &str) -> Result<Self> {
+        match extension.to_ascii_lowercase().as_str() {
+            "csv" => Ok(TableFormat::Csv),
+            "npz" => Ok(TableFormat::Npz),
+            "safetensors" => Ok(TableFormat::Safetensors),
+            _ => Err(HeadError::UnknownTableFormat(extension.to_owned())),
+        }
+    }
+}
+
+/// Whether the table has labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelColumn {
+    /// It must: for training and evaluation.
+    Present,
+    /// A CSV has features only; labels in the other formats are passed over.
+    Absent,
+    /// It may: a CSV line of exactly this many fields has features only, one of one field more starts with a label.
+    Detect {
+        /// The features that a row should have; checked in all formats.
+        features: usize,
+    },
+}
+
+impl FeatureTable {
+    /// Reads a table.
+    ///
+    /// # Errors
+    ///
+    /// One of [`HeadError`]'s variants about tables, naming the line or row; never a panic.
+    pub fn parse(bytes: &[u8], format: TableFormat, labels: LabelColumn) -> Result<Self> {
+        let table = match format {
+            TableFormat::Csv => csv::parse(bytes, labels)?,
+            TableFormat::Npz => npz::parse(bytes, labels)?,
+            TableFormat::Safetensors => safetensors::parse(bytes, labels)?,
+        };
+        match labels {
+            LabelColumn::Detect { features } if features != table.features.ncols() => {
+                Err(HeadError::FeatureCount { found: table.features.ncols(), expected: features, what: "head" })
+            }
+            _ => Ok(table),
+        }
+    }
+
+    /// A table from a matrix, rows x features.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::EmptyTable`], [`HeadError::LabelCount`], [`HeadError::NotFinite`].
+    pub fn new(features: DMatrix<f64>, labels: Option<Vec<String>>) -> Result<Self> {
+        let (rows, columns) = features.shape();
+        if rows == 0 || columns == 0 {
+            return Err(HeadError::EmptyTable(if rows == 0 { "rows" } else { "features" }));
+        }
+        if let Some(labels) = labels.as_ref().filter(|labels| labels.len() != rows) {
+            return Err(HeadError::LabelCount { rows, labels: labels.len() });
+        }
+        if let Some(position) = features.iter().position(|value| !value.is_finite()) {
+            let (row, column) = (position % rows, position / rows);
+            return Err(HeadError::NotFinite {
+                place: format!("row {}, feature {}", row + 1, column + 1),
+                value: features[(row, column)].to_string(),
+            });
+        }
+        Ok(FeatureTable { features, labels })
+    }
+
+    /// The features, rows x features.
+    pub fn features(&self) -> &DMatrix<f64> {
+        &self.features
+    }
+
+    /// The labels, one a row, if there are any.
+    pub fn labels(&self) -> Option<&[String]> {
+        self.labels.as_deref()
+    }
+
+    /// The labels, where they are needed.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::NoLabels`].
+    pub fn require_labels(&self) -> Result<&[String]> {
+        self.labels().ok_or(HeadError::NoLabels)
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.features.nrows()
+    }
+
+    /// The number of features a row.
+    pub fn columns(&self) -> usize {
+        self.features.ncols()
+    }
+
+    /// The first rows, at least one and at most all.
+    pub fn first_rows(&self, rows: usize) -> Self {
+        let rows: Vec<usize> = (0..rows.clamp(1, self.rows())).collect();
+        self.select(&rows)
+    }
+
+    /// The rows of these indices, in this order.
+    fn select(&self, rows: &[usize]) -> Self {
+        FeatureTable {
+            features: self.features.select_rows(rows),
+            labels: self.labels.as_ref().map(|labels| rows.iter().map(|&row| labels[row].clone()).collect()),
+        }
+    }
+}
