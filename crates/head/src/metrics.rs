@@ -120,9 +120,9 @@ mod tests {
     fn the_papers_score_follows_its_formula() {
         let truth = [0, 1, 1];
         let mut direct = 0.0;
-        for i in 0..3 {
+        for (i, &class) in truth.iter().enumerate() {
             for j in 0..2 {
-                let y = f64::from(truth[i] == j);
+                let y = f64::from(class == j);
                 direct += (1.0 / (1.0 + (-logits()[(i, j)]).exp()) - 1.0 + y).abs().ln();
             }
         }

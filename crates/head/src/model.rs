@@ -1,7 +1,7 @@
 //! The trained head: weights for raw features, class names, and how to give it away.
 //!
 //! A head is what an owner holds after decryption; it needs neither scaler nor keys. Its file is a container of kind
-//! `head` with the tensors `weight` [classes, features] and `bias` [classes], so that other programs load it as they
+//! `head` with the tensors `weight` (classes x features) and `bias` (classes), so that other programs load it as they
 //! load any linear layer. Heads that leave the owner's hands are to be released with noise first, see SECURITY.md.
 
 mod artefact;

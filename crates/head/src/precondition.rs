@@ -108,8 +108,9 @@ fn is_zero(column: nalgebra::DVectorView<'_, f64>) -> bool {
 
 fn check_size(x_hat: &DMatrix<f64>) -> Result<()> {
     for column in x_hat.column_iter() {
-        // Written so that a NaN is refused as well.
-        if let Some((row, &size)) = column.iter().enumerate().find(|(_, x)| !(x.abs() <= MAX_FEATURE)) {
+        // A NaN lies in no range, so it is refused as well.
+        let allowed = -MAX_FEATURE..=MAX_FEATURE;
+        if let Some((row, &size)) = column.iter().enumerate().find(|(_, x)| !allowed.contains(x)) {
             return Err(HeadError::FeatureTooLarge { row: row + 1, size: size.abs(), limit: MAX_FEATURE });
         }
     }

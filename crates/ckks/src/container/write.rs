@@ -109,8 +109,11 @@ impl<'a> ContainerWriter<'a> {
     ///
     /// [`ContainerError::Unwritable`] if two tensors share a name, or a shape does not fit the number of elements.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ContainerError> {
-        let mut bytes = Vec::new();
-        self.write_to(&mut bytes)?;
+        self.check()?;
+        let header = self.header(&self.digest())?;
+        let data: usize = self.tensors.iter().map(|entry| entry.data.len() * entry.data.element().size()).sum();
+        let mut bytes = Vec::with_capacity(8 + header.len() + data);
+        self.write_parts(&header, &mut bytes)?;
         Ok(bytes)
     }
 
@@ -121,9 +124,12 @@ impl<'a> ContainerWriter<'a> {
     /// As [`ContainerWriter::to_bytes`], and whatever `out` reports.
     pub fn write_to(&self, out: &mut impl Write) -> Result<(), ContainerError> {
         self.check()?;
-        let header = self.header(&self.digest())?;
+        self.write_parts(&self.header(&self.digest())?, out)
+    }
+
+    fn write_parts(&self, header: &[u8], out: &mut impl Write) -> Result<(), ContainerError> {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
-        out.write_all(&header)?;
+        out.write_all(header)?;
         for entry in self.in_file_order() {
             entry.data.feed(|bytes| out.write_all(bytes))?;
         }

@@ -5,7 +5,7 @@ use crate::classes::Classes;
 use crate::error::{HeadError, Result};
 use crate::linalg::{from_rows, to_rows};
 use crate::recipe::Recipe;
-use ciphertune_ckks::container::{Container, ContainerError, ContainerWriter};
+use ciphertune_ckks::container::{Container, ContainerWriter};
 use nalgebra::DVector;
 
 /// The kind that a head's container names.
@@ -13,7 +13,7 @@ pub const KIND: &str = "head";
 const VERSION: u32 = 1;
 
 impl Head {
-    /// The head as a container: tensors `weight` [classes, features] and `bias` [classes], double precision; metadata
+    /// The head as a container: tensors `weight` (classes x features) and `bias` (classes), double precision; metadata
     /// `classes` (a JSON list of names), `features`, and where known `recipe` (JSON) and `published` (bits).
     pub fn to_bytes(&self) -> Vec<u8> {
         let (classes, features) = self.weight.shape();
@@ -45,7 +45,7 @@ impl Head {
         let features: usize = container.parse_metadata("features")?;
         let weight = container.tensor("weight")?.of_shape(&[classes.len(), features])?;
         let bias = container.tensor("bias")?.of_shape(&[classes.len()])?;
-        let weight: Vec<f64> = weight.f64s().map_err(ContainerError::from)?.collect();
+        let weight: Vec<f64> = weight.f64s()?.collect();
         let weight = from_rows(classes.len(), features, &weight);
         let head = Head::new(weight, DVector::from_iterator(classes.len(), bias.f64s()?), classes)?;
         let metadata = container.all_metadata();

@@ -3,7 +3,7 @@
 use super::{Map, Scaler, ScalerKind};
 use crate::error::{HeadError, Result};
 use crate::linalg::{from_rows, to_rows};
-use ciphertune_ckks::container::{Container, ContainerError, ContainerWriter, Tensor};
+use ciphertune_ckks::container::{Container, ContainerWriter, Tensor};
 use nalgebra::DVector;
 
 /// The kind that a scaler's container names.
@@ -62,7 +62,7 @@ impl Scaler {
 }
 
 fn finite(tensor: Tensor<'_>) -> Result<Vec<f64>> {
-    let numbers: Vec<f64> = tensor.f64s().map_err(ContainerError::from)?.collect();
+    let numbers: Vec<f64> = tensor.f64s()?.collect();
     if numbers.iter().all(|x| x.is_finite()) {
         Ok(numbers)
     } else {
