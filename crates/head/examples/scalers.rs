@@ -1,16 +1,16 @@
-//! Accuracy of every scaler with every recipe, by the plaintext twin: the table in docs/scalers.md.
+//! Accuracy of every scaler with every recipe, by the plaintext twin: the tables in docs/scalers.md.
 //!
 //!     cargo run --release -p ciphertune-head --example scalers -- TRAIN TEST [ROWS]
 //!
 //! TRAIN and TEST are feature tables with labels; ROWS keeps the first rows of TRAIN only.
 
-use ciphertune_head::recipe::{Preset, RecipeOverrides};
+use ciphertune_head::recipe::{Gradient, Preset, Recipe, RecipeOverrides};
 use ciphertune_head::{Classes, FeatureTable, Head, LabelColumn, Scaler, ScalerKind, TableFormat, twin};
 use std::error::Error;
 use std::path::Path;
 
 const KINDS: [ScalerKind; 4] = [ScalerKind::None, ScalerKind::Center, ScalerKind::Standardize, ScalerKind::Whiten];
-const ITERATIONS: [usize; 4] = [1, 2, 5, 20];
+const ITERATIONS: [usize; 5] = [1, 2, 5, 10, 20];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -23,52 +23,43 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let test = read(test)?;
     let classes = Classes::from_labels(train.require_labels()?)?;
-    let labels = classes.indices(train.require_labels()?)?;
 
-    println!(
-        "{} rows, {} features, {} classes; {} test rows\n",
-        train.rows(),
-        train.columns(),
-        classes.len(),
-        test.rows()
-    );
-    println!(
-        "Percent of the test rows right after so many iterations; in brackets, the largest logit the cubic saw:\n"
-    );
-    println!(
-        "| recipe | scaler |{} |",
-        ITERATIONS.map(|iterations| format!(" {iterations} |")).concat().trim_end_matches('|')
-    );
-    println!("|---|---|{}", "---|".repeat(ITERATIONS.len()));
+    let (rows, features) = (train.rows(), train.columns());
+    println!("{rows} rows, {features} features, {} classes; {} test rows\n", classes.len(), test.rows());
+    println!("| recipe | gradient | scaler |{}", ITERATIONS.map(|iterations| format!(" {iterations} |")).concat());
+    println!("|---|---|---|{}", "---|".repeat(ITERATIONS.len()));
     for preset in [Preset::Paper, Preset::Default] {
-        for kind in KINDS {
-            let mut cells = String::new();
-            for iterations in ITERATIONS {
-                let recipe = preset.recipe(iterations, &overrides(preset, kind))?;
-                let scaler = Scaler::fit(kind, recipe.lambda(), train.features())?;
-                let x = scaler.apply_with_ones(train.features())?;
-                let iterates = twin::train(&recipe, &x, &labels, classes.len());
-                let largest = iterates.iter().map(|iterate| iterate.largest_logit).fold(0.0, f64::max);
-                let last = &iterates[iterations - 1];
-                let cell = match Head::from_scaled(&scaler, &last.weights, classes.clone(), &recipe) {
-                    Ok(head) => format!(" {:.1} [{largest:.1}] |", 100.0 * head.evaluate(&test)?.accuracy),
-                    Err(_) => " diverges |".to_owned(),
-                };
-                cells.push_str(&cell);
+        for gradient in [Gradient::Plain, Gradient::Quadratic] {
+            for kind in KINDS {
+                let overrides =
+                    RecipeOverrides { scaler: Some(kind), gradient: Some(gradient), ..RecipeOverrides::default() };
+                let mut cells = String::new();
+                for iterations in ITERATIONS {
+                    let recipe = preset.recipe(iterations, &overrides)?;
+                    cells.push_str(&cell(&recipe, &train, &test, &classes)?);
+                }
+                println!("| {preset} | {gradient:?} | {kind} |{cells}");
             }
-            println!("| {preset} | {kind} |{cells}");
         }
     }
     Ok(())
 }
 
-/// The scaler, unless the preset has it anyway.
-fn overrides(preset: Preset, kind: ScalerKind) -> RecipeOverrides {
-    let usual = match preset {
-        Preset::Paper => ScalerKind::None,
-        Preset::Default => ScalerKind::Whiten,
-    };
-    RecipeOverrides { scaler: (kind != usual).then_some(kind), ..RecipeOverrides::default() }
+/// Percent right after the last iteration, and in brackets the largest logit that the cubic was given.
+fn cell(
+    recipe: &Recipe,
+    train: &FeatureTable,
+    test: &FeatureTable,
+    classes: &Classes,
+) -> Result<String, Box<dyn Error>> {
+    let labels = classes.indices(train.require_labels()?)?;
+    let scaler = Scaler::fit(recipe.scaler(), recipe.lambda(), train.features())?;
+    let x = scaler.apply_with_ones(train.features())?;
+    let iterates = twin::train(recipe, &x, &labels, classes.len());
+    let largest = iterates.iter().map(|iterate| iterate.largest_logit).fold(0.0, f64::max);
+    let Some(last) = iterates.last().filter(|_| largest < 1e6) else { return Ok(" diverges |".to_owned()) };
+    let head = Head::from_scaled(&scaler, &last.weights, classes.clone(), recipe)?;
+    Ok(format!(" {:.1} [{largest:.1}] |", 100.0 * head.evaluate(test)?.accuracy))
 }
 
 fn read(path: &str) -> Result<FeatureTable, Box<dyn Error>> {
