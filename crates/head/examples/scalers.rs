@@ -53,7 +53,7 @@ fn cell(
     classes: &Classes,
 ) -> Result<String, Box<dyn Error>> {
     let labels = classes.indices(train.require_labels()?)?;
-    let scaler = Scaler::fit(recipe.scaler(), recipe.lambda(), train.features())?;
+    let scaler = Scaler::fit_for(recipe, train.features())?;
     let x = scaler.apply_with_ones(train.features())?;
     let iterates = twin::train(recipe, &x, &labels, classes.len());
     let largest = iterates.iter().map(|iterate| iterate.largest_logit).fold(0.0, f64::max);

@@ -162,7 +162,7 @@ mod tests {
             Preset::Default.recipe(4, &plain).unwrap(),
         ];
         for recipe in recipes {
-            let scaler = Scaler::fit(recipe.scaler(), recipe.lambda(), &features()).unwrap();
+            let scaler = Scaler::fit_for(&recipe, &features()).unwrap();
             let x = scaler.apply_with_ones(&features()).unwrap();
             let hat = train_in_hat_coordinates(&recipe, &x, &labels, 3);
             let twin = twin::train(&recipe, &x, &labels, 3).pop().unwrap().weights;

@@ -15,7 +15,11 @@ const VERSION: u32 = 1;
 impl Head {
     /// The head as a container: tensors `weight` (classes x features) and `bias` (classes), double precision; metadata
     /// `classes` (a JSON list of names), `features`, and where known `recipe` (JSON) and `published` (bits).
-    pub fn to_bytes(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::Container`] for class names too long for a header.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let (classes, features) = self.weight.shape();
         let names = serde_json::to_string(self.classes.names()).expect("a list of strings is JSON");
         let mut writer = ContainerWriter::new(KIND, VERSION)
@@ -29,7 +33,7 @@ impl Head {
         if let Some(bits) = self.published {
             writer = writer.metadata("published", bits.to_string());
         }
-        writer.to_bytes().expect("names differ and shapes fit")
+        Ok(writer.to_bytes()?)
     }
 
     /// Reads [`Head::to_bytes`].

@@ -25,15 +25,21 @@ fn predictions_carry_the_name_the_probabilities_and_the_shares() {
 #[test]
 fn a_head_survives_its_file_with_what_is_known_about_it() {
     for head in [head(), head().mark_published(17.5)] {
-        assert_eq!(Head::from_bytes(&head.to_bytes()).unwrap(), head);
+        assert_eq!(Head::from_bytes(&head.to_bytes().unwrap()).unwrap(), head);
     }
     let trained = Head { recipe: Some(Recipe::paper(2).unwrap()), ..head() };
-    assert_eq!(Head::from_bytes(&trained.to_bytes()).unwrap(), trained);
+    assert_eq!(Head::from_bytes(&trained.to_bytes().unwrap()).unwrap(), trained);
+}
+
+#[test]
+fn class_names_too_long_for_any_header_are_an_error() {
+    let head = Head { classes: classes(&["a", "b", &"c".repeat(20 << 20)]), ..head() };
+    assert!(matches!(head.to_bytes(), Err(HeadError::Container(_))));
 }
 
 #[test]
 fn a_file_that_is_no_head_is_refused() {
-    let scaler = Scaler::fit(crate::ScalerKind::Center, None, &DMatrix::zeros(2, 2)).unwrap().to_bytes();
+    let scaler = Scaler::fit(crate::ScalerKind::Center, None, &DMatrix::zeros(2, 2)).unwrap().to_bytes().unwrap();
     let error = Head::from_bytes(&scaler).unwrap_err();
     assert!(error.to_string().contains("holds scaler, but head is expected"), "{error}");
 }

@@ -12,7 +12,11 @@ const VERSION: u32 = 1;
 
 impl Scaler {
     /// The scaler as a container of kind `scaler`: `mean` and, where there is one, `factors` or `root` (row by row).
-    pub fn to_bytes(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::Container`] for what no container holds.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let features = self.features();
         let mut writer = ContainerWriter::new(KIND, VERSION)
             .metadata("scaler", self.kind().to_string())
@@ -25,7 +29,7 @@ impl Scaler {
                 writer = writer.metadata("lambda", lambda.to_string()).f64("root", &[features, features], to_rows(root))
             }
         }
-        writer.to_bytes().expect("names differ and shapes fit")
+        Ok(writer.to_bytes()?)
     }
 
     /// Reads [`Scaler::to_bytes`].

@@ -3,12 +3,22 @@
 use super::{Map, Scaler, ScalerKind};
 use crate::error::{HeadError, Result};
 use crate::linalg::multiply;
+use crate::recipe::Recipe;
 use nalgebra::{Cholesky, DMatrix, DVector};
 
 /// A feature whose standard deviation is below this share of its size is constant but for rounding.
 const CONSTANT: f64 = 1e-12;
 
 impl Scaler {
+    /// Fits the scaler that a recipe asks for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scaler::fit`].
+    pub fn fit_for(recipe: &Recipe, features: &DMatrix<f64>) -> Result<Self> {
+        Self::fit(recipe.scaler(), recipe.lambda(), features)
+    }
+
     /// Fits a scaler to rows x features. `lambda` replaces whitening's usual regularisation; the other kinds ignore it.
     ///
     /// Whitening costs about n d^2 + d^3 multiplications.

@@ -105,7 +105,7 @@ fn a_scaler_survives_its_file() {
     let x = features(30, 5);
     for kind in KINDS {
         let scaler = Scaler::fit(kind, None, &x).unwrap();
-        assert_eq!(Scaler::from_bytes(&scaler.to_bytes()).unwrap(), scaler);
+        assert_eq!(Scaler::from_bytes(&scaler.to_bytes().unwrap()).unwrap(), scaler);
     }
     assert!(Scaler::from_bytes(b"scaler").is_err());
 }

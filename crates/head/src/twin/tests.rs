@@ -80,7 +80,7 @@ fn rows_right(recipe: &Recipe, train_table: &FeatureTable, test: &FeatureTable) 
     let classes = Classes::from_labels(train_table.labels().unwrap()).unwrap();
     let labels = classes.indices(train_table.labels().unwrap()).unwrap();
     let truth = classes.indices(test.labels().unwrap()).unwrap();
-    let scaler = Scaler::fit(recipe.scaler(), recipe.lambda(), train_table.features()).unwrap();
+    let scaler = Scaler::fit_for(recipe, train_table.features()).unwrap();
     let x = scaler.apply_with_ones(train_table.features()).unwrap();
     let iterates = train(recipe, &x, &labels, classes.len());
     let right = |iterate: &Iterate| {
