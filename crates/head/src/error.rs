@@ -171,6 +171,26 @@ pub enum HeadError {
     /// An artefact whose content contradicts itself.
     #[error("the file's content is inconsistent ({0}): write it again")]
     InvalidArtefact(String),
+    /// No parameters serve the training that was asked for.
+    #[error("{0}")]
+    NoPlan(String),
+    /// The training needs more memory than there is.
+    #[error(
+        "the training would need about {} MB of memory, and {} MB are available: use a machine with more, fewer iterations or fewer rows, or --memory to override the limit",
+        needed >> 20, available >> 20
+    )]
+    Memory {
+        /// Predicted bytes.
+        needed: usize,
+        /// Bytes available.
+        available: usize,
+    },
+    /// Artefacts that do not belong together.
+    #[error("{0}")]
+    Mismatch(String),
+    /// An error of the encryption scheme.
+    #[error(transparent)]
+    Ckks(#[from] ciphertune_ckks::Error),
     /// An artefact that cannot be read or written.
     #[error(transparent)]
     Container(#[from] ContainerError),

@@ -12,20 +12,24 @@
 
 pub mod classes;
 mod error;
+pub mod job;
 pub mod layout;
 mod linalg;
 pub mod metrics;
 pub mod model;
+pub mod plan;
 pub mod precondition;
 pub mod recipe;
 pub mod scaler;
 pub mod table;
+pub mod train;
 pub mod twin;
 
 pub use classes::Classes;
 pub use error::{HeadError, Result};
 pub use model::Head;
 pub use nalgebra::{self, DMatrix, DVector};
+pub use plan::Plan;
 pub use precondition::Preconditioned;
 pub use recipe::Recipe;
 pub use scaler::{Scaler, ScalerKind};

@@ -1,0 +1,77 @@
+//! Jobs: the documents that owner and server exchange, as bytes, and what each side does with them.
+//!
+//! ```text
+//! owner                                                server
+//!   plan ─ generate_keys ─► secret key (stays)
+//!                           evaluation keys ─────────► Trainer::new
+//!   table ─ encrypt ──────► record (stays)               │
+//!                           job ─────────────────────►   │ train
+//!   head ◄─ decrypt ◄────── model ◄────────────────────  ┘
+//! ```
+//!
+//! [`owner`] and [`server`] share the plan and the kinds of the documents, and nothing else: no type that holds a secret, a feature or a
+//! label appears in `server`. Everything read is checked, and everything carries the plan, the key's and the job's identifier, so that what does not
+//! belong together is refused.
+
+pub mod owner;
+pub mod server;
+
+use ciphertune_ckks::container::Container;
+use ciphertune_ckks::{KeyId, Parameters, files};
+
+use crate::{HeadError, Plan, Result};
+
+/// Kind of a job: the encrypted features and labels.
+pub const JOB: &str = "job";
+/// Kind of an encrypted model.
+pub const MODEL: &str = "encrypted-model";
+/// Kind of the owner's record of a job.
+pub const RECORD: &str = "job-record";
+/// The format version of these documents.
+pub const FORMAT: u32 = 1;
+
+/// Metadata: the plan, as JSON.
+const PLAN: &str = "plan";
+/// Metadata: the job's identifier.
+const JOB_ID: &str = "job-id";
+/// Metadata: the iterations that a model holds, as a JSON list.
+const ITERATIONS: &str = "iterations";
+
+/// Names a job: random, and says nothing about it.
+pub type JobId = KeyId;
+
+/// Tensor name of the ciphertexts of a role.
+fn group_name(role: crate::layout::Role) -> &'static str {
+    match role {
+        crate::layout::Role::Data => "data",
+        crate::layout::Role::Labels => "labels",
+        crate::layout::Role::Offset => "offset",
+    }
+}
+
+/// The plan in a document.
+///
+/// # Errors
+///
+/// For a document without a plan, or with one that contradicts itself.
+pub fn plan_of(container: &Container) -> Result<Plan> {
+    Plan::from_json(container.metadata(PLAN)?)
+}
+
+/// The job identifier in a document.
+///
+/// # Errors
+///
+/// For a document without one.
+pub fn job_id_of(container: &Container) -> Result<JobId> {
+    KeyId::parse(container.metadata(JOB_ID)?)
+        .ok_or_else(|| HeadError::InvalidArtefact("the job identifier is not 32 hexadecimal digits".into()))
+}
+
+/// The plan, parameters and key identifier of a document, all checked.
+fn origin(container: &Container) -> Result<(Plan, Parameters, KeyId)> {
+    let plan = plan_of(container)?;
+    let parameters = plan.parameters()?;
+    let id = files::check_origin(container, &parameters)?;
+    Ok((plan, parameters, id))
+}

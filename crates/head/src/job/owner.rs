@@ -1,0 +1,360 @@
+//! The owner's side: keys, encryption of a table, decryption of a model.
+
+use ciphertune_ckks::container::{Container, ContainerWriter};
+use ciphertune_ckks::{
+    Ciphertext, Complex64, Encoder, EvaluationKeys, KeyId, Parameters, Sampler, SecretKey, SeededCiphertext,
+    decrypt as decrypt_slots, encrypt as encrypt_slots, files,
+};
+use nalgebra::DMatrix;
+use rayon::prelude::*;
+
+use super::server::{carry_name, gradient_name};
+use super::{FORMAT, ITERATIONS, JOB, JOB_ID, JobId, MODEL, PLAN, RECORD, group_name, job_id_of, origin};
+use crate::layout::{Layout, Plain, Role, Source};
+use crate::plan::Estimate;
+use crate::{Classes, FeatureTable, Head, HeadError, Plan, Preconditioned, Result, Scaler, precondition};
+
+/// The owner's keys for a plan.
+pub struct Keys {
+    plan: Plan,
+    parameters: Parameters,
+    secret: SecretKey,
+}
+
+impl Keys {
+    /// Draws a secret key for a plan.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system's random generator fails.
+    pub fn generate(plan: &Plan) -> Result<Self> {
+        let parameters = plan.parameters()?;
+        let secret = SecretKey::generate(&parameters)?;
+        Ok(Self { plan: plan.clone(), parameters, secret })
+    }
+
+    /// Reads the secret key of a plan.
+    ///
+    /// # Errors
+    ///
+    /// For a file that is damaged, no secret key, or made for another plan's parameters.
+    pub fn from_bytes(plan: &Plan, secret_key: &[u8]) -> Result<Self> {
+        let parameters = plan.parameters()?;
+        let secret = files::secret_key_from_bytes(&parameters, secret_key)?;
+        Ok(Self { plan: plan.clone(), parameters, secret })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The identifier of the secret key.
+    pub fn id(&self) -> KeyId {
+        self.secret.id()
+    }
+
+    /// The secret key as a file; overwritten in memory when dropped.
+    ///
+    /// # Errors
+    ///
+    /// Only if the container cannot be written.
+    pub fn secret_key_to_bytes(&self) -> Result<impl std::ops::Deref<Target = Vec<u8>> + use<>> {
+        Ok(files::secret_key_to_bytes(&self.parameters, &self.secret)?)
+    }
+
+    /// Makes the evaluation keys that the plan's training needs and writes them as a file for the server.
+    ///
+    /// # Errors
+    ///
+    /// If the random generator or `out` fails.
+    pub fn write_evaluation_keys(&self, out: &mut impl std::io::Write) -> Result<()> {
+        let needed = Estimate::new(&self.plan)?.operations.keys;
+        let keys = EvaluationKeys::generate(&self.parameters, &self.secret, &needed)?;
+        Ok(files::write_evaluation_keys(&keys, &[(PLAN, self.plan.to_json())], out)?)
+    }
+}
+
+/// What the owner keeps of a job, to turn the decrypted weights into a head for raw features.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    job: JobId,
+    scaler: Scaler,
+    unscale: Vec<f64>,
+    w0: f64,
+    classes: Classes,
+}
+
+impl Record {
+    /// The job's identifier.
+    pub fn job(&self) -> JobId {
+        self.job
+    }
+
+    /// The scaler that was fitted or given.
+    pub fn scaler(&self) -> &Scaler {
+        &self.scaler
+    }
+
+    /// The classes, in the order of the labels.
+    pub fn classes(&self) -> &Classes {
+        &self.classes
+    }
+
+    /// The record as a file.
+    ///
+    /// # Errors
+    ///
+    /// Only if the container cannot be written.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let scaler = self.scaler.to_bytes()?;
+        let names = serde_json::to_string(self.classes.names()).expect("a list of strings");
+        Ok(ContainerWriter::new(RECORD, FORMAT)
+            .metadata(JOB_ID, self.job.to_string())
+            .metadata("classes", names)
+            .f64("unscale", &[self.unscale.len()], &self.unscale[..])
+            .f64("initial-weight", &[1], vec![self.w0])
+            .u8("scaler", &[scaler.len()], scaler)
+            .to_bytes()?)
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    ///
+    /// For a file that is damaged or no record.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let container = Container::parse(bytes, RECORD, FORMAT)?;
+        let names: Vec<String> = serde_json::from_str(container.metadata("classes")?)
+            .map_err(|e| HeadError::InvalidArtefact(format!("the classes are no list of names: {e}")))?;
+        let scaler = Scaler::from_bytes(container.tensor("scaler")?.u8s()?)?;
+        let unscale: Vec<f64> = container.tensor("unscale")?.f64s()?.collect();
+        let w0 = container.tensor("initial-weight")?.of_shape(&[1])?.f64s()?.next().unwrap_or(0.0);
+        if unscale.len() != scaler.features() + 1 || !unscale.iter().chain([&w0]).all(|x| x.is_finite()) {
+            return Err(HeadError::InvalidArtefact("the record's numbers do not fit its scaler".into()));
+        }
+        Ok(Self { job: job_id_of(&container)?, scaler, unscale, w0, classes: Classes::from_names(names)? })
+    }
+}
+
+/// A job as the owner made it.
+pub struct EncryptedJob {
+    /// Stays with the owner.
+    pub record: Record,
+    /// Goes to the server.
+    pub upload: Vec<u8>,
+    /// Bytes of the ciphertexts in it: data and labels.
+    pub ciphertexts: usize,
+}
+
+/// Fits the scaler (or takes the given one), preconditions the features and encrypts a table. Calls `progress` with ciphertexts done and
+/// in all, from several threads.
+///
+/// # Errors
+///
+/// If the table does not have the plan's shape or has one class only, if features are too large after scaling, if randomness fails.
+pub fn encrypt(
+    keys: &Keys,
+    table: &FeatureTable,
+    scaler: Option<Scaler>,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<EncryptedJob> {
+    let plan = &keys.plan;
+    let names = table.require_labels()?;
+    let classes = Classes::from_labels(names)?;
+    check_shape(plan, table, &classes)?;
+    let recipe = plan.recipe();
+    let scaler = match scaler {
+        Some(scaler) => scaler,
+        None => Scaler::fit(recipe.scaler(), recipe.lambda(), table.features())?,
+    };
+    let x = scaler.apply_with_ones(table.features())?;
+    let problem = Preconditioned::new(recipe, &x)?;
+    let labels = classes.indices(names)?;
+    let schedule = plan.schedule();
+    let source = Source {
+        x_hat: &problem.x_hat,
+        labels: &labels,
+        offset: problem.offset.as_deref(),
+        first_rate: schedule.first_rate(),
+    };
+    let job = KeyId::random()?;
+    let ciphertexts = encrypt_upload(keys, &source, progress)?;
+    let mut writer = ContainerWriter::new(JOB, FORMAT)
+        .metadata(PLAN, plan.to_json())
+        .metadata(JOB_ID, job.to_string())
+        .metadata(files::KEY_ID, keys.id().to_string())
+        .metadata(files::PARAMETERS_DIGEST, keys.parameters.digest());
+    for (role, group) in &ciphertexts {
+        writer = files::write_seeded(writer, group_name(*role), group);
+    }
+    let count = ciphertexts.iter().map(|(_, group)| group.len()).sum();
+    let upload = writer.to_bytes()?;
+    let record = Record { job, scaler, unscale: problem.unscale, w0: problem.w0, classes };
+    Ok(EncryptedJob { record, upload, ciphertexts: count })
+}
+
+fn check_shape(plan: &Plan, table: &FeatureTable, classes: &Classes) -> Result<()> {
+    let (shape, found) = (plan.shape(), (table.rows(), table.columns(), classes.len()));
+    if found == (shape.rows, shape.features, shape.classes) {
+        return Ok(());
+    }
+    Err(HeadError::Mismatch(format!(
+        "the keys were planned for {} rows x {} features in {} classes, the table has {} x {} in {}: make keys for this table with keygen",
+        shape.rows, shape.features, shape.classes, found.0, found.1, found.2
+    )))
+}
+
+/// The upload's ciphertexts, by role.
+fn encrypt_upload(
+    keys: &Keys,
+    source: &Source,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Vec<(Role, Vec<SeededCiphertext>)>> {
+    let (plan, inputs) = (&keys.plan, keys.plan.inputs());
+    let encoder = Encoder::new(plan.literal().log_n);
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let encrypted = inputs
+        .par_iter()
+        .enumerate()
+        .map(|(index, input)| {
+            let coefficients = match plan.layout().pack(source, index) {
+                Plain::Slots(values) => encoder.encode(&values, input.scale)?,
+                Plain::Subring(parts) => encoder.encode_subring(&parts, input.scale)?,
+            };
+            let ciphertext = encrypt_slots(&keys.parameters, &keys.secret, &coefficients, input.level, input.scale)?;
+            progress(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, inputs.len());
+            Ok((input.role, ciphertext))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let mut groups: Vec<(Role, Vec<SeededCiphertext>)> = Vec::new();
+    for (role, ciphertext) in encrypted {
+        match groups.last_mut() {
+            Some((last, group)) if *last == role => group.push(ciphertext),
+            _ => groups.push((role, vec![ciphertext])),
+        }
+    }
+    Ok(groups)
+}
+
+/// Noise added to a model so that it may be shown.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Release {
+    /// Standard deviation of the noise in the coordinates that were decrypted.
+    pub deviation: f64,
+    /// log2 of the largest weight over that deviation: the bits of the weights that are left.
+    pub precision_bits: f64,
+}
+
+/// A decrypted model.
+#[derive(Clone, Debug)]
+pub struct Decrypted {
+    /// The head after every iteration that the server returned, the last one last; with a release, the last one only.
+    pub heads: Vec<(usize, Head)>,
+    /// What was done for publication.
+    pub release: Option<Release>,
+}
+
+impl Decrypted {
+    /// The head after the last iteration.
+    pub fn last(&self) -> &Head {
+        &self.heads.last().expect("a model holds at least one iterate").1
+    }
+}
+
+/// The iterates of a model in the coordinates u that were trained in, classes x (features + 1) with the bias first: for comparison with
+/// a twin. For the owner's eyes only, as every decryption.
+///
+/// # Errors
+///
+/// As [`decrypt`].
+pub fn decrypt_weights(keys: &Keys, model: &[u8]) -> Result<Vec<(usize, DMatrix<f64>)>> {
+    decrypt_container(keys, &Container::parse(model, MODEL, FORMAT)?)
+}
+
+fn decrypt_container(keys: &Keys, container: &Container) -> Result<Vec<(usize, DMatrix<f64>)>> {
+    let (plan, _, key) = origin(container)?;
+    if key != keys.id() {
+        return Err(HeadError::Mismatch(format!(
+            "the model is encrypted under key {key}, this is key {}: use the keys that the job was encrypted with",
+            keys.id()
+        )));
+    }
+    if plan != keys.plan {
+        return Err(HeadError::Mismatch(
+            "the model was trained by another plan than the keys': use the keys of its plan".into(),
+        ));
+    }
+    let iterations: Vec<usize> = serde_json::from_str(container.metadata(ITERATIONS)?)
+        .map_err(|e| HeadError::InvalidArtefact(format!("the list of iterations: {e}")))?;
+    let known = 1..=plan.recipe().iterations();
+    if iterations.last() != Some(known.end()) || !iterations.iter().all(|t| known.contains(t)) {
+        return Err(HeadError::InvalidArtefact("the model lacks the last iteration".into()));
+    }
+    iterations.into_iter().map(|t| Ok((t, decrypt_iterate(keys, container, t)?))).collect()
+}
+
+/// Decrypts a model. With `releases` = Some(q), Gaussian noise is added to the weights that makes q such decrypted models safe to show
+/// ([`Estimate::flooding_deviation`]); without, the head must not be shown to anyone.
+///
+/// # Errors
+///
+/// For a model that is damaged, of another key, plan or job, or that decrypts to nonsense.
+pub fn decrypt(keys: &Keys, record: &Record, model: &[u8], releases: Option<u32>) -> Result<Decrypted> {
+    let container = Container::parse(model, MODEL, FORMAT)?;
+    let job = job_id_of(&container)?;
+    if job != record.job {
+        return Err(HeadError::Mismatch(format!(
+            "the model belongs to job {job}, the record to job {}: use the record of that job",
+            record.job
+        )));
+    }
+    let (plan, mut weights) = (&keys.plan, decrypt_container(keys, &container)?);
+    let release = releases.map(|releases| flood(plan, releases, &mut weights)).transpose()?;
+    let head = |(t, u): (usize, DMatrix<f64>)| {
+        let scaled = precondition::weights(&u, &record.unscale, record.w0)?;
+        let head = Head::from_scaled(&record.scaler, &scaled, record.classes.clone(), plan.recipe())?;
+        Ok((
+            t,
+            match release {
+                Some(release) => head.mark_published(release.precision_bits),
+                None => head,
+            },
+        ))
+    };
+    Ok(Decrypted { heads: weights.into_iter().map(head).collect::<Result<_>>()?, release })
+}
+
+/// W_t = carry + (1 - eta_t) G_t in the coordinates u.
+fn decrypt_iterate(keys: &Keys, container: &Container, t: usize) -> Result<DMatrix<f64>> {
+    let (plan, encoder) = (&keys.plan, Encoder::new(keys.plan.literal().log_n));
+    let slots = |name: &str| -> Result<Vec<Vec<Complex64>>> {
+        let ciphertexts = files::read_full(&keys.parameters, container, name)?;
+        if ciphertexts.len() != plan.layout().weight_ciphertexts() {
+            return Err(HeadError::InvalidArtefact(format!(
+                "the model holds {} ciphertexts {name}",
+                ciphertexts.len()
+            )));
+        }
+        let open = |c: &Ciphertext| decrypt_slots(&keys.parameters, &keys.secret, &encoder, c);
+        Ok(ciphertexts.par_iter().map(open).collect())
+    };
+    let gradient = plan.layout().unpack_open(&slots(&gradient_name(t))?);
+    let mut weights = gradient * (1.0 - plan.schedule().eta(t));
+    let has_carry = container.tensor_names().any(|name| name.starts_with(&carry_name(t)));
+    if has_carry {
+        weights += plan.layout().unpack_weights(&slots(&carry_name(t))?);
+    }
+    Ok(weights)
+}
+
+/// Adds the flooding noise to the last iterate and drops the others: every one shown would be a release of its own.
+fn flood(plan: &Plan, releases: u32, weights: &mut Vec<(usize, DMatrix<f64>)>) -> Result<Release> {
+    weights.drain(..weights.len() - 1);
+    let deviation = Estimate::new(plan)?.flooding_deviation(releases);
+    let mut sampler = Sampler::from_os().map_err(ciphertune_ckks::Error::from)?;
+    let (_, u) = &mut weights[0];
+    let largest = u.amax();
+    u.apply(|x| *x += deviation * sampler.normal());
+    Ok(Release { deviation, precision_bits: (largest / deviation).log2() })
+}

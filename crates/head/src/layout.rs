@@ -1,0 +1,191 @@
+//! Layouts: how rows, features and classes lie in ciphertexts, and the gradient computed there.
+//!
+//! A [`Layout`] has an owner's side (which plaintexts to upload, and how to read the trained weights) and a server's side, a circuit
+//! against [`Arithmetic`] that neither sees nor needs a secret. Nesterov's combination of iterates is the same for all
+//! layouts and lives in [`crate::train`].
+//!
+//! Notation of the owner's preconditioned problem ([`crate::precondition`]): x^ is n x d with the ones column first, u is
+//! classes x d, z = x^ u^T + z_0, and one step adds
+//!
+//! ```text
+//! G = R^T x^,    R = rate ((Y - 1/2) - (c1 z + c3 z^3))
+//! ```
+
+mod any;
+pub mod class_diagonal;
+pub mod slot_model;
+#[cfg(test)]
+mod testing;
+pub mod volley_revolver;
+
+use ciphertune_ckks::{Arithmetic, Complex64, Result};
+use nalgebra::DMatrix;
+use serde::{Deserialize, Serialize};
+
+pub use any::{AnyData, AnyLayout};
+pub use class_diagonal::{ClassDiagonal, TopAxis};
+pub use volley_revolver::VolleyRevolver;
+
+/// The layouts by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LayoutKind {
+    /// Generalised diagonals of the data, both cores of the work as sums of rotations: the fast one.
+    ClassDiagonal,
+    /// The paper's encoding: rows of the data, one class a rotation.
+    VolleyRevolver,
+}
+
+impl std::fmt::Display for LayoutKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::ClassDiagonal => "class-diagonal",
+            Self::VolleyRevolver => "volley-revolver",
+        })
+    }
+}
+
+/// What an uploaded ciphertext holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Preconditioned features.
+    Data,
+    /// first_rate (Y - 1/2), zero for padding.
+    Labels,
+    /// The row offset z_0.
+    Offset,
+}
+
+/// How an upload's plaintext is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// One vector of slots.
+    Slots,
+    /// Several periodic vectors in a sub-ring, taken apart by the server.
+    Subring,
+}
+
+/// One ciphertext of the upload, as planner, owner and server all see it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Input {
+    /// What it holds.
+    pub role: Role,
+    /// Level that it is encrypted at.
+    pub level: usize,
+    /// Scale that it is encoded at.
+    pub scale: f64,
+    /// Encoding.
+    pub packing: Packing,
+    /// Root mean square that is expected of its values, for the noise prediction.
+    pub rms: f64,
+}
+
+/// A plaintext of the upload.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plain {
+    /// Slot values; missing ones are zero.
+    Slots(Vec<Complex64>),
+    /// For [`ciphertune_ckks::Encoder::encode_subring`].
+    Subring(Vec<Vec<Complex64>>),
+}
+
+/// What the owner packs: the preconditioned problem with its labels.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// x^, n x d with the ones column first.
+    pub x_hat: &'a DMatrix<f64>,
+    /// Class index of every row.
+    pub labels: &'a [usize],
+    /// z_0, if the training starts from weights other than zero.
+    pub offset: Option<&'a [f64]>,
+    /// The rate of the first step, folded into the labels.
+    pub first_rate: f64,
+}
+
+impl Source<'_> {
+    /// first_rate (Y - 1/2) of a row and class; 0 outside of the table (a class slot that is not used has the label 1/2).
+    pub fn label(&self, row: usize, class: usize, classes: usize) -> f64 {
+        match self.labels.get(row) {
+            Some(&label) if class < classes => self.first_rate * if label == class { 0.5 } else { -0.5 },
+            _ => 0.0,
+        }
+    }
+
+    /// z_0 of a row; 0 outside of the table.
+    pub fn offset(&self, row: usize) -> f64 {
+        self.offset.and_then(|offset| offset.get(row)).copied().unwrap_or(0.0)
+    }
+}
+
+/// The public numbers of one gradient step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GradientStep {
+    /// Coefficient of z in the cubic sigmoid 1/2 + c1 z + c3 z^3.
+    pub c1: f64,
+    /// Coefficient of z^3.
+    pub c3: f64,
+    /// The largest |z| that the cubic is fitted for; only for predictions of noise.
+    pub range: f64,
+    /// This step's rate.
+    pub rate: f64,
+    /// The rate that is folded into the uploaded labels.
+    pub first_rate: f64,
+}
+
+/// The public shape of a training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Rows n.
+    pub rows: usize,
+    /// Features, without the column of ones.
+    pub features: usize,
+    /// Classes.
+    pub classes: usize,
+}
+
+impl Shape {
+    /// Columns of x^: the features and the column of ones.
+    pub fn columns(&self) -> usize {
+        self.features + 1
+    }
+}
+
+/// An arrangement of a training in ciphertexts.
+pub trait Layout: Send + Sync {
+    /// What the server holds once the upload is prepared.
+    type Data<C: Clone + Send + Sync>: Send + Sync;
+
+    /// Which layout this is.
+    fn kind(&self) -> LayoutKind;
+    /// Levels that the training consumes, with or without a row offset.
+    fn levels(&self, iterations: usize, offset: bool) -> usize;
+    /// The upload, in order, for a training that starts at level `top` with scale `scale`.
+    fn inputs(&self, top: usize, scale: f64, offset: bool) -> Vec<Input>;
+    /// Number of ciphertexts that hold the weights.
+    fn weight_ciphertexts(&self) -> usize;
+    /// How many slots of an open gradient are summed, after decryption, for one weight.
+    fn open_terms(&self) -> usize {
+        1
+    }
+
+    /// Owner: the plaintext of upload `index` in the order of [`Self::inputs`].
+    fn pack(&self, source: &Source, index: usize) -> Plain;
+    /// Owner: classes x d from the decrypted slots of an *open* gradient, one vector a weight ciphertext.
+    fn unpack_open(&self, slots: &[Vec<Complex64>]) -> DMatrix<f64>;
+    /// Owner: classes x d from the decrypted slots of weights.
+    fn unpack_weights(&self, slots: &[Vec<Complex64>]) -> DMatrix<f64>;
+
+    /// Server: makes the upload ready for any number of gradients.
+    fn prepare<M: Arithmetic>(&self, m: &M, upload: Vec<M::Ciphertext>) -> Result<Self::Data<M::Ciphertext>>;
+    /// Server: the gradient at the weights (zero if `None`), *open*: what remains to be done to it can be done after decryption.
+    fn gradient<M: Arithmetic>(
+        &self,
+        m: &M,
+        data: &Self::Data<M::Ciphertext>,
+        weights: Option<&[M::Ciphertext]>,
+        step: &GradientStep,
+    ) -> Result<Vec<M::Ciphertext>>;
+    /// Server: makes an open gradient fit to be added to weights.
+    fn close<M: Arithmetic>(&self, m: &M, gradient: &M::Ciphertext) -> Result<M::Ciphertext>;
+}

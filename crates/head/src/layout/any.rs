@@ -1,0 +1,90 @@
+//! A layout chosen at run time: one type for everything that handles plans and jobs.
+
+use super::*;
+
+/// Any of the layouts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AnyLayout {
+    /// See [`ClassDiagonal`].
+    ClassDiagonal(ClassDiagonal),
+    /// See [`VolleyRevolver`].
+    VolleyRevolver(VolleyRevolver),
+}
+
+/// The prepared data of any of the layouts.
+pub enum AnyData<C: Clone + Send + Sync> {
+    /// See [`ClassDiagonal`].
+    ClassDiagonal(<ClassDiagonal as Layout>::Data<C>),
+    /// See [`VolleyRevolver`].
+    VolleyRevolver(<VolleyRevolver as Layout>::Data<C>),
+}
+
+macro_rules! delegate {
+    ($self:ident, $layout:ident => $call:expr) => {
+        match $self {
+            AnyLayout::ClassDiagonal($layout) => $call,
+            AnyLayout::VolleyRevolver($layout) => $call,
+        }
+    };
+}
+
+impl Layout for AnyLayout {
+    type Data<C: Clone + Send + Sync> = AnyData<C>;
+
+    fn kind(&self) -> LayoutKind {
+        delegate!(self, layout => layout.kind())
+    }
+
+    fn levels(&self, iterations: usize, offset: bool) -> usize {
+        delegate!(self, layout => layout.levels(iterations, offset))
+    }
+
+    fn inputs(&self, top: usize, scale: f64, offset: bool) -> Vec<Input> {
+        delegate!(self, layout => layout.inputs(top, scale, offset))
+    }
+
+    fn weight_ciphertexts(&self) -> usize {
+        delegate!(self, layout => layout.weight_ciphertexts())
+    }
+
+    fn open_terms(&self) -> usize {
+        delegate!(self, layout => layout.open_terms())
+    }
+
+    fn pack(&self, source: &Source, index: usize) -> Plain {
+        delegate!(self, layout => layout.pack(source, index))
+    }
+
+    fn unpack_open(&self, slots: &[Vec<Complex64>]) -> DMatrix<f64> {
+        delegate!(self, layout => layout.unpack_open(slots))
+    }
+
+    fn unpack_weights(&self, slots: &[Vec<Complex64>]) -> DMatrix<f64> {
+        delegate!(self, layout => layout.unpack_weights(slots))
+    }
+
+    fn prepare<M: Arithmetic>(&self, m: &M, upload: Vec<M::Ciphertext>) -> Result<AnyData<M::Ciphertext>> {
+        Ok(match self {
+            Self::ClassDiagonal(layout) => AnyData::ClassDiagonal(layout.prepare(m, upload)?),
+            Self::VolleyRevolver(layout) => AnyData::VolleyRevolver(layout.prepare(m, upload)?),
+        })
+    }
+
+    fn gradient<M: Arithmetic>(
+        &self,
+        m: &M,
+        data: &AnyData<M::Ciphertext>,
+        weights: Option<&[M::Ciphertext]>,
+        step: &GradientStep,
+    ) -> Result<Vec<M::Ciphertext>> {
+        match (self, data) {
+            (Self::ClassDiagonal(layout), AnyData::ClassDiagonal(data)) => layout.gradient(m, data, weights, step),
+            (Self::VolleyRevolver(layout), AnyData::VolleyRevolver(data)) => layout.gradient(m, data, weights, step),
+            _ => unreachable!("data are prepared by the layout that uses them"),
+        }
+    }
+
+    fn close<M: Arithmetic>(&self, m: &M, gradient: &M::Ciphertext) -> Result<M::Ciphertext> {
+        delegate!(self, layout => layout.close(m, gradient))
+    }
+}

@@ -1,0 +1,229 @@
+//! The class-diagonal layout: the data as generalised diagonals, so that X V^T and R^T X are both sums of (rotated V or R)
+//! times diagonal, by baby-step/giant-step over the same ciphertexts.
+//!
+//! ```text
+//! slot      s = a F + m         a in [0, A) top axis, m in [0, F) feature axis; F >= d + B - 1, so nothing wraps
+//! weights   v[a, m] = u[class of a, m - B + 1]
+//! block     B rows in the real and B in the imaginary part (of each row group)
+//! diagonal  d_t[a, m] = x^[m mod B, m + t - B + 1], t in [0, B); every (row, feature) pair is in exactly one
+//! stored    D[g][b] = rot(d_t, -g babies),  t = g babies + b
+//! ```
+//!
+//! The top axis holds either **classes** (few rows: all classes in one weight ciphertext; the diagonals repeat over it, so A of
+//! them travel in one ciphertext of the sub-ring of X^A and are taken apart by coefficient expansion) or **row groups** (many
+//! rows: one weight ciphertext a class, the uploaded ciphertexts are the diagonals).
+//!
+//! Half of the rows ride in the imaginary part: with z = a + i c, R_A - i R_C comes from
+//! a^3 - i c^3 = z (3 conj(z)^2 + z^2) / 4, and Re((R_A - i R_C)(X_A + i X_C)) is the gradient over both halves. Four levels an
+//! iteration: forward 1, cubic 2, backward 1. The only mask rides in the cubic's coefficients. The labels are uploaded
+//! already spread over the feature axis. Sums over giant steps are nested (Horner), so they need one key and not one a step.
+
+mod owner;
+mod server;
+
+use ciphertune_ckks::{Arithmetic, Complex64, Result};
+use nalgebra::DMatrix;
+use serde::{Deserialize, Serialize};
+
+use super::{GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Shape, Source};
+pub use server::Prepared;
+
+/// What the top axis of the slots holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TopAxis {
+    /// Classes.
+    Classes,
+    /// Groups of rows.
+    Rows,
+}
+
+/// The class-diagonal layout of one shape in one ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassDiagonal {
+    shape: Shape,
+    /// N/2
+    slots: usize,
+    /// F
+    width: usize,
+    /// B
+    block: usize,
+    /// Giant steps; babies = B / giants
+    giants: usize,
+    top: TopAxis,
+}
+
+impl ClassDiagonal {
+    /// The layout with feature axis `width` (F), `block` rows a part (B) and `giants` giant steps, all powers of two; `None` unless
+    /// d + B - 1 <= F <= slots and giants divides B.
+    pub fn new(shape: Shape, slots: usize, width: usize, block: usize, giants: usize, top: TopAxis) -> Option<Self> {
+        let powers = [slots, width, block, giants].iter().all(|x| x.is_power_of_two());
+        let fits = shape.columns() + block - 1 <= width && width <= slots && giants <= block;
+        let layout = Self { shape, slots, width, block, giants, top };
+        (powers && fits && shape.rows > 0 && shape.classes > 0).then_some(layout)
+    }
+
+    /// The smallest feature axis for a block of `block` rows.
+    pub fn least_width(shape: Shape, block: usize) -> usize {
+        (shape.columns() + block - 1).next_power_of_two()
+    }
+
+    /// The public shape.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// What the top axis holds.
+    pub fn top(&self) -> TopAxis {
+        self.top
+    }
+
+    /// F, the length of the feature axis.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// B, rows in each part of a block (and row group).
+    pub fn block(&self) -> usize {
+        self.block
+    }
+
+    /// Giant steps.
+    pub fn giants(&self) -> usize {
+        self.giants
+    }
+
+    /// Baby steps.
+    pub fn babies(&self) -> usize {
+        self.block / self.giants
+    }
+
+    /// A, the length of the top axis.
+    pub fn height(&self) -> usize {
+        self.slots / self.width
+    }
+
+    /// Row groups side by side in a ciphertext.
+    fn groups(&self) -> usize {
+        match self.top {
+            TopAxis::Classes => 1,
+            TopAxis::Rows => self.height(),
+        }
+    }
+
+    /// Classes side by side in a weight ciphertext.
+    fn classes_together(&self) -> usize {
+        match self.top {
+            TopAxis::Classes => self.height(),
+            TopAxis::Rows => 1,
+        }
+    }
+
+    /// Blocks of 2 B rows a group.
+    pub fn blocks(&self) -> usize {
+        self.shape.rows.div_ceil(2 * self.block * self.groups())
+    }
+
+    /// Diagonals that travel in one ciphertext.
+    fn diagonals_together(&self) -> usize {
+        match self.top {
+            TopAxis::Classes => self.height().min(self.block),
+            TopAxis::Rows => 1,
+        }
+    }
+
+    /// How much smaller the data's scale and larger the residual's is than their geometric mean, about sqrt(n / 4).
+    ///
+    /// The residual carries the rate, 4/n, so at equal scales its error, summed over n rows, would dominate the gradient's; moving bits
+    /// from the data's scale to the residual's evens the two out at no cost. A power of two, at most 2^5.
+    fn scale_balance(&self) -> f64 {
+        let log_rate = (self.shape.rows as f64 / 4.0).log2();
+        (log_rate / 2.0).floor().clamp(0.0, 5.0).exp2()
+    }
+
+    /// Data ciphertexts of one block.
+    fn uploads_per_block(&self) -> usize {
+        self.block / self.diagonals_together()
+    }
+}
+
+impl Layout for ClassDiagonal {
+    type Data<C: Clone + Send + Sync> = Prepared<C>;
+
+    fn kind(&self) -> LayoutKind {
+        LayoutKind::ClassDiagonal
+    }
+
+    fn levels(&self, iterations: usize, offset: bool) -> usize {
+        let first = if offset { server::CUBIC_LEVELS + server::BACKWARD_LEVELS } else { server::BACKWARD_LEVELS };
+        let every = server::FORWARD_LEVELS + server::CUBIC_LEVELS + server::BACKWARD_LEVELS;
+        first + iterations.saturating_sub(1) * every
+    }
+
+    fn open_terms(&self) -> usize {
+        self.groups()
+    }
+
+    fn inputs(&self, top: usize, scale: f64, offset: bool) -> Vec<Input> {
+        let together = self.diagonals_together();
+        let packing = if together > 1 || self.top == TopAxis::Classes { Packing::Subring } else { Packing::Slots };
+        let balance = self.scale_balance();
+        let data = Input {
+            role: Role::Data,
+            level: top,
+            scale: scale / balance / together as f64,
+            packing,
+            rms: (together as f64).sqrt(),
+        };
+        // With an offset the labels first meet a residual that two levels of the cubic have been spent on.
+        let label_level = if offset { top - server::CUBIC_LEVELS } else { top };
+        let labels =
+            Input { role: Role::Labels, level: label_level, scale: scale * balance, packing: Packing::Slots, rms: 0.0 };
+        let offsets = Input { role: Role::Offset, level: top, scale, packing: Packing::Slots, rms: 1.0 };
+        let mut inputs = vec![data; self.blocks() * self.uploads_per_block()];
+        inputs.extend(vec![labels; self.weight_ciphertexts() * self.blocks()]);
+        if offset {
+            inputs.extend(vec![offsets; self.blocks()]);
+        }
+        inputs
+    }
+
+    fn weight_ciphertexts(&self) -> usize {
+        self.shape.classes.div_ceil(self.classes_together())
+    }
+
+    fn pack(&self, source: &Source, index: usize) -> Plain {
+        self.pack_input(source, index)
+    }
+
+    fn unpack_open(&self, slots: &[Vec<Complex64>]) -> DMatrix<f64> {
+        self.read_weights(slots, self.groups())
+    }
+
+    fn unpack_weights(&self, slots: &[Vec<Complex64>]) -> DMatrix<f64> {
+        self.read_weights(slots, 1)
+    }
+
+    fn prepare<M: Arithmetic>(&self, m: &M, upload: Vec<M::Ciphertext>) -> Result<Prepared<M::Ciphertext>> {
+        self.prepare_upload(m, upload)
+    }
+
+    fn gradient<M: Arithmetic>(
+        &self,
+        m: &M,
+        data: &Prepared<M::Ciphertext>,
+        weights: Option<&[M::Ciphertext]>,
+        step: &GradientStep,
+    ) -> Result<Vec<M::Ciphertext>> {
+        self.open_gradient(m, data, weights, step)
+    }
+
+    fn close<M: Arithmetic>(&self, m: &M, gradient: &M::Ciphertext) -> Result<M::Ciphertext> {
+        let summed = m.fold(gradient, self.width as isize, self.groups())?;
+        let twice = m.add(&summed, &m.conjugate(&summed)?)?;
+        Ok(m.with_scale(&twice, 2.0 * m.scale(&twice)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

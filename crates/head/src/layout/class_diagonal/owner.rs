@@ -1,0 +1,110 @@
+//! The owner's side of the class-diagonal layout: packing the upload and reading the weights.
+
+use super::*;
+
+impl ClassDiagonal {
+    pub(super) fn pack_input(&self, source: &Source, index: usize) -> Plain {
+        let data = self.blocks() * self.uploads_per_block();
+        let labels = self.weight_ciphertexts() * self.blocks();
+        if index < data {
+            self.pack_diagonals(source, index / self.uploads_per_block(), index % self.uploads_per_block())
+        } else if index < data + labels {
+            let index = index - data;
+            Plain::Slots(self.pack_labels(source, index / self.blocks(), index % self.blocks()))
+        } else {
+            Plain::Slots(self.pack_offset(source, index - data - labels))
+        }
+    }
+
+    /// The row at position `position` of a block's part (0 real, 1 imaginary) and group.
+    fn row(&self, block: usize, part: usize, group: usize, position: usize) -> usize {
+        ((block * 2 + part) * self.groups() + group) * self.block + position
+    }
+
+    fn complex(part: impl Fn(usize) -> f64) -> Complex64 {
+        Complex64::new(part(0), part(1))
+    }
+
+    /// Diagonals `upload * together ..` of a block, packed if several travel together.
+    fn pack_diagonals(&self, source: &Source, block: usize, upload: usize) -> Plain {
+        let together = self.diagonals_together();
+        let first = upload * together;
+        match self.top {
+            TopAxis::Rows => {
+                Plain::Slots((0..self.height()).flat_map(|a| self.diagonal(source, block, first, a)).collect())
+            }
+            TopAxis::Classes => {
+                let stride = self.height() / together;
+                let mut parts = vec![Vec::new(); self.height()];
+                for j in 0..together {
+                    parts[j * stride] = self.diagonal(source, block, first + j, 0);
+                }
+                Plain::Subring(parts)
+            }
+        }
+    }
+
+    /// One row group of the stored diagonal t: d_t rotated by -g babies. The rotation stays within the group, because the
+    /// diagonal is zero where it would wrap.
+    fn diagonal(&self, source: &Source, block: usize, t: usize, group: usize) -> Vec<Complex64> {
+        let shift = t / self.babies() * self.babies();
+        let (rows, columns) = source.x_hat.shape();
+        (0..self.width)
+            .map(|m| {
+                let m = (m + self.width - shift) % self.width;
+                let column = (m + t + 1).checked_sub(self.block).filter(|&column| column < columns);
+                column.map_or(Complex64::ZERO, |column| {
+                    Self::complex(|part| {
+                        let row = self.row(block, part, group, m % self.block);
+                        if row < rows { source.x_hat[(row, column)] } else { 0.0 }
+                    })
+                })
+            })
+            .collect()
+    }
+
+    /// The labels of a block, conj(Y_A + i Y_C), repeated along the feature axis as the residual will be.
+    fn pack_labels(&self, source: &Source, weights: usize, block: usize) -> Vec<Complex64> {
+        (0..self.slots)
+            .map(|s| {
+                let (a, m) = (s / self.width, s % self.width);
+                let (group, class) = match self.top {
+                    TopAxis::Classes => (0, weights * self.height() + a),
+                    TopAxis::Rows => (a, weights),
+                };
+                let label =
+                    |part| source.label(self.row(block, part, group, m % self.block), class, self.shape.classes);
+                Self::complex(label).conj()
+            })
+            .collect()
+    }
+
+    /// z_0 at the head of the feature axis. With classes on top it is zero for class slots that are not used, so that their weights stay zero.
+    fn pack_offset(&self, source: &Source, block: usize) -> Vec<Complex64> {
+        (0..self.slots)
+            .map(|s| {
+                let (a, m) = (s / self.width, s % self.width);
+                let group = match self.top {
+                    TopAxis::Classes => 0,
+                    TopAxis::Rows => a,
+                };
+                if m < self.block {
+                    Self::complex(|part| source.offset(self.row(block, part, group, m)))
+                } else {
+                    Complex64::ZERO
+                }
+            })
+            .collect()
+    }
+
+    /// classes x d from slots; `groups` row groups are summed.
+    pub(super) fn read_weights(&self, slots: &[Vec<Complex64>], groups: usize) -> DMatrix<f64> {
+        DMatrix::from_fn(self.shape.classes, self.shape.columns(), |class, column| {
+            let m = column + self.block - 1;
+            match self.top {
+                TopAxis::Classes => slots[class / self.height()][class % self.height() * self.width + m].re,
+                TopAxis::Rows => (0..groups).map(|a| slots[class][a * self.width + m].re).sum(),
+            }
+        })
+    }
+}

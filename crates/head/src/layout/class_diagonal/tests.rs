@@ -1,0 +1,55 @@
+//! The class-diagonal layout on slot vectors.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::layout::testing::{Problem, check_two_gradients};
+
+fn layout(shape: Shape, slots: usize, block: usize, giants: usize, top: TopAxis) -> ClassDiagonal {
+    ClassDiagonal::new(shape, slots, ClassDiagonal::least_width(shape, block), block, giants, top).expect("fits")
+}
+
+#[test]
+fn the_papers_task_costs_the_key_switches_that_were_counted() {
+    let shape = Shape { rows: 128, features: 400, classes: 10 };
+    let layout = layout(shape, 1 << 13, 64, 8, TopAxis::Classes);
+    assert_eq!((layout.width(), layout.height(), layout.blocks()), (512, 16, 1));
+    assert_eq!(layout.inputs(5, 1e12, false).len(), 5);
+    let counts = check_two_gradients(&layout, 1 << 13, &Problem::new(shape, false, 1.0));
+    // Forward 7 + 8 + 7 + 3, cubic 1 + 2, spread 3, backward 7 + 8 + 7.
+    assert_eq!((counts.key_switches(), counts.products), (53, 131));
+}
+
+#[test]
+fn a_row_offset_serves_as_the_logits_of_the_first_iteration_and_is_added_later() {
+    let shape = Shape { rows: 45, features: 20, classes: 3 };
+    for top in [TopAxis::Classes, TopAxis::Rows] {
+        check_two_gradients(&layout(shape, 256, 8, 2, top), 256, &Problem::new(shape, true, 0.75));
+    }
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_refused() {
+    let shape = Shape { rows: 45, features: 20, classes: 3 };
+    assert!(ClassDiagonal::new(shape, 256, 32, 16, 2, TopAxis::Rows).is_none(), "21 + 15 columns in 32");
+    assert!(ClassDiagonal::new(shape, 256, 512, 8, 2, TopAxis::Rows).is_none(), "wider than the ring");
+    assert!(ClassDiagonal::new(shape, 256, 32, 8, 16, TopAxis::Rows).is_none(), "more giants than rows");
+    assert!(ClassDiagonal::new(shape, 256, 32, 6, 2, TopAxis::Rows).is_none(), "not a power of two");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn any_shape_gives_the_gradient_of_the_formula(
+        rows in 1usize..150, features in 1usize..60, classes in 1usize..20,
+        log_block in 0u32..6, log_giants in 0u32..4, on_top: bool, offset: bool, ratio in 0.3f64..1.2,
+    ) {
+        let shape = Shape { rows, features, classes };
+        let top = if on_top { TopAxis::Classes } else { TopAxis::Rows };
+        let (block, slots) = (1 << log_block, 512);
+        let width = ClassDiagonal::least_width(shape, block);
+        let layout = ClassDiagonal::new(shape, slots, width, block, 1 << log_giants.min(log_block), top);
+        prop_assume!(layout.is_some());
+        check_two_gradients(&layout.unwrap(), slots, &Problem::new(shape, offset, ratio));
+    }
+}

@@ -1,0 +1,121 @@
+//! Shared by the tests of all layouts: one gradient on slot vectors against the formula in plain arithmetic.
+
+use std::f64::consts::TAU;
+
+use ciphertune_ckks::{Arithmetic, Complex64};
+use nalgebra::DMatrix;
+
+use super::slot_model::{Counts, SlotModel, SlotVector};
+use super::{GradientStep, Layout, Plain, Shape, Source};
+
+/// A made-up problem.
+pub struct Problem {
+    pub x_hat: DMatrix<f64>,
+    pub labels: Vec<usize>,
+    pub offset: Option<Vec<f64>>,
+    pub classes: usize,
+    pub step: GradientStep,
+}
+
+impl Problem {
+    /// Deterministic numbers of a fitting size.
+    pub fn new(shape: Shape, offset: bool, rate_ratio: f64) -> Self {
+        let (n, d) = (shape.rows, shape.columns());
+        let wave = |i: usize, k: f64| ((i as f64 + 1.0) * k).sin();
+        let x_hat = DMatrix::from_fn(n, d, |r, c| if c == 0 { 1.0 } else { wave(r * d + c, 0.734) * 1.4 });
+        let labels = (0..n).map(|r| (r * r + r / 3) % shape.classes).collect();
+        // Features this correlated would diverge at a rate of 4/n.
+        let first_rate = 4.0 / (n * d) as f64;
+        let step = GradientStep { c1: 0.197, c3: -0.004, range: 6.5, rate: first_rate * rate_ratio, first_rate };
+        Self {
+            x_hat,
+            labels,
+            offset: offset.then(|| (0..n).map(|r| wave(r, 0.31)).collect()),
+            classes: shape.classes,
+            step,
+        }
+    }
+
+    pub fn source(&self) -> Source<'_> {
+        Source {
+            x_hat: &self.x_hat,
+            labels: &self.labels,
+            offset: self.offset.as_deref(),
+            first_rate: self.step.first_rate,
+        }
+    }
+
+    /// rate ((Y - 1/2) - (c1 z + c3 z^3))^T x^ at weights u.
+    pub fn gradient(&self, u: &DMatrix<f64>) -> DMatrix<f64> {
+        let mut z = &self.x_hat * u.transpose();
+        if let Some(offset) = &self.offset {
+            z.row_iter_mut().zip(offset).for_each(|(mut row, z0)| row.add_scalar_mut(*z0));
+        }
+        let residual = DMatrix::from_fn(z.nrows(), self.classes, |r, c| {
+            let (y, z) = (if self.labels[r] == c { 0.5 } else { -0.5 }, z[(r, c)]);
+            self.step.rate * (y - self.step.c1 * z - self.step.c3 * z.powi(3))
+        });
+        residual.transpose() * &self.x_hat
+    }
+}
+
+/// An upload as slot vectors, sub-ring packing included.
+pub fn upload<L: Layout>(layout: &L, m: &SlotModel, source: &Source, top: usize, scale: f64) -> Vec<SlotVector> {
+    let slots = m.slots();
+    let inputs = layout.inputs(top, scale, source.offset.is_some());
+    inputs
+        .iter()
+        .enumerate()
+        .map(|(index, input)| {
+            let values = match layout.pack(source, index) {
+                Plain::Slots(values) => values,
+                Plain::Subring(parts) => {
+                    let period = slots / parts.len();
+                    let mut power = 1usize;
+                    (0..slots)
+                        .map(|s| {
+                            let root = Complex64::cis(TAU * power as f64 / (4 * slots) as f64);
+                            power = power * 5 % (4 * slots);
+                            parts
+                                .iter()
+                                .enumerate()
+                                .filter_map(|(j, part)| Some(*part.get(s % period)? * root.powu(j as u32)))
+                                .sum()
+                        })
+                        .collect()
+                }
+            };
+            m.encrypt(&values, input.level, input.scale).expect("the layout packs for its own ring")
+        })
+        .collect()
+}
+
+/// Runs two gradients, the first at zero weights and the second at the closed result of the first, and checks both.
+/// Returns the operations of the second.
+pub fn check_two_gradients<L: Layout>(layout: &L, slots: usize, problem: &Problem) -> Counts {
+    let offset = problem.offset.is_some();
+    let top = layout.levels(2, offset);
+    let m = SlotModel::with_levels(slots, top, 40).expect("valid sizes");
+    let scale = 2f64.powi(40);
+    let data = layout.prepare(&m, upload(layout, &m, &problem.source(), top, scale)).unwrap();
+    let read = |open: &[SlotVector]| layout.unpack_open(&open.iter().map(|v| v.values.clone()).collect::<Vec<_>>());
+    let close = |found: &DMatrix<f64>, expected: &DMatrix<f64>, what: &str| {
+        let error = (found - expected).abs().max();
+        assert!(error < 1e-9 * (1.0 + expected.abs().max()), "{what}: {error}");
+    };
+
+    let first = layout.gradient(&m, &data, None, &problem.step).unwrap();
+    let zero = DMatrix::zeros(problem.classes, problem.x_hat.ncols());
+    let expected = problem.gradient(&zero);
+    close(&read(&first), &expected, "gradient at zero");
+
+    let weights: Vec<_> = first.iter().map(|g| layout.close(&m, g).unwrap()).collect();
+    let u = layout.unpack_weights(&weights.iter().map(|v| v.values.clone()).collect::<Vec<_>>());
+    close(&u, &expected, "closed weights");
+
+    m.reset();
+    let second = layout.gradient(&m, &data, Some(&weights), &problem.step).unwrap();
+    close(&read(&second), &problem.gradient(&u), "gradient at weights");
+    assert!(second.iter().all(|g| m.level(g) == 0), "the promised levels are used up exactly");
+    m.counts()
+}

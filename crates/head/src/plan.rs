@@ -1,0 +1,230 @@
+//! Plans: which ring, layout and keys a training takes, decided before anything is encrypted.
+//!
+//! A [`Plan`] is a public document: owner and server derive everything from it, and no data enter it but the shape of the table. It is
+//! found by [`search`], which runs the very circuit of the training on a symbolic machine ([`tracer`]) for every candidate and
+//! takes the cheapest that is secure, precise enough and fits in memory.
+
+pub mod cost;
+pub mod estimate;
+pub mod search;
+pub mod tracer;
+
+use ciphertune_ckks::{Parameters, ParametersLiteral, SECURITY_BITS, security_bound};
+use serde::{Deserialize, Serialize};
+
+use crate::layout::{AnyLayout, ClassDiagonal, Input, Layout, LayoutKind, Shape, TopAxis, VolleyRevolver};
+use crate::train::Schedule;
+use crate::{HeadError, Recipe, Result};
+
+pub use estimate::Estimate;
+pub use search::{Constraints, choose};
+
+/// The version of the plan's format.
+const FORMAT: u32 = 1;
+
+/// A training, planned: shape, recipe, layout, parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Document", into = "Document")]
+pub struct Plan {
+    shape: Shape,
+    recipe: Recipe,
+    layout: AnyLayout,
+    parameters: ParametersLiteral,
+    scale_bits: u32,
+    toy: bool,
+}
+
+/// A plan as it is written, unchecked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    format: u32,
+    shape: Shape,
+    recipe: Recipe,
+    layout: Arrangement,
+    parameters: ParametersLiteral,
+    scale_bits: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    insecure_toy: bool,
+}
+
+/// A layout as it is written, unchecked.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+enum Arrangement {
+    ClassDiagonal { top: TopAxis, width: usize, block: usize, giants: usize },
+    VolleyRevolver,
+}
+
+impl Plan {
+    /// Puts a plan together, or says what about it is impossible.
+    fn new(
+        shape: Shape,
+        recipe: Recipe,
+        layout: AnyLayout,
+        parameters: ParametersLiteral,
+        scale_bits: u32,
+        toy: bool,
+    ) -> Result<Self> {
+        let plan = Self { shape, recipe, layout, parameters, scale_bits, toy };
+        let bad = |reason: &str| HeadError::InvalidArtefact(format!("the plan {reason}"));
+        // Bounded before anything is computed from them, because plans also come from files.
+        if !(20..=50).contains(&scale_bits) || plan.parameters.q.len() > 64 {
+            return Err(bad("has an impossible scale or modulus"));
+        }
+        let levels = plan.layout.levels(plan.recipe.iterations(), plan.has_offset());
+        if plan.parameters.q.len() <= levels {
+            return Err(bad("has fewer levels than its training needs"));
+        }
+        if toy {
+            return Ok(plan);
+        }
+        match security_bound(plan.parameters.log_n) {
+            Some(bound) if plan.parameters.log_qp() <= bound as f64 => Ok(plan),
+            _ => Err(bad(&format!("has a modulus above the {SECURITY_BITS}-bit bound of its ring"))),
+        }
+    }
+
+    /// The public shape.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The recipe.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// The layout.
+    pub fn layout(&self) -> &AnyLayout {
+        &self.layout
+    }
+
+    /// The parameter literal.
+    pub fn literal(&self) -> &ParametersLiteral {
+        &self.parameters
+    }
+
+    /// Builds the parameters: checked against the 128-bit bound, but for toy plans.
+    pub fn parameters(&self) -> Result<Parameters> {
+        let literal = self.parameters.clone();
+        Ok(if self.toy { Parameters::new_insecure_for_tests(literal)? } else { Parameters::new(literal)? })
+    }
+
+    /// log2 of the scale.
+    pub fn scale_bits(&self) -> u32 {
+        self.scale_bits
+    }
+
+    /// Whether this plan is for tests only and hides nothing.
+    pub fn is_toy(&self) -> bool {
+        self.toy
+    }
+
+    /// Whether the training starts from weights other than zero, so that a row offset is uploaded.
+    pub fn has_offset(&self) -> bool {
+        self.recipe.initial_weight() != 0.0
+    }
+
+    /// The scalars of the training.
+    pub fn schedule(&self) -> Schedule {
+        Schedule::new(&self.recipe, self.shape.rows)
+    }
+
+    /// The level of the freshest upload.
+    pub fn top_level(&self) -> usize {
+        self.parameters.q.len() - 1
+    }
+
+    /// Levels that are left when the training is done.
+    pub fn levels_left(&self) -> usize {
+        self.top_level() - self.layout.levels(self.recipe.iterations(), self.has_offset())
+    }
+
+    /// The upload.
+    pub fn inputs(&self) -> Vec<Input> {
+        self.layout.inputs(self.top_level(), f64::from(self.scale_bits).exp2(), self.has_offset())
+    }
+
+    /// The plan on one line of JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a plan has only string keys and finite numbers")
+    }
+
+    /// Reads and checks a plan.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::InvalidArtefact`] for text that is no plan, or a plan that contradicts itself.
+    pub fn from_json(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(|e| HeadError::InvalidArtefact(format!("not a plan: {e}")))
+    }
+}
+
+impl From<Plan> for Document {
+    fn from(plan: Plan) -> Self {
+        let layout = match &plan.layout {
+            AnyLayout::ClassDiagonal(layout) => Arrangement::ClassDiagonal {
+                top: layout.top(),
+                width: layout.width(),
+                block: layout.block(),
+                giants: layout.giants(),
+            },
+            AnyLayout::VolleyRevolver(_) => Arrangement::VolleyRevolver,
+        };
+        Self {
+            format: FORMAT,
+            shape: plan.shape,
+            recipe: plan.recipe,
+            layout,
+            parameters: plan.parameters,
+            scale_bits: plan.scale_bits,
+            insecure_toy: plan.toy,
+        }
+    }
+}
+
+impl TryFrom<Document> for Plan {
+    type Error = HeadError;
+
+    fn try_from(document: Document) -> Result<Self> {
+        let bad = |reason: String| HeadError::InvalidArtefact(reason);
+        if document.format > FORMAT {
+            return Err(bad(format!("the plan has format {}, newer than this program's {FORMAT}", document.format)));
+        }
+        let Shape { rows, features, classes } = document.shape;
+        let sensible =
+            (1..=1 << 32).contains(&rows) && (1..=1 << 20).contains(&features) && (1..=1 << 12).contains(&classes);
+        let log_n = document.parameters.log_n;
+        if !sensible || !(4..=17).contains(&log_n) {
+            return Err(bad("the plan has an impossible shape or ring".into()));
+        }
+        let slots = 1 << (log_n - 1);
+        let layout = arrange(document.shape, slots, document.layout)
+            .ok_or_else(|| bad("the plan has a layout that does not fit its ring".into()))?;
+        Self::new(
+            document.shape,
+            document.recipe,
+            layout,
+            document.parameters,
+            document.scale_bits,
+            document.insecure_toy,
+        )
+    }
+}
+
+fn arrange(shape: Shape, slots: usize, arrangement: Arrangement) -> Option<AnyLayout> {
+    match arrangement {
+        Arrangement::ClassDiagonal { top, width, block, giants } => {
+            ClassDiagonal::new(shape, slots, width, block, giants, top).map(AnyLayout::ClassDiagonal)
+        }
+        Arrangement::VolleyRevolver => VolleyRevolver::new(shape, slots).map(AnyLayout::VolleyRevolver),
+    }
+}
+
+impl Plan {
+    /// Which layout, by name.
+    pub fn layout_kind(&self) -> LayoutKind {
+        self.layout.kind()
+    }
+}

@@ -1,0 +1,95 @@
+//! What a plan will take, predicted by running its circuit on the symbolic machine.
+
+use super::Plan;
+use super::cost::UnitCosts;
+use super::tracer::{Operations, Tracer};
+use crate::Result;
+use crate::layout::{Layout, Role};
+use crate::train::{Iterate, Returned, train};
+
+/// Statistical security of a published model, in bits.
+pub const STATISTICAL_BITS: u32 = 30;
+
+/// Predicted errors are multiplied by this before anything relies on them as a bound: the model takes errors as independent, and
+/// measured ones stay below the prediction times this with room to spare (see the tests of the encrypted training).
+pub const NOISE_MARGIN: f64 = 4.0;
+
+/// Predictions for a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    /// Operations of the training, expansion included, and the keys that it needs.
+    pub operations: Operations,
+    /// Standard deviation of the error of one weight, in the owner's coordinates u.
+    pub weight_deviation: f64,
+    /// Number of weights.
+    weights: usize,
+    /// Ciphertexts of the upload: data, labels, offsets.
+    pub upload_ciphertexts: [usize; 3],
+    /// Bytes of the upload.
+    pub upload_bytes: usize,
+    /// Bytes of the evaluation keys in their file.
+    pub key_bytes: usize,
+    /// Bytes of memory that the server needs.
+    pub server_bytes: usize,
+}
+
+impl Estimate {
+    /// Traces the plan's training. Milliseconds.
+    pub fn new(plan: &Plan) -> Result<Self> {
+        let tracer = Tracer::new(plan.literal());
+        let inputs = plan.inputs();
+        let upload = inputs.iter().map(|input| tracer.fresh(input)).collect();
+        let iterates = train(&tracer, plan.layout(), &plan.schedule(), upload, Returned::Last)?;
+        let last = iterates.last().expect("a schedule has at least one iteration");
+        let variance = Self::weight_variance(plan, last);
+        drop(iterates);
+        let operations = tracer.operations();
+
+        let n = 1usize << plan.literal().log_n;
+        let special = plan.literal().p.len();
+        let upload_bytes = inputs.iter().map(|input| (input.level + 1) * n * 8 + 32).sum();
+        let key_bytes = operations.keys.serialized_bytes(n, special);
+        let count = |role| inputs.iter().filter(|input| input.role == role).count();
+        // Both halves of the keys; the largest transient of the key switches; what the program itself takes.
+        let working = 16 * (plan.literal().q.len() + special) * n * 8;
+        let server_bytes = 2 * key_bytes + operations.peak_bytes + upload_bytes + working + (64 << 20);
+        Ok(Self {
+            operations,
+            weight_deviation: variance.sqrt(),
+            weights: plan.shape().classes * plan.shape().columns(),
+            upload_ciphertexts: [count(Role::Data), count(Role::Labels), count(Role::Offset)],
+            upload_bytes,
+            key_bytes,
+            server_bytes,
+        })
+    }
+
+    /// Real parts only; an open gradient's slots are summed after decryption, then scaled by 1 - eta.
+    fn weight_variance(plan: &Plan, last: &Iterate<super::tracer::Traced>) -> f64 {
+        let open_factor = (1.0 - plan.schedule().eta(last.iteration)).powi(2) * plan.layout().open_terms() as f64;
+        let carry = last.carry.iter().flatten().map(|c| c.variance()).fold(0.0, f64::max);
+        let gradient = last.gradient.iter().map(|c| c.variance()).fold(0.0, f64::max);
+        (carry + open_factor * gradient) / 2.0
+    }
+
+    /// A bound on the error of any one weight: the predicted deviation, 6 of them, times [`NOISE_MARGIN`].
+    pub fn weight_bound(&self) -> f64 {
+        6.0 * NOISE_MARGIN * self.weight_deviation
+    }
+
+    /// B: a bound on the Euclidean norm of the error of all weights together, which the noise flooding must hide.
+    pub fn norm_bound(&self) -> f64 {
+        NOISE_MARGIN * self.weight_deviation * (self.weights as f64).sqrt()
+    }
+
+    /// Standard deviation of the Gaussian noise that makes `releases` decrypted models safe to show: 2^(s/2) sqrt(24 q) B, s =
+    /// [`STATISTICAL_BITS`] (Li, Micciancio, Schultz, Sorrell 2022, for CKKS with B a Euclidean norm).
+    pub fn flooding_deviation(&self, releases: u32) -> f64 {
+        f64::from(STATISTICAL_BITS / 2).exp2() * (24.0 * f64::from(releases)).sqrt() * self.norm_bound()
+    }
+
+    /// Seconds of training on a machine with the given unit costs.
+    pub fn seconds(&self, plan: &Plan, costs: &UnitCosts) -> f64 {
+        costs.seconds(plan.literal().log_n, &self.operations)
+    }
+}

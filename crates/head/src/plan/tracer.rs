@@ -1,0 +1,367 @@
+//! A symbolic machine: runs a circuit on nothing, and records what it would take.
+//!
+//! Every traced ciphertext carries level, scale, the root mean square of its values and the variance of its error; every operation
+//! counts itself, the transforms and word products that it consists of, the key that it needs, and the memory that is live.
+//! The error's variance follows [`ciphertune_ckks::noise`] with errors taken as independent; circuits vouch for magnitudes with
+//! [`Arithmetic::expect_magnitude`].
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use ciphertune_ckks::noise::NoiseModel;
+use ciphertune_ckks::{Arithmetic, Complex64, Error, KeySet, ParametersLiteral, Result, galois};
+
+use crate::layout::Input;
+
+/// What a traced circuit consists of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Operations {
+    /// Rotations, conjugations and relinearisations.
+    pub key_switches: u64,
+    /// Ciphertext by ciphertext products.
+    pub products: u64,
+    /// Transforms of one limb.
+    pub transforms: u64,
+    /// Words multiplied and accumulated, in limbs (N words each).
+    pub limb_products: u64,
+    /// Highest number of bytes of ciphertexts alive at one time.
+    pub peak_bytes: usize,
+    /// The evaluation keys.
+    pub keys: KeySet,
+}
+
+/// The symbolic machine.
+pub struct Tracer {
+    log_n: u32,
+    primes: Vec<f64>,
+    special: usize,
+    noise: NoiseModel,
+    operations: Mutex<Operations>,
+    memory: Arc<Memory>,
+}
+
+/// A ciphertext of which only the public facts and predictions are known.
+#[derive(Clone, Debug)]
+pub struct Traced {
+    level: usize,
+    scale: f64,
+    /// Root mean square of the values; behind a lock because circuits vouch for it after the fact.
+    rms: Arc<Mutex<f64>>,
+    /// Variance of the error of a slot's value.
+    variance: f64,
+    _held: Held,
+}
+
+impl Traced {
+    /// Predicted variance of the (complex) error of a slot.
+    pub fn variance(&self) -> f64 {
+        self.variance
+    }
+
+    fn rms(&self) -> f64 {
+        *self.rms.lock().expect("no code panics while it holds this lock")
+    }
+}
+
+/// Bytes that count as alive until dropped.
+#[derive(Debug)]
+struct Held {
+    bytes: usize,
+    memory: Arc<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    now: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+impl Held {
+    fn new(bytes: usize, memory: &Arc<Memory>) -> Self {
+        let now = memory.now.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        memory.peak.fetch_max(now, Ordering::Relaxed);
+        Self { bytes, memory: memory.clone() }
+    }
+}
+
+impl Clone for Held {
+    fn clone(&self) -> Self {
+        Self::new(self.bytes, &self.memory)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.memory.now.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Tracer {
+    /// A machine for the given parameters.
+    pub fn new(literal: &ParametersLiteral) -> Self {
+        Self {
+            log_n: literal.log_n,
+            primes: literal.q.iter().map(|&q| q as f64).collect(),
+            special: literal.p.len(),
+            noise: NoiseModel::new(literal),
+            operations: Mutex::default(),
+            memory: Arc::default(),
+        }
+    }
+
+    /// What has been done so far.
+    pub fn operations(&self) -> Operations {
+        let operations = self.operations.lock().expect("no code panics while it holds this lock").clone();
+        Operations { peak_bytes: self.memory.peak.load(Ordering::Relaxed), ..operations }
+    }
+
+    /// A fresh ciphertext.
+    pub fn fresh(&self, input: &Input) -> Traced {
+        self.made(input.level, input.scale, input.rms, self.noise.fresh() / (input.scale * input.scale))
+    }
+
+    fn made(&self, level: usize, scale: f64, rms: f64, variance: f64) -> Traced {
+        self.made_of(2, level, scale, rms, variance)
+    }
+
+    fn made_of(&self, polynomials: usize, level: usize, scale: f64, rms: f64, variance: f64) -> Traced {
+        let bytes = polynomials * (level + 1) * (8 << self.log_n);
+        Traced { level, scale, rms: Arc::new(Mutex::new(rms)), variance, _held: Held::new(bytes, &self.memory) }
+    }
+
+    fn count(&self, work: impl FnOnce(&mut Operations)) {
+        work(&mut self.operations.lock().expect("no code panics while it holds this lock"));
+    }
+
+    /// Counts the decomposition of one polynomial into digits.
+    fn count_decomposition(&self, level: usize) {
+        let (q, raised) = (level as u64 + 1, (level + 1 + self.special) as u64);
+        let digits = q.div_ceil(self.special as u64);
+        self.count(|o| {
+            o.transforms += q + digits * raised - q;
+            o.limb_products += (digits * raised - q) * self.special as u64;
+        });
+    }
+
+    /// Counts the rest of a key switch, the division dropping `rescale` ciphertext primes as well.
+    fn count_switch(&self, level: usize, rescale: usize) {
+        let (q, special) = (level as u64 + 1, self.special as u64);
+        let (dropped, kept) = (special + rescale as u64, q - rescale as u64);
+        self.count(|o| {
+            o.key_switches += 1;
+            o.limb_products += 2 * q.div_ceil(special) * (q + special);
+            // The raised inner product is alive during the division; its memory is small beside the data.
+            o.transforms += 2 * (dropped + kept);
+            o.limb_products += 2 * kept * (dropped + 1);
+        });
+    }
+
+    fn automorphism(&self, a: &Traced, element: usize) -> Traced {
+        self.count(|o| o.keys.need_galois(element, a.level));
+        self.count_switch(a.level, 0);
+        let added = self.noise.key_switch(a.level) / (a.scale * a.scale);
+        self.made(a.level, a.scale, a.rms(), a.variance + added)
+    }
+
+    fn relinearize_dropping(&self, a: &Traced, rescale: usize) -> Result<Traced> {
+        if a.level < rescale {
+            return Err(Error::NoLevelLeft { needed: rescale, left: a.level });
+        }
+        self.count(|o| o.keys.need_relinearization(a.level));
+        self.count_decomposition(a.level);
+        self.count_switch(a.level, rescale);
+        let scale = if rescale == 1 { a.scale / self.primes[a.level] } else { a.scale };
+        let switched = (self.noise.key_switch(a.level) - self.noise.rounding()) / (a.scale * a.scale);
+        let variance = a.variance + switched + self.noise.rounding() / (scale * scale);
+        Ok(self.made(a.level - rescale, scale, a.rms(), variance))
+    }
+
+    fn check_aligned(a: &Traced, b: &Traced) -> Result<()> {
+        if a.level != b.level {
+            return Err(Error::LevelMismatch(a.level, b.level));
+        }
+        Self::check_scales(a.scale, b.scale)
+    }
+
+    fn check_scales(a: f64, b: f64) -> Result<()> {
+        if (a / b - 1.0).abs() > 2f64.powi(-30) { Err(Error::ScaleMismatch(a.log2(), b.log2())) } else { Ok(()) }
+    }
+
+    fn sum(&self, a: &Traced, b: &Traced, polynomials: usize) -> Result<Traced> {
+        Self::check_aligned(a, b)?;
+        let rms = a.rms().hypot(b.rms());
+        Ok(self.made_of(polynomials, a.level, a.scale, rms, a.variance + b.variance))
+    }
+
+    fn scaled(&self, a: &Traced, factor: f64, scale: f64, polynomials: usize) -> Traced {
+        self.count(|o| o.limb_products += polynomials as u64 * (a.level as u64 + 1));
+        let rounding = ((factor * scale).round() / scale - factor).powi(2) * a.rms().powi(2);
+        let variance = a.variance * factor * factor + rounding;
+        self.made_of(polynomials, a.level, a.scale * scale, a.rms() * factor.abs(), variance)
+    }
+
+    fn element(&self, k: isize) -> usize {
+        galois::rotation_element(self.log_n, k)
+    }
+}
+
+impl Arithmetic for Tracer {
+    type Ciphertext = Traced;
+    type Product = Traced;
+
+    fn slots(&self) -> usize {
+        1 << (self.log_n - 1)
+    }
+
+    fn prime(&self, level: usize) -> f64 {
+        self.primes[level]
+    }
+
+    fn level(&self, a: &Traced) -> usize {
+        a.level
+    }
+
+    fn scale(&self, a: &Traced) -> f64 {
+        a.scale
+    }
+
+    fn product_scale(&self, a: &Traced) -> f64 {
+        a.scale
+    }
+
+    fn product_level(&self, a: &Traced) -> usize {
+        a.level
+    }
+
+    fn add(&self, a: &Traced, b: &Traced) -> Result<Traced> {
+        self.sum(a, b, 2)
+    }
+
+    fn sub(&self, a: &Traced, b: &Traced) -> Result<Traced> {
+        self.sum(a, b, 2)
+    }
+
+    fn negate(&self, a: &Traced) -> Traced {
+        a.clone()
+    }
+
+    fn drop_to(&self, a: &Traced, level: usize) -> Result<Traced> {
+        if level > a.level {
+            return Err(Error::NoLevelLeft { needed: level - a.level, left: 0 });
+        }
+        Ok(self.made(level, a.scale, a.rms(), a.variance))
+    }
+
+    fn rescale(&self, a: &Traced) -> Result<Traced> {
+        if a.level == 0 {
+            return Err(Error::NoLevelLeft { needed: 1, left: 0 });
+        }
+        self.count(|o| {
+            o.transforms += 2 * (a.level as u64 + 1);
+            o.limb_products += 2 * a.level as u64;
+        });
+        let scale = a.scale / self.primes[a.level];
+        Ok(self.made(a.level - 1, scale, a.rms(), a.variance + self.noise.rounding() / (scale * scale)))
+    }
+
+    fn with_scale(&self, a: &Traced, scale: f64) -> Traced {
+        let factor = a.scale / scale;
+        self.made(a.level, scale, a.rms() * factor, a.variance * factor * factor)
+    }
+
+    fn mul_plain(&self, a: &Traced, values: &[Complex64], scale: f64) -> Result<Traced> {
+        if values.len() != self.slots() {
+            return Err(Error::Length { found: values.len(), expected: self.slots() });
+        }
+        self.count(|o| {
+            o.transforms += a.level as u64 + 1;
+            o.limb_products += 2 * (a.level as u64 + 1);
+        });
+        let mean_square = values.iter().map(|v| v.norm_sqr()).sum::<f64>() / values.len() as f64;
+        let variance = a.variance * mean_square + a.rms().powi(2) * self.noise.encoding() / (scale * scale);
+        Ok(self.made(a.level, a.scale * scale, a.rms() * mean_square.sqrt(), variance))
+    }
+
+    fn mul_scalar(&self, a: &Traced, factor: f64, scale: f64) -> Result<Traced> {
+        Ok(self.scaled(a, factor, scale, 2))
+    }
+
+    fn add_scalar(&self, a: &Traced, value: f64) -> Result<Traced> {
+        Ok(self.made(a.level, a.scale, a.rms().hypot(value), a.variance))
+    }
+
+    fn mul_monomial(&self, a: &Traced, _power: usize) -> Traced {
+        self.count(|o| {
+            o.transforms += a.level as u64 + 1;
+            o.limb_products += 2 * (a.level as u64 + 1);
+        });
+        a.clone()
+    }
+
+    fn dot(&self, pairs: &[(&Traced, &Traced)]) -> Result<Traced> {
+        let Some((a, b)) = pairs.first() else {
+            return Err(Error::Length { found: 0, expected: 1 });
+        };
+        let level = pairs.iter().map(|(a, b)| a.level.min(b.level)).min().unwrap_or(0);
+        for (x, y) in pairs {
+            Self::check_scales(a.scale, x.scale)?;
+            Self::check_scales(b.scale, y.scale)?;
+        }
+        self.count(|o| {
+            o.products += pairs.len() as u64;
+            o.limb_products += 4 * pairs.len() as u64 * (level as u64 + 1);
+        });
+        let (mut square, mut variance) = (0.0, 0.0);
+        for (a, b) in pairs {
+            let (ra, rb) = (a.rms().powi(2), b.rms().powi(2));
+            square += ra * rb;
+            variance += ra * b.variance + rb * a.variance + a.variance * b.variance;
+        }
+        Ok(self.made_of(3, level, a.scale * b.scale, square.sqrt(), variance))
+    }
+
+    fn add_products(&self, a: &Traced, b: &Traced) -> Result<Traced> {
+        self.sum(a, b, 3)
+    }
+
+    fn mul_product_scalar(&self, a: &Traced, factor: f64, scale: f64) -> Result<Traced> {
+        Ok(self.scaled(a, factor, scale, 3))
+    }
+
+    fn relinearize(&self, a: &Traced) -> Result<Traced> {
+        self.relinearize_dropping(a, 0)
+    }
+
+    fn relinearize_rescale(&self, a: &Traced) -> Result<Traced> {
+        self.relinearize_dropping(a, 1)
+    }
+
+    fn rotate(&self, a: &Traced, k: isize) -> Result<Traced> {
+        let element = self.element(k);
+        if element == 1 {
+            return Ok(a.clone());
+        }
+        self.count_decomposition(a.level);
+        Ok(self.automorphism(a, element))
+    }
+
+    fn rotate_hoisted(&self, a: &Traced, ks: &[isize]) -> Result<Vec<Traced>> {
+        let elements: Vec<usize> = ks.iter().map(|&k| self.element(k)).collect();
+        if elements.iter().any(|&element| element != 1) {
+            self.count_decomposition(a.level);
+        }
+        Ok(elements
+            .iter()
+            .map(|&element| if element == 1 { a.clone() } else { self.automorphism(a, element) })
+            .collect())
+    }
+
+    fn conjugate(&self, a: &Traced) -> Result<Traced> {
+        self.count_decomposition(a.level);
+        Ok(self.automorphism(a, galois::conjugation_element(self.log_n)))
+    }
+
+    fn expect_magnitude(&self, a: &Traced, rms: f64) {
+        *a.rms.lock().expect("no code panics while it holds this lock") = rms;
+    }
+}

@@ -1,0 +1,134 @@
+//! The encrypted training: Nesterov's iterations around a layout's gradient, for any machine that can do [`Arithmetic`].
+//!
+//! With G_t the gradient at V_{t-1} (its rate included), V_0 = W_0 = 0 in the owner's coordinates:
+//!
+//! ```text
+//! V_t = W_{t-1} + G_t,    W_t = (1 - eta_t) V_t + eta_t V_{t-1}
+//! ```
+//!
+//! W_{t-1} is a combination of two older, higher-level ciphertexts, so its scalars cost no level. The scalars of the last W_t would; so
+//! the server returns the *carry* (1 - eta_t) W_{t-1} + eta_t V_{t-1} and the open G_t apart, and the owner computes W_t = carry + (1 - eta_t) G_t.
+
+use ciphertune_ckks::{Arithmetic, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::Recipe;
+use crate::layout::{GradientStep, Layout};
+
+/// The public numbers of a training: one gradient step and one eta an iteration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    steps: Vec<(GradientStep, f64)>,
+}
+
+impl Schedule {
+    /// The schedule of a recipe for `rows` training rows.
+    pub fn new(recipe: &Recipe, rows: usize) -> Self {
+        let (cubic, rates) = (recipe.cubic(), recipe.hat_rates(rows));
+        let first_rate = rates[0];
+        let steps = rates
+            .iter()
+            .zip(recipe.steps(rows))
+            .map(|(&rate, step)| {
+                let gradient = GradientStep { c1: cubic.c1, c3: cubic.c3, range: cubic.range, rate, first_rate };
+                (gradient, step.eta)
+            })
+            .collect();
+        Self { steps }
+    }
+
+    /// Number of iterations.
+    pub fn iterations(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// The rate that the owner folds into the labels.
+    pub fn first_rate(&self) -> f64 {
+        self.steps[0].0.first_rate
+    }
+
+    /// eta of iteration `t`, from 1.
+    pub fn eta(&self, t: usize) -> f64 {
+        self.steps[t - 1].1
+    }
+}
+
+/// Which iterates the server returns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Returned {
+    /// The last one.
+    #[default]
+    Last,
+    /// Every one, for a look at the course of the training.
+    Every,
+}
+
+/// An iterate as the server returns it.
+#[derive(Clone, Debug)]
+pub struct Iterate<C> {
+    /// t, from 1.
+    pub iteration: usize,
+    /// (1 - eta_t) W_{t-1} + eta_t V_{t-1}, one a weight ciphertext; `None` while it is zero.
+    pub carry: Option<Vec<C>>,
+    /// G_t, open, one a weight ciphertext.
+    pub gradient: Vec<C>,
+}
+
+/// Trains on a prepared upload. Takes nothing that only an owner has.
+///
+/// Cost: [`Layout::levels`] levels; the key switches are those of [`Layout::prepare`] and one [`Layout::gradient`] an iteration.
+pub fn train<L: Layout, M: Arithmetic>(
+    m: &M,
+    layout: &L,
+    schedule: &Schedule,
+    upload: Vec<M::Ciphertext>,
+    returned: Returned,
+) -> Result<Vec<Iterate<M::Ciphertext>>> {
+    let data = layout.prepare(m, upload)?;
+    let mut iterates = Vec::new();
+    // V_{t-1} and V_{t-2}, `None` while zero.
+    let (mut last, mut before): (Option<Vec<M::Ciphertext>>, Option<Vec<M::Ciphertext>>) = (None, None);
+    let mut previous_eta = 0.0;
+    for (index, (step, eta)) in schedule.steps.iter().enumerate() {
+        let gradient = layout.gradient(m, &data, last.as_deref(), step)?;
+        let is_last = index + 1 == schedule.iterations();
+        // W_{t-1} = (1 - previous eta) V_{t-1} + previous eta V_{t-2}
+        let weights = (1.0 - previous_eta, previous_eta);
+        if is_last || returned == Returned::Every {
+            let coefficients = ((1.0 - eta) * weights.0 + eta, (1.0 - eta) * weights.1);
+            let carry = combine(m, &last, &before, coefficients, &gradient)?;
+            iterates.push(Iterate { iteration: index + 1, carry, gradient: gradient.clone() });
+        }
+        if !is_last {
+            let closed = gradient.iter().map(|g| layout.close(m, g)).collect::<Result<Vec<_>>>()?;
+            let next = match combine(m, &last, &before, weights, &closed)? {
+                Some(w) => w.iter().zip(&closed).map(|(w, g)| m.add(w, g)).collect::<Result<Vec<_>>>()?,
+                None => closed,
+            };
+            next.iter().for_each(|v| m.expect_magnitude(v, 1.0));
+            before = last.replace(next);
+            previous_eta = *eta;
+        }
+    }
+    Ok(iterates)
+}
+
+/// a last + b before, at the levels and scales of `like`; `None` when it is zero.
+fn combine<M: Arithmetic>(
+    m: &M,
+    last: &Option<Vec<M::Ciphertext>>,
+    before: &Option<Vec<M::Ciphertext>>,
+    (a, b): (f64, f64),
+    like: &[M::Ciphertext],
+) -> Result<Option<Vec<M::Ciphertext>>> {
+    let scaled = |terms: &Option<Vec<M::Ciphertext>>, factor: f64| -> Result<Option<Vec<M::Ciphertext>>> {
+        let Some(terms) = terms.as_ref().filter(|_| factor != 0.0) else { return Ok(None) };
+        let to = |(v, like)| m.mul_scalar_to(v, factor, m.level(like), m.scale(like));
+        terms.iter().zip(like).map(to).collect::<Result<_>>().map(Some)
+    };
+    Ok(match (scaled(last, a)?, scaled(before, b)?) {
+        (Some(x), Some(y)) => Some(x.iter().zip(&y).map(|(x, y)| m.add(x, y)).collect::<Result<_>>()?),
+        (x, y) => x.or(y),
+    })
+}

@@ -1,0 +1,152 @@
+//! Encrypted training against the plaintext twin, through the documents that owner and server exchange.
+//!
+//! On toy rings, which hide nothing, any shape trains in a fraction of a second. The cases at real size and 128 bits are in the
+//! release suite: `cargo test --release -- --ignored`.
+
+use ciphertune_head::job::{owner, server};
+use ciphertune_head::layout::{LayoutKind, Shape};
+use ciphertune_head::plan::{self, Constraints, Estimate};
+use ciphertune_head::train::Returned;
+use ciphertune_head::{Classes, DMatrix, FeatureTable, Plan, Recipe, precondition, twin};
+use proptest::prelude::*;
+
+/// Classes as Gaussian clouds: features with structure, so that training does something.
+fn table(rows: usize, features: usize, classes: usize, seed: u64) -> FeatureTable {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut normal = || {
+        let sum: f64 = (0..12)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 11) as f64 / (1u64 << 53) as f64
+            })
+            .sum();
+        sum - 6.0
+    };
+    let centres = DMatrix::from_fn(classes, features, |_, _| normal() + 1.0);
+    let labels: Vec<usize> = (0..rows).map(|row| row % classes).collect();
+    let x = DMatrix::from_fn(rows, features, |row, k| centres[(labels[row], k)] + normal());
+    FeatureTable::new(x, Some(labels.iter().map(|label| label.to_string()).collect())).unwrap()
+}
+
+fn plan_for(table: &FeatureTable, recipe: &Recipe, constraints: &Constraints) -> Plan {
+    let classes = Classes::from_labels(table.labels().unwrap()).unwrap().len();
+    let shape = Shape { rows: table.rows(), features: table.columns(), classes };
+    plan::choose(shape, recipe, constraints).unwrap()
+}
+
+/// Trains encrypted and in the clear; the largest difference of a weight, in the owner's coordinates u, over all iterations, with the plan's bound
+/// and the largest weight.
+struct Comparison {
+    error: f64,
+    deviation: f64,
+    bound: f64,
+    predicted_deviation: f64,
+    largest: f64,
+}
+
+fn compare(table: &FeatureTable, recipe: &Recipe, constraints: &Constraints) -> Comparison {
+    let plan = plan_for(table, recipe, constraints);
+    let estimate = Estimate::new(&plan).unwrap();
+    let keys = owner::Keys::generate(&plan).unwrap();
+    let mut evaluation_keys = Vec::new();
+    keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
+    let job = owner::encrypt(&keys, table, None, &|_, _| ()).unwrap();
+    let trainer = server::Trainer::new(&job.upload, &evaluation_keys).unwrap();
+    let model = trainer.train(Returned::Every).unwrap();
+    assert_eq!(model.counts().key_switches, estimate.operations.key_switches, "the plan counts what is done");
+    assert_eq!(model.counts().products, estimate.operations.products);
+    let decrypted = owner::decrypt(&keys, &job.record, &model.to_bytes().unwrap(), None).unwrap();
+    assert_eq!(decrypted.heads.len(), recipe.iterations());
+
+    // The weights of the last iteration in the coordinates in which they were decrypted.
+    let x = job.record.scaler().apply_with_ones(table.features()).unwrap();
+    let problem = precondition::Preconditioned::new(recipe, &x).unwrap();
+    let labels = job.record.classes().indices(table.labels().unwrap()).unwrap();
+    let iterates = twin::train(recipe, &x, &labels, job.record.classes().len());
+    let to_u = |weights: &DMatrix<f64>| {
+        DMatrix::from_fn(weights.nrows(), weights.ncols(), |c, k| match problem.unscale[k] {
+            0.0 => 0.0,
+            s => (weights[(c, k)] - problem.w0) / s,
+        })
+    };
+    let found = owner::decrypt_weights(&keys, &model.to_bytes().unwrap()).unwrap();
+    let (mut error, mut squares) = (0.0f64, 0.0);
+    for ((t, u), twin) in found.iter().zip(&iterates) {
+        let difference = u - to_u(&twin.weights);
+        error = error.max(difference.amax());
+        if *t == recipe.iterations() {
+            squares = difference.norm_squared() / difference.len() as f64;
+        }
+        let head = &decrypted.heads[t - 1].1;
+        let twin_head = ciphertune_head::Head::from_scaled(
+            job.record.scaler(),
+            &twin.weights,
+            job.record.classes().clone(),
+            recipe,
+        )
+        .unwrap();
+        let worst = (head.weight() - twin_head.weight()).amax() / twin_head.weight().amax();
+        assert!(worst < 1e-3, "iteration {t}: raw weights differ by {worst}");
+    }
+    Comparison {
+        error,
+        deviation: squares.sqrt(),
+        bound: estimate.weight_bound(),
+        predicted_deviation: estimate.weight_deviation,
+        largest: to_u(&iterates.last().unwrap().weights).amax(),
+    }
+}
+
+fn toy(layout: LayoutKind) -> Constraints {
+    Constraints { layout, log_n: Some(9), insecure_toy: true, ..Constraints::default() }
+}
+
+fn check(table: &FeatureTable, recipe: &Recipe, constraints: &Constraints) {
+    let c = compare(table, recipe, constraints);
+    println!(
+        "{} rows x {} {}: error 2^{:.1}, bound 2^{:.1}, deviation 2^{:.1}, predicted 2^{:.1}, largest weight {:.2}",
+        table.rows(),
+        table.columns(),
+        recipe.name(),
+        c.error.log2(),
+        c.bound.log2(),
+        c.deviation.log2(),
+        c.predicted_deviation.log2(),
+        c.largest
+    );
+    assert!(c.error < c.bound, "error {} above the plan's bound {}", c.error, c.bound);
+}
+
+#[test]
+fn both_layouts_and_recipes_agree_with_the_twin_on_a_toy_ring() {
+    let table = table(60, 12, 3, 1);
+    for layout in [LayoutKind::ClassDiagonal, LayoutKind::VolleyRevolver] {
+        for recipe in [Recipe::default_for(2), Recipe::paper(2), Recipe::default_for(4), Recipe::default_for(1)] {
+            check(&table, &recipe.unwrap(), &toy(layout));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn any_table_trains_like_its_twin(
+        rows in 50usize..400, features in 5usize..80, classes in 2usize..5, seed: u64, paper: bool, revolver: bool,
+    ) {
+        let layout = if revolver { LayoutKind::VolleyRevolver } else { LayoutKind::ClassDiagonal };
+        let recipe = if paper { Recipe::paper(2) } else { Recipe::default_for(2) };
+        check(&table(rows, features, classes, seed), &recipe.unwrap(), &toy(layout));
+    }
+}
+
+#[test]
+#[ignore = "real size: seconds to minutes in release"]
+fn real_sizes_at_128_bits_agree_with_the_twin() {
+    let constraints = Constraints::default();
+    for (rows, features, classes) in [(128, 400, 10), (50, 5, 2), (300, 1000, 3), (5000, 30, 3), (700, 100, 64)] {
+        let table = table(rows, features, classes, rows as u64);
+        check(&table, &Recipe::default_for(2).unwrap(), &constraints);
+        check(&table, &Recipe::paper(2).unwrap(), &constraints);
+    }
+    check(&table(200, 40, 3, 9), &Recipe::default_for(5).unwrap(), &constraints);
+}
