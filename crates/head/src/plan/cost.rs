@@ -25,7 +25,7 @@ impl UnitCosts {
 
     /// Scales [`Self::REFERENCE`] to this machine, all its threads together, by timing rotations in a small ring (some tens of milliseconds).
     pub fn measure() -> Result<Self> {
-        let literal = ParametersLiteral::choose(13, 45, 40, 3, 1)?;
+        let literal = ParametersLiteral::choose(13, 45, 35, 3, 1)?;
         let mut keys = KeySet::default();
         keys.need_galois(galois::rotation_element(13, 1), 3);
         let parameters = Parameters::new(literal.clone())?;
