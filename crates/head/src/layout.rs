@@ -131,6 +131,20 @@ pub struct GradientStep {
     pub rate: f64,
     /// The rate that is folded into the uploaded labels.
     pub first_rate: f64,
+    /// A power of two that residual and gradient may be raised by in scale, for precision: above one where more levels follow and so
+    /// leave room above the message.
+    pub raise: f64,
+    /// Whether this is the last gradient: it goes back to the owner as it is and need not be rescaled.
+    pub last: bool,
+}
+
+/// The scales of a training, all powers of two.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scales {
+    /// What weights and gradients come out at, with room for them below the lowest prime.
+    pub weights: f64,
+    /// The size of the primes that rescaling divides by; at least that of the weights.
+    pub prime: f64,
 }
 
 /// The public shape of a training.
@@ -160,8 +174,10 @@ pub trait Layout: Send + Sync {
     fn kind(&self) -> LayoutKind;
     /// Levels that the training consumes, with or without a row offset.
     fn levels(&self, iterations: usize, offset: bool) -> usize;
-    /// The upload, in order, for a training that starts at level `top` with scale `scale`.
-    fn inputs(&self, top: usize, scale: f64, offset: bool) -> Vec<Input>;
+    /// The public shape of the training.
+    fn shape(&self) -> Shape;
+    /// The upload, in order, for a training that starts at level `top`.
+    fn inputs(&self, top: usize, scales: Scales, offset: bool) -> Vec<Input>;
     /// Number of ciphertexts that hold the weights.
     fn weight_ciphertexts(&self) -> usize;
     /// How many slots of an open gradient are summed, after decryption, for one weight.
@@ -178,7 +194,8 @@ pub trait Layout: Send + Sync {
 
     /// Server: makes the upload ready for any number of gradients.
     fn prepare<M: Arithmetic>(&self, m: &M, upload: Vec<M::Ciphertext>) -> Result<Self::Data<M::Ciphertext>>;
-    /// Server: the gradient at the weights (zero if `None`), *open*: what remains to be done to it can be done after decryption.
+    /// Server: the gradient at the weights (zero if `None`), *open*: what remains to be done to it can be done after decryption. The last
+    /// gradient of a schedule may come unrescaled, at the level above its weights'.
     fn gradient<M: Arithmetic>(
         &self,
         m: &M,

@@ -12,7 +12,7 @@ pub mod tracer;
 use ciphertune_ckks::{Parameters, ParametersLiteral, SECURITY_BITS, security_bound};
 use serde::{Deserialize, Serialize};
 
-use crate::layout::{AnyLayout, ClassDiagonal, Input, Layout, LayoutKind, Shape, TopAxis, VolleyRevolver};
+use crate::layout::{AnyLayout, ClassDiagonal, Input, Layout, LayoutKind, Scales, Shape, TopAxis, VolleyRevolver};
 use crate::train::Schedule;
 use crate::{HeadError, Recipe, Result};
 
@@ -69,7 +69,7 @@ impl Plan {
         let plan = Self { shape, recipe, layout, parameters, scale_bits, toy };
         let bad = |reason: &str| HeadError::InvalidArtefact(format!("the plan {reason}"));
         // Bounded before anything is computed from them, because plans also come from files.
-        if !(20..=50).contains(&scale_bits) || plan.parameters.q.len() > 64 {
+        if !(20..=50).contains(&scale_bits) || plan.parameters.q.len() > 64 || plan.prime_bits() < scale_bits {
             return Err(bad("has an impossible scale or modulus"));
         }
         let levels = plan.layout.levels(plan.recipe.iterations(), plan.has_offset());
@@ -111,9 +111,20 @@ impl Plan {
         Ok(if self.toy { Parameters::new_insecure_for_tests(literal)? } else { Parameters::new(literal)? })
     }
 
-    /// log2 of the scale.
+    /// log2 of the scale that weights and gradients come out at.
     pub fn scale_bits(&self) -> u32 {
         self.scale_bits
+    }
+
+    /// log2 of the primes that rescaling divides by, rounded.
+    pub fn prime_bits(&self) -> u32 {
+        self.parameters.q.get(1).map_or(self.scale_bits, |&q| (q as f64).log2().round() as u32)
+    }
+
+    /// The scales of the training.
+    pub fn scales(&self) -> Scales {
+        let [weights, prime] = [self.scale_bits, self.prime_bits()].map(|bits| f64::from(bits).exp2());
+        Scales { weights, prime }
     }
 
     /// Whether this plan is for tests only and hides nothing.
@@ -128,7 +139,7 @@ impl Plan {
 
     /// The scalars of the training.
     pub fn schedule(&self) -> Schedule {
-        Schedule::new(&self.recipe, self.shape.rows)
+        Schedule::new(&self.recipe, self.shape.rows, self.scales())
     }
 
     /// The level of the freshest upload.
@@ -143,7 +154,7 @@ impl Plan {
 
     /// The upload.
     pub fn inputs(&self) -> Vec<Input> {
-        self.layout.inputs(self.top_level(), f64::from(self.scale_bits).exp2(), self.has_offset())
+        self.layout.inputs(self.top_level(), self.scales(), self.has_offset())
     }
 
     /// The plan on one line of JSON.

@@ -13,7 +13,7 @@ use ciphertune_ckks::{Arithmetic, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::Recipe;
-use crate::layout::{GradientStep, Layout};
+use crate::layout::{GradientStep, Layout, Scales, Shape};
 
 /// The public numbers of a training: one gradient step and one eta an iteration.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,16 +22,19 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of a recipe for `rows` training rows.
-    pub fn new(recipe: &Recipe, rows: usize) -> Self {
+    /// The schedule of a recipe for `rows` training rows, at the scales of a plan.
+    pub fn new(recipe: &Recipe, rows: usize, scales: Scales) -> Self {
         let (cubic, rates) = (recipe.cubic(), recipe.hat_rates(rows));
-        let first_rate = rates[0];
+        let (first_rate, iterations) = (rates[0], rates.len());
         let steps = rates
             .iter()
             .zip(recipe.steps(rows))
-            .map(|(&rate, step)| {
-                let gradient = GradientStep { c1: cubic.c1, c3: cubic.c3, range: cubic.range, rate, first_rate };
-                (gradient, step.eta)
+            .enumerate()
+            .map(|(index, (&rate, step))| {
+                let last = index + 1 == iterations;
+                let raise = if last { 1.0 } else { scales.prime / scales.weights };
+                let (c1, c3, range) = (cubic.c1, cubic.c3, cubic.range);
+                (GradientStep { c1, c3, range, rate, first_rate, raise, last }, step.eta)
             })
             .collect();
         Self { steps }
@@ -106,12 +109,19 @@ pub fn train<L: Layout, M: Arithmetic>(
                 Some(w) => w.iter().zip(&closed).map(|(w, g)| m.add(w, g)).collect::<Result<Vec<_>>>()?,
                 None => closed,
             };
-            next.iter().for_each(|v| m.expect_magnitude(v, 1.0));
+            let rms = weight_rms(layout.shape(), index + 1);
+            next.iter().for_each(|v| m.expect_magnitude(v, rms));
             before = last.replace(next);
             previous_eta = *eta;
         }
     }
     Ok(iterates)
+}
+
+/// Root mean square that is expected of the weights after `t` iterations. Preconditioning keeps the largest eigenvalue of x^T x / n at or below
+/// one, so one step of rate 4/n with residuals of at most 1/2 moves the weights of a class by at most 2 in norm.
+pub(crate) fn weight_rms(shape: Shape, t: usize) -> f64 {
+    2.0 * (t as f64 / shape.columns() as f64).sqrt()
 }
 
 /// a last + b before, at the levels and scales of `like`; `None` when it is zero.

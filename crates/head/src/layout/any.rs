@@ -39,8 +39,12 @@ impl Layout for AnyLayout {
         delegate!(self, layout => layout.levels(iterations, offset))
     }
 
-    fn inputs(&self, top: usize, scale: f64, offset: bool) -> Vec<Input> {
-        delegate!(self, layout => layout.inputs(top, scale, offset))
+    fn shape(&self) -> Shape {
+        delegate!(self, layout => layout.shape())
+    }
+
+    fn inputs(&self, top: usize, scales: Scales, offset: bool) -> Vec<Input> {
+        delegate!(self, layout => layout.inputs(top, scales, offset))
     }
 
     fn weight_ciphertexts(&self) -> usize {

@@ -25,7 +25,7 @@ use ciphertune_ckks::{Arithmetic, Complex64, Result};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use super::{GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Shape, Source};
+use super::{GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source};
 pub use server::Prepared;
 
 /// What the top axis of the slots holds.
@@ -66,11 +66,6 @@ impl ClassDiagonal {
     /// The smallest feature axis for a block of `block` rows.
     pub fn least_width(shape: Shape, block: usize) -> usize {
         (shape.columns() + block - 1).next_power_of_two()
-    }
-
-    /// The public shape.
-    pub fn shape(&self) -> Shape {
-        self.shape
     }
 
     /// What the top axis holds.
@@ -164,7 +159,13 @@ impl Layout for ClassDiagonal {
         self.groups()
     }
 
-    fn inputs(&self, top: usize, scale: f64, offset: bool) -> Vec<Input> {
+    fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn inputs(&self, top: usize, scales: Scales, offset: bool) -> Vec<Input> {
+        // A gradient is at (data x residual) / prime, which is to be the weights' scale.
+        let scale = (scales.weights * scales.prime).sqrt();
         let together = self.diagonals_together();
         let packing = if together > 1 || self.top == TopAxis::Classes { Packing::Subring } else { Packing::Slots };
         let balance = self.scale_balance();

@@ -27,7 +27,7 @@ use ciphertune_ckks::{Arithmetic, Complex64, Result};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use super::{GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Shape, Source};
+use super::{GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source};
 pub use server::Prepared;
 
 /// The volley-revolver layout of one shape in one ring.
@@ -128,7 +128,12 @@ impl Layout for VolleyRevolver {
         first + iterations.saturating_sub(1) * every
     }
 
-    fn inputs(&self, top: usize, scale: f64, offset: bool) -> Vec<Input> {
+    fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn inputs(&self, top: usize, scales: Scales, offset: bool) -> Vec<Input> {
+        let scale = scales.weights;
         // With an offset, data and labels are first used after two levels have been spent on its cubic.
         let level = if offset { top.saturating_sub(server::CUBIC_LEVELS) } else { top };
         let data = Input { role: Role::Data, level, scale, packing: Packing::Slots, rms: 1.0 };
@@ -147,12 +152,16 @@ impl Layout for VolleyRevolver {
         self.groups()
     }
 
+    fn open_terms(&self) -> usize {
+        self.block_rows() / self.class_rows
+    }
+
     fn pack(&self, source: &Source, index: usize) -> Plain {
         Plain::Slots(self.pack_input(source, index))
     }
 
     fn unpack_open(&self, slots: &[Vec<Complex64>]) -> DMatrix<f64> {
-        self.read_weights(slots, self.block_rows() / self.class_rows)
+        self.read_weights(slots, self.open_terms())
     }
 
     fn unpack_weights(&self, slots: &[Vec<Complex64>]) -> DMatrix<f64> {

@@ -4,9 +4,12 @@
 //! priced with [`UnitCosts::REFERENCE`]; the cheapest that is secure, precise enough to be published and fits in memory wins. The
 //! search reads nothing but the shape, the recipe and the constraints, so it gives the same plan everywhere.
 
+use std::collections::BTreeSet;
+
 use ciphertune_ckks::{ParametersLiteral, SECURITY_BOUNDS, security_bound};
 
 use super::cost::UnitCosts;
+use super::tracer::Operations;
 use super::{Estimate, Plan};
 use crate::layout::{AnyLayout, ClassDiagonal, Layout, LayoutKind, Shape, TopAxis, VolleyRevolver};
 use crate::{HeadError, Recipe, Result};
@@ -17,11 +20,11 @@ const BASE_BITS: u32 = 50;
 const HEADROOM_BITS: u32 = 5;
 /// The smallest scale worth training with.
 const LEAST_SCALE_BITS: u32 = 32;
-/// The largest scale when a level is left at the end, where there is room for the message above one prime.
-const MOST_SCALE_BITS: u32 = 49;
-/// Released weights must keep at least this deviation's worth of precision: noise of at most 2^-6 in the owner's coordinates, where the
-/// weights that matter are of order one.
-pub const LEAST_RELEASE_PRECISION_BITS: f64 = 6.0;
+/// The largest primes for rescaling: two bits below the special primes, or the noise of key switches would exceed that of rounding.
+const MOST_PRIME_BITS: u32 = 48;
+/// Bits that plans reserve for publication unless told otherwise: the noise of one release is at most 2^-6 in the owner's coordinates, where
+/// the weights that matter are of order one.
+pub const RELEASE_BITS: f64 = 6.0;
 
 /// What a plan must respect.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,13 +35,21 @@ pub struct Constraints {
     pub memory: usize,
     /// This ring dimension, and no other.
     pub log_n: Option<u32>,
+    /// Bits of precision to reserve for a published model, see [`Estimate::release_bits`], if any ring has room for them.
+    pub release_bits: f64,
     /// Any ring however small, with no security at all: for tests.
     pub insecure_toy: bool,
 }
 
 impl Default for Constraints {
     fn default() -> Self {
-        Self { layout: LayoutKind::ClassDiagonal, memory: usize::MAX, log_n: None, insecure_toy: false }
+        Self {
+            layout: LayoutKind::ClassDiagonal,
+            memory: usize::MAX,
+            log_n: None,
+            release_bits: RELEASE_BITS,
+            insecure_toy: false,
+        }
     }
 }
 
@@ -48,49 +59,138 @@ impl Default for Constraints {
 ///
 /// [`HeadError::NoPlan`] if no ring has room for it at 128 bits, [`HeadError::Memory`] if every plan needs more memory than allowed.
 pub fn choose(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Result<Plan> {
-    let mut best: Option<(f64, Plan)> = None;
-    let mut least_memory = usize::MAX;
-    let mut rings_with_room = 0;
-    let rings: Vec<u32> = match constraints.log_n {
-        Some(log_n) => vec![log_n],
-        None => SECURITY_BOUNDS.iter().map(|(log_n, _)| *log_n).collect(),
-    };
-    for log_n in rings {
-        let mut found_here = false;
-        for (layout, special, reserve) in candidates(shape, log_n, constraints) {
-            let Some(plan) = candidate(shape, recipe, layout, log_n, special, reserve, constraints)? else { continue };
-            if let Some((cost, _)) = &best
-                && lower_bound(&plan) > *cost
-            {
-                continue;
+    // Precision for publication first; where no ring has room for it, as much as there is.
+    for release_bits in [constraints.release_bits, 3.0, f64::NEG_INFINITY] {
+        let mut search = Search { shape, recipe, constraints, release_bits, best: None, least_memory: usize::MAX };
+        search.try_rings()?;
+        match search.best {
+            Some((_, plan)) => return Ok(plan),
+            None if search.least_memory < usize::MAX => {
+                return Err(HeadError::Memory { needed: search.least_memory, available: constraints.memory });
             }
-            let estimate = Estimate::new(&plan)?;
-            let imprecise = -estimate.flooding_deviation(1).log2() < LEAST_RELEASE_PRECISION_BITS;
-            if imprecise && !constraints.insecure_toy {
-                continue;
-            }
-            least_memory = least_memory.min(estimate.server_bytes);
-            if estimate.server_bytes > constraints.memory {
-                continue;
-            }
-            found_here = true;
-            let cost = estimate.seconds(&plan, &UnitCosts::REFERENCE);
-            if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-                best = Some((cost, plan));
-            }
-        }
-        // A ring twice as large costs more than twice as much a ciphertext; two that have room bracket the optimum.
-        rings_with_room += found_here as usize;
-        if rings_with_room == 2 {
-            break;
+            None => {}
         }
     }
-    match best {
-        Some((_, plan)) => Ok(plan),
-        None if least_memory < usize::MAX => {
-            Err(HeadError::Memory { needed: least_memory, available: constraints.memory })
+    Err(HeadError::NoPlan(no_plan_message(shape, recipe, constraints)))
+}
+
+struct Search<'a> {
+    shape: Shape,
+    recipe: &'a Recipe,
+    constraints: &'a Constraints,
+    release_bits: f64,
+    best: Option<(f64, Plan)>,
+    least_memory: usize,
+}
+
+/// What became of a candidate.
+enum Verdict {
+    /// It could serve.
+    Serves,
+    /// Its parameters do not fit the ring at any useful scale.
+    NoRoom,
+    /// Too few bits are left for publication.
+    Imprecise { missing_bits: f64 },
+    /// It needs too much memory.
+    TooLarge,
+}
+
+impl Search<'_> {
+    fn try_rings(&mut self) -> Result<()> {
+        let rings: Vec<u32> = match self.constraints.log_n {
+            Some(log_n) => vec![log_n],
+            None => SECURITY_BOUNDS.iter().map(|(log_n, _)| *log_n).collect(),
+        };
+        let mut rings_with_room = 0;
+        for log_n in rings {
+            // A level is left at the end only where precision asks for it: it makes everything larger.
+            let found = self.try_ring(log_n, 0)? || self.try_ring(log_n, 1)?;
+            // A ring twice as large costs more than twice as much a ciphertext; two that have room bracket the optimum.
+            rings_with_room += usize::from(found);
+            if rings_with_room == 2 {
+                break;
+            }
         }
-        None => Err(HeadError::NoPlan(no_plan_message(shape, recipe, constraints))),
+        Ok(())
+    }
+
+    /// Tries all geometries in one ring, the most promising first. Whether any plan was found.
+    fn try_ring(&mut self, log_n: u32, reserve: usize) -> Result<bool> {
+        let mut found = false;
+        // Precision hardly depends on the geometry: where the first one misses it by far, so do the others.
+        let mut hopeless = BTreeSet::new();
+        let mut geometries: Vec<(f64, AnyLayout)> = geometries(self.shape, log_n, self.constraints.layout)
+            .into_iter()
+            .map(|layout| (self.least_seconds(&layout, log_n), layout))
+            .collect();
+        geometries.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        for (least, layout) in geometries {
+            if self.best.as_ref().is_some_and(|(best, _)| least > *best) {
+                break;
+            }
+            // From few digits, with many special primes, to many digits where the modulus leaves no room for those.
+            let limbs = layout.levels(self.recipe.iterations(), self.recipe.initial_weight() != 0.0) + reserve + 1;
+            let mut special: Vec<usize> = [2, 3, 4, 6].iter().map(|digits| limbs.div_ceil(*digits)).collect();
+            special.dedup();
+            for special in special {
+                if hopeless.contains(&special) {
+                    continue;
+                }
+                match self.try_candidate(layout.clone(), log_n, special, reserve)? {
+                    Verdict::Serves => found = true,
+                    Verdict::Imprecise { missing_bits } if missing_bits < 2.0 => {}
+                    Verdict::Imprecise { .. } | Verdict::NoRoom => drop(hopeless.insert(special)),
+                    Verdict::TooLarge => {}
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Prices one candidate and keeps it if it is the best so far.
+    fn try_candidate(&mut self, layout: AnyLayout, log_n: u32, special: usize, reserve: usize) -> Result<Verdict> {
+        let Some(plan) = candidate(self.shape, self.recipe, layout, log_n, special, reserve, self.constraints)? else {
+            return Ok(Verdict::NoRoom);
+        };
+        let estimate = Estimate::new(&plan)?;
+        let missing_bits = self.release_bits - estimate.release_bits();
+        if missing_bits > 0.0 && !self.constraints.insecure_toy {
+            return Ok(Verdict::Imprecise { missing_bits });
+        }
+        self.least_memory = self.least_memory.min(estimate.server_bytes);
+        if estimate.server_bytes > self.constraints.memory {
+            return Ok(Verdict::TooLarge);
+        }
+        let cost = estimate.seconds(&plan, &UnitCosts::REFERENCE);
+        if self.best.as_ref().is_none_or(|(least, _)| cost < *least) {
+            self.best = Some((cost, plan));
+        }
+        Ok(Verdict::Serves)
+    }
+
+    /// A bound that no plan with this geometry goes below: the products of every pass at the lowest levels that they can have, and the
+    /// key switches of every block as if they were at the lowest level of all.
+    fn least_seconds(&self, layout: &AnyLayout, log_n: u32) -> f64 {
+        let AnyLayout::ClassDiagonal(layout) = layout else { return 0.0 };
+        let offset = self.recipe.initial_weight() != 0.0;
+        let iterations = self.recipe.iterations();
+        let passes = (layout.blocks() * layout.weight_ciphertexts()) as f64;
+        let words: usize = (1..=iterations)
+            .map(|t| {
+                let left = layout.levels(iterations, offset) - layout.levels(t, offset) + 1;
+                // Backward at the level above what is left, forward three above that.
+                (left + 1) + if t > 1 { left + 4 } else { 0 }
+            })
+            .sum();
+        let folds = (layout.width() / layout.block()).ilog2() as usize;
+        let switches = (iterations - 1) * (3 * layout.giants() + 2 * folds) + layout.giants();
+        const LEAST_TRANSFORMS: f64 = 12.0;
+        let operations = Operations {
+            transforms: (passes * switches as f64 * LEAST_TRANSFORMS) as u64,
+            limb_products: (4.0 * passes * (layout.block() * words) as f64) as u64,
+            ..Operations::default()
+        };
+        UnitCosts::REFERENCE.seconds(log_n, &operations)
     }
 }
 
@@ -104,13 +204,6 @@ fn no_plan_message(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> 
         constraints.layout,
         if constraints.log_n.is_some() { " or a larger ring" } else { ", or reduce the features on your side first" }
     )
-}
-
-/// Transforms of one limb of all data once, a cost that no plan can go below.
-fn lower_bound(plan: &Plan) -> f64 {
-    let n = (1u64 << plan.literal().log_n) as f64;
-    let words: usize = plan.inputs().iter().map(|input| input.level + 1).sum();
-    words as f64 * n * UnitCosts::REFERENCE.product
 }
 
 /// The plan of a candidate with the largest scale that its ring has room for, if that is large enough.
@@ -127,42 +220,31 @@ fn candidate(
     if special > levels + 1 || levels + 1 + special > 60 {
         return Ok(None);
     }
-    let most = if reserve > 0 { MOST_SCALE_BITS } else { BASE_BITS - HEADROOM_BITS };
+    // Below the level that is left there is room for the message above one prime.
+    let most_scale = if reserve > 0 { MOST_PRIME_BITS } else { BASE_BITS - HEADROOM_BITS };
     let bound = if constraints.insecure_toy { f64::INFINITY } else { security_bound(log_n).map_or(0.0, f64::from) };
     let room = bound - f64::from(BASE_BITS) * (1 + special) as f64;
-    let mut bits = most.min((room / levels as f64).max(0.0).floor() as u32);
+    let mut bits = MOST_PRIME_BITS.min((room / levels as f64).max(0.0).floor() as u32);
     while bits >= LEAST_SCALE_BITS {
         let Ok(literal) = ParametersLiteral::choose(log_n, BASE_BITS, bits, levels, special) else { return Ok(None) };
         // Primes lie on both sides of their power of two, so the sum may miss the bound by a hair.
         if literal.log_qp() <= bound {
-            return Plan::new(shape, recipe.clone(), layout, literal, bits, constraints.insecure_toy).map(Some);
+            let scale_bits = bits.min(most_scale);
+            return Plan::new(shape, recipe.clone(), layout, literal, scale_bits, constraints.insecure_toy).map(Some);
         }
         bits -= 1;
     }
     Ok(None)
 }
 
-/// Geometries with numbers of special primes and of levels left at the end.
-fn candidates(shape: Shape, log_n: u32, constraints: &Constraints) -> Vec<(AnyLayout, usize, usize)> {
+fn geometries(shape: Shape, log_n: u32, layout: LayoutKind) -> Vec<AnyLayout> {
     let slots = 1usize << (log_n - 1);
-    let layouts: Vec<AnyLayout> = match constraints.layout {
+    match layout {
         LayoutKind::VolleyRevolver => {
             VolleyRevolver::new(shape, slots).map(AnyLayout::VolleyRevolver).into_iter().collect()
         }
         LayoutKind::ClassDiagonal => class_diagonals(shape, slots),
-    };
-    let special: &[usize] = match constraints.layout {
-        LayoutKind::VolleyRevolver => &[3, 5, 7, 9],
-        LayoutKind::ClassDiagonal => &[1, 2, 3, 4],
-    };
-    let mut all = Vec::new();
-    for layout in layouts {
-        for &special in special {
-            all.push((layout.clone(), special, 0));
-            all.push((layout.clone(), special, 1));
-        }
     }
-    all
 }
 
 /// Blocks of every size that makes sense, with about as many giant as baby steps.

@@ -1,6 +1,7 @@
 //! The server's side of the class-diagonal layout: expansion, forward pass, cubic, backward pass.
 
 use super::*;
+use crate::train::weight_rms;
 
 /// Levels of the forward pass.
 pub(super) const FORWARD_LEVELS: usize = 1;
@@ -93,7 +94,7 @@ impl ClassDiagonal {
         // Without weights the cubic depends on the offset alone and is the same for every weight ciphertext.
         let shared = match (weights, &data.offsets) {
             (None, Some(offsets)) => {
-                let label_scale = m.scale(&data.labels[0][0]);
+                let label_scale = m.scale(&data.labels[0][0]) * step.raise;
                 Some(offsets.iter().map(|z| self.negative_cubic(m, z, step, label_scale)).collect::<Result<Vec<_>>>()?)
             }
             _ => None,
@@ -113,14 +114,14 @@ impl ClassDiagonal {
                     let cubic = match (&babies, &shared) {
                         (Some(babies), _) => {
                             let z = self.forward(m, data, block, babies, step)?;
-                            Some(self.negative_cubic(m, &z, step, m.scale(labels))?)
+                            Some(self.negative_cubic(m, &z, step, m.scale(labels) * step.raise)?)
                         }
                         (None, Some(shared)) => Some(shared[block].clone()),
                         (None, None) => None,
                     };
                     residuals.push(self.residual(m, labels, cubic, step)?);
                 }
-                self.backward(m, data, &residuals)
+                self.backward(m, data, &residuals, step)
             })
             .collect()
     }
@@ -193,7 +194,8 @@ impl ClassDiagonal {
         cubic: Option<M::Ciphertext>,
         step: &GradientStep,
     ) -> Result<M::Ciphertext> {
-        let labels = m.with_scale(labels, m.scale(labels) * step.first_rate / step.rate);
+        let labels = m.mul_scalar(labels, 1.0, step.raise)?;
+        let labels = m.with_scale(&labels, m.scale(&labels) * step.first_rate / step.rate);
         let residual = match cubic {
             Some(cubic) => {
                 let spread = m.fold(&cubic, -(self.block as isize), self.width / self.block)?;
@@ -211,6 +213,7 @@ impl ClassDiagonal {
         m: &M,
         data: &Prepared<M::Ciphertext>,
         residuals: &[M::Ciphertext],
+        step: &GradientStep,
     ) -> Result<M::Ciphertext> {
         let babies = self.babies();
         let steps: Vec<isize> = (0..self.giants as isize).map(|g| -g * babies as isize).collect();
@@ -222,15 +225,16 @@ impl ClassDiagonal {
                 .zip(&data.diagonals)
                 .flat_map(|(turned, diagonals)| (0..self.giants).map(move |g| (&diagonals[g * babies + b], &turned[g])))
                 .collect();
-            let part = m.relinearize_rescale(&m.dot(&pairs)?)?;
-            m.expect_magnitude(&part, 1.0);
+            let product = m.dot(&pairs)?;
+            let part = if step.last { m.relinearize(&product)? } else { m.relinearize_rescale(&product)? };
+            m.expect_magnitude(&part, weight_rms(self.shape, 1));
             sum = Some(match sum {
                 Some(sum) => m.add(&part, &m.rotate(&sum, -1)?)?,
                 None => part,
             });
         }
         let gradient = sum.expect("there is at least one baby step");
-        m.expect_magnitude(&gradient, 1.0);
+        m.expect_magnitude(&gradient, weight_rms(self.shape, 1));
         Ok(gradient)
     }
 }

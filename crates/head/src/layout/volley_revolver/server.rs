@@ -15,6 +15,7 @@
 use ciphertune_ckks::{Arithmetic, Complex64, Error, Result};
 
 use super::{GradientStep, VolleyRevolver};
+use crate::train::weight_rms;
 
 /// Levels of the logits: the product with the data. Their mask rides in the cubic's coefficients.
 pub(super) const FORWARD_LEVELS: usize = 1;
@@ -245,7 +246,7 @@ impl<M: Arithmetic> Circuit<'_, M> {
             gradient = Some(add_to(gradient, term, |a, b| m.add(a, b))?);
         }
         let gradient = m.rescale(&gradient.expect("C is at least one, so the loop has run"))?;
-        m.expect_magnitude(&gradient, 1.0);
+        m.expect_magnitude(&gradient, weight_rms(self.layout.shape, 1));
         Ok(gradient)
     }
 }
