@@ -1,2 +1,60 @@
-//! placeholder
-fn main() {}
+//! `ciphertune`: train a classifier head on encrypted features, from the command line.
+//!
+//! One module a command in [`commands`]; what they share in the modules beside it. The roles themselves, as functions from documents
+//! to documents, are in [`roles`].
+
+mod commands;
+mod errors;
+mod files;
+mod keys_folder;
+mod memory;
+mod options;
+mod progress;
+mod rehearsal;
+mod roles;
+mod text;
+
+use std::io::Write;
+use std::panic;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use commands::Command;
+
+/// Train a classifier head on features that the training machine never sees.
+///
+/// The owner makes keys and encrypts a table of features; a server trains on the ciphertexts with the evaluation keys; the
+/// owner decrypts the model. Each step is a command and talks through files. Start with `ciphertune demo`.
+#[derive(Parser)]
+#[command(name = "ciphertune", version, max_term_width = 100, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // A panic is a bug of ours; it still ends in one sentence and a deliberate code.
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
+        let text = info.payload_as_str().unwrap_or("unknown");
+        complain(&format!("this is a bug in ciphertune{place}, please report it: {text}"));
+    }));
+    let outcome = panic::catch_unwind(|| arguments.command.execute());
+    match outcome {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            if let Some(message) = error.message() {
+                complain(message);
+            }
+            ExitCode::from(error.exit_code())
+        }
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn complain(message: &str) {
+    // Nobody to tell if standard error is closed.
+    let _ = writeln!(std::io::stderr(), "error: {message}");
+}

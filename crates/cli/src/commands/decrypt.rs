@@ -1,0 +1,98 @@
+//! `decrypt`: a model becomes a head.
+
+use std::path::PathBuf;
+
+use ciphertune_ckks::container::Container;
+use ciphertune_head::job;
+use clap::Args;
+
+use crate::errors::{CliError, InFile, Result};
+use crate::files::{Document, NewFile, Privacy};
+use crate::keys_folder::KeysFolder;
+use crate::rehearsal::timed;
+use crate::roles::owner;
+use crate::text::{count, say, seconds};
+
+/// Decrypt a model into a head for raw features.
+///
+/// The head holds weights [classes, features] and biases for the features as the backbone gives them: the scaler is folded in. If the
+/// model holds every iterate, the last becomes the head.
+///
+/// A model that is decrypted as it is carries noise that depends on the secret key. Show it to nobody, the server included: the file is
+/// written for your eyes only (mode 0600). With --publish, noise is added that makes the head safe to show (see SECURITY.md).
+#[derive(Args)]
+pub struct Decrypt {
+    /// Model that the server sent back
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+
+    /// Keys that the job was encrypted with
+    #[arg(long, value_name = "KEYS/")]
+    keys: PathBuf,
+
+    /// File to write the head to
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// Add noise that makes the head safe to show to others
+    #[arg(long)]
+    publish: bool,
+
+    /// How many models in all will be published of these keys: more need more noise each
+    #[arg(long, value_name = "Q", default_value_t = 1, requires = "publish", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    releases: u32,
+
+    /// Replace a head that is there
+    #[arg(long)]
+    force: bool,
+}
+
+impl Decrypt {
+    /// Runs the command.
+    pub fn execute(&self) -> Result<()> {
+        let privacy = if self.publish { Privacy::Public } else { Privacy::Private };
+        let out = NewFile::plan(&self.out, privacy, self.force)?;
+        let keys_folder = KeysFolder::open(&self.keys)?;
+        let model = Document::read(&self.model)?;
+        let container = Container::parse(&model.bytes, job::MODEL, job::FORMAT).in_file(&self.model)?;
+        let job = job::job_id_of(&container).in_file(&self.model)?;
+        drop(container);
+        let keys = keys_folder.keys()?;
+        let record = keys_folder.record(job, &self.model)?;
+        let releases = self.publish.then_some(self.releases);
+        let (opened, took) = timed(|| owner::decrypt(&keys, &record, &model, releases))?;
+        let head = opened.decrypted.last();
+        if let Some(release) = opened.decrypted.release
+            && release.precision_bits < 1.0
+        {
+            return Err(CliError::input(format!(
+                "the noise that {} ask for leaves no precision ({:.1} bits): publish fewer, or train with a plan of fewer iterations",
+                count(self.releases as usize, "release"),
+                release.precision_bits
+            ))
+            .in_file(&self.model));
+        }
+        out.write(&head.to_bytes()?)?;
+
+        let iterates = opened.decrypted.heads.len();
+        say!("decrypted the model of job {job} in {}", seconds(took))?;
+        let shape = format!("{} x {}", count(head.classes().len(), "class"), count(head.features(), "feature"));
+        say!("  {}  {shape}, after {}", self.out.display(), count(keys.plan().recipe().iterations(), "iteration"))?;
+        if iterates > 1 {
+            say!("  the model holds {iterates} iterates: the last was written")?;
+        }
+        match opened.decrypted.release {
+            Some(release) => say!(
+                "  safe to show as one of {}: {:.1} bits of the largest weight are left above the noise",
+                count(self.releases as usize, "release"),
+                release.precision_bits
+            )?,
+            None => {
+                say!("  precision: weights are right to {:.1} bits of the largest one", opened.precision_bits)?;
+                say!("  for your eyes only: before you show it to anyone, decrypt it with --publish")?;
+            }
+        }
+        say!("next: ciphertune evaluate --head {} --test FILE", self.out.display())?;
+        Ok(())
+    }
+}

@@ -1,0 +1,52 @@
+//! The digits that come with the program: UCI's "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak, 1998), the 1,797
+//! images of its test part, as smartcore bundles them.
+
+use ciphertune_head::{DMatrix, FeatureTable, Head};
+
+use crate::errors::Result;
+
+/// Pixels on each side; every pixel is a number from 0 to 16.
+const SIDE: usize = 8;
+
+/// All digits: 64 pixels a row, labels 0 to 9.
+pub fn load() -> Result<FeatureTable> {
+    let digits = smartcore::dataset::digits::load_dataset();
+    let pixels =
+        DMatrix::from_row_iterator(digits.num_samples, digits.num_features, digits.data.iter().map(|&x| x.into()));
+    let labels = digits.target.iter().map(|label| format!("{label:.0}")).collect();
+    Ok(FeatureTable::new(pixels, Some(labels))?)
+}
+
+/// Draws some rows of a table side by side, with what the head takes them for.
+pub fn draw(table: &FeatureTable, head: &Head, number: usize) -> Result<String> {
+    let stride = (table.rows() / number).max(1);
+    let rows: Vec<usize> = (0..table.rows()).step_by(stride).take(number).collect();
+    let pixels = table.features().select_rows(&rows);
+    let predictions = head.predict(&pixels)?;
+    let labels = table.require_labels()?;
+    let mut text = String::new();
+    for y in 0..SIDE {
+        let line: Vec<String> = (0..rows.len())
+            .map(|image| (0..SIDE).map(|x| shade(pixels[(image, y * SIDE + x)])).collect::<String>())
+            .collect();
+        text += &format!("  {}\n", line.join("   ").trim_end());
+    }
+    let captions: Vec<String> = predictions
+        .iter()
+        .zip(&rows)
+        .map(|(prediction, &row)| match &labels[row] {
+            label if *label == prediction.label => format!("read as {label}"),
+            label => format!("read as {}, is {label}", prediction.label),
+        })
+        .map(|caption| format!("{caption:^width$}", width = 2 * SIDE))
+        .collect();
+    text += &format!("  {}\n", captions.join("   ").trim_end());
+    Ok(text)
+}
+
+/// Two characters for a pixel's brightness, since they are twice as high as wide.
+fn shade(brightness: f64) -> &'static str {
+    const SHADES: [&str; 5] = ["  ", "░░", "▒▒", "▓▓", "██"];
+    let step = (brightness / 16.0 * SHADES.len() as f64) as usize;
+    SHADES[step.min(SHADES.len() - 1)]
+}

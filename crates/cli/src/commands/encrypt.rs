@@ -1,0 +1,85 @@
+//! `encrypt`: a table becomes a job.
+
+use std::path::PathBuf;
+
+use ciphertune_head::Scaler;
+use clap::Args;
+
+use super::train::JOB_FILE;
+use crate::errors::{InFile, Result};
+use crate::files::{self, NewFolder, Privacy};
+use crate::keys_folder::KeysFolder;
+use crate::options::read_training_table;
+use crate::rehearsal::timed;
+use crate::roles::owner;
+use crate::text::{bytes, count, say, seconds};
+
+/// Encrypt a training table into a job for the server.
+///
+/// Fits the recipe's scaler to the features (never to the labels), scales them and encrypts features and labels. The job holds ciphertexts
+/// and the public plan. Scaler and class names stay in KEYS/jobs.
+#[derive(Args)]
+pub struct Encrypt {
+    /// Training table: .csv (label first), .npz or .safetensors (features, labels)
+    #[arg(long, value_name = "FILE")]
+    train: PathBuf,
+
+    /// Only the first N rows of the table
+    #[arg(long, value_name = "N")]
+    rows: Option<usize>,
+
+    /// Keys that were made for a table of this shape
+    #[arg(long, value_name = "KEYS/")]
+    keys: PathBuf,
+
+    /// A scaler that was fitted before, by ciphertune scaler fit, instead of one fitted to this table
+    #[arg(long, value_name = "FILE")]
+    scaler_file: Option<PathBuf>,
+
+    /// Folder to write the job to
+    #[arg(long, value_name = "JOB/")]
+    out: PathBuf,
+
+    /// Replace a job that is there
+    #[arg(long)]
+    force: bool,
+}
+
+impl Encrypt {
+    /// Runs the command.
+    pub fn execute(&self) -> Result<()> {
+        let folder = NewFolder::plan(&self.out, Privacy::Public, self.force, &[JOB_FILE], "the old job")?;
+        let keys_folder = KeysFolder::open(&self.keys)?;
+        let keys = keys_folder.keys()?;
+        let table = read_training_table(&self.train, self.rows)?;
+        let scaler = match &self.scaler_file {
+            Some(path) => {
+                let scaler = Scaler::from_bytes(&files::read(path)?).in_file(path)?;
+                owner::check_scaler(keys.plan(), &scaler).in_file(path)?;
+                Some(scaler)
+            }
+            None => None,
+        };
+        let (job, took) = timed(|| owner::encrypt(&keys, &table, &self.train, scaler))?;
+        drop(table);
+        // The record first: a job without its record could never be opened.
+        keys_folder.keep(&job.record)?;
+        let written = folder.fill().and_then(|filling| {
+            filling.write(JOB_FILE, Privacy::Public, &job.upload)?;
+            filling.finish()
+        });
+        if written.is_err() {
+            keys_folder.forget(job.record.job());
+        }
+        written?;
+
+        let size = bytes(job.upload.len());
+        let shape = keys.plan().shape();
+        say!("encrypted {} as job {} in {}", count(shape.rows, "row"), job.record.job(), seconds(took))?;
+        let path = self.out.join(JOB_FILE);
+        say!("  {}  {size} in {}, for the server", path.display(), count(job.ciphertexts, "ciphertext"))?;
+        let job = self.out.display();
+        say!("next, on the server: ciphertune train --job {job} --eval-keys evaluation.keys --out model.enc")?;
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! `evaluate`: a head's scores.
+
+use std::path::PathBuf;
+
+use ciphertune_head::metrics::Evaluation;
+use ciphertune_head::{Head, LabelColumn};
+use clap::Args;
+use serde_json::json;
+
+use crate::errors::{InFile, Result};
+use crate::files;
+use crate::text::{Table, percent, say, thousands};
+
+/// More columns than this do not fit on a screen.
+const WIDEST_CONFUSION: usize = 12;
+
+/// Score a head on a table with labels.
+#[derive(Args)]
+pub struct Evaluate {
+    /// Head that decrypt wrote
+    #[arg(long, value_name = "FILE")]
+    head: PathBuf,
+
+    /// Test table: .csv (label first), .npz or .safetensors (features, labels)
+    #[arg(long, value_name = "FILE")]
+    test: PathBuf,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Evaluate {
+    /// Runs the command.
+    pub fn execute(&self) -> Result<()> {
+        let head = Head::from_bytes(&files::read(&self.head)?).in_file(&self.head)?;
+        let test = files::read_table(&self.test, LabelColumn::Present)?;
+        let evaluation = head.evaluate(&test).in_file(&self.test)?;
+        let names = head.classes().names();
+        if self.json {
+            let mut object = serde_json::to_value(&evaluation).map_err(std::io::Error::from)?;
+            object["classes"] = json!(names);
+            say!("{object:#}")?;
+        } else {
+            say!("{}", text(&evaluation, names).trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+fn text(evaluation: &Evaluation, names: &[String]) -> String {
+    let mut table = Table::default();
+    let right = format!("{} of {} right", thousands(evaluation.right as u64), thousands(evaluation.rows as u64));
+    table.row("accuracy", format!("{}  ({right})", percent(evaluation.accuracy)));
+    table.row("SLE", format!("{:.2}  (the paper's score; 0 is perfect)", evaluation.sle));
+    table.row("log-likelihood", format!("{:.2}  (of a softmax)", evaluation.log_likelihood));
+    let text = table.render();
+    if names.len() > WIDEST_CONFUSION {
+        return text;
+    }
+    format!("{text}\n{}", confusion(evaluation, names))
+}
+
+/// Rows by true class, columns by predicted class.
+fn confusion(evaluation: &Evaluation, names: &[String]) -> String {
+    let short = |name: &String| name.chars().take(6).collect::<String>();
+    let largest = evaluation.confusion.iter().flatten().map(|n| n.to_string().len()).max().unwrap_or(1);
+    let width = names.iter().map(|name| short(name).chars().count()).max().unwrap_or(1).max(largest);
+    let line = |first: &str, cells: Vec<String>| {
+        let cells: String = cells.iter().map(|cell| format!(" {cell:>width$}")).collect();
+        format!("  {first:>width$} |{cells}\n")
+    };
+    let header = line("", names.iter().map(short).collect());
+    // Zeros would hide what matters.
+    let cell = |&n: &usize| if n == 0 { ".".to_owned() } else { n.to_string() };
+    let rows: String = names
+        .iter()
+        .zip(&evaluation.confusion)
+        .map(|(name, counts)| line(&short(name), counts.iter().map(cell).collect()))
+        .collect();
+    format!("  true class down, predicted class across\n{header}{rows}")
+}

@@ -1,0 +1,64 @@
+//! `export`: a head for other programs.
+
+use std::path::PathBuf;
+
+use ciphertune_head::Head;
+use clap::{Args, ValueEnum};
+
+use crate::errors::{InFile, Result};
+use crate::files::{self, NewFile, Privacy};
+use crate::text::{bytes, say, warn};
+
+/// Write a head as ONNX or JSON.
+///
+/// ONNX: input features (float32), outputs label, logits and probabilities. JSON: classes, weight, bias, recipe. For PyTorch and
+/// scikit-learn, load head.safetensors itself: see docs/load-head.md.
+#[derive(Args)]
+pub struct Export {
+    /// Head that decrypt wrote
+    #[arg(long, value_name = "FILE")]
+    head: PathBuf,
+
+    /// Format to write
+    #[arg(long, value_enum)]
+    format: Format,
+
+    /// File to write [default: the head's name, ending in .onnx or .json]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+/// The formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// An ONNX model, opset 13, single precision
+    Onnx,
+    /// A JSON object, double precision
+    Json,
+}
+
+impl Export {
+    /// Runs the command.
+    pub fn execute(&self) -> Result<()> {
+        let extension = if self.format == Format::Onnx { "onnx" } else { "json" };
+        let path = self.out.clone().unwrap_or_else(|| self.head.with_extension(extension));
+        let head = Head::from_bytes(&files::read(&self.head)?).in_file(&self.head)?;
+        // What holds a private head is private as well.
+        let privacy = if head.published().is_some() { Privacy::Public } else { Privacy::Private };
+        let out = NewFile::plan(&path, privacy, self.force)?;
+        let content = match self.format {
+            Format::Onnx => head.to_onnx(),
+            Format::Json => head.to_json().into_bytes(),
+        };
+        out.write(&content)?;
+        if head.published().is_none() {
+            warn("this head was decrypted without --publish: keep it, and what is exported from it, to yourself");
+        }
+        say!("  {}  {}", path.display(), bytes(content.len()))?;
+        Ok(())
+    }
+}

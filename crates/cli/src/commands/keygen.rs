@@ -1,0 +1,73 @@
+//! `keygen`: the owner's keys.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::errors::{InFile, Result};
+use crate::files::{NewFolder, Privacy};
+use crate::keys_folder::{EVALUATION, JOBS, PLAN, SECRET};
+use crate::options::{PlanFlags, RecipeFlags, ShapeFlags};
+use crate::rehearsal::timed;
+use crate::roles::owner;
+use crate::text::{bytes, say, seconds};
+
+/// Make a secret key, and evaluation keys for the server.
+///
+/// Plans a training for a table's shape (its rows, features and classes; nothing else of it is used) and makes the keys of that plan.
+///
+/// KEYS/secret.key stays with the owner. KEYS/evaluation.keys goes to the server, once for any number of jobs of this shape and recipe.
+/// KEYS/plan.json says what was planned. KEYS/jobs will hold a record of every encrypted job, which decrypt needs.
+#[derive(Args)]
+pub struct Keygen {
+    #[command(flatten)]
+    shape: ShapeFlags,
+
+    /// Folder to write the keys to
+    #[arg(long, value_name = "KEYS/")]
+    out: PathBuf,
+
+    /// Replace a folder of keys: models that are encrypted under the old ones are lost
+    #[arg(long)]
+    force: bool,
+
+    #[command(flatten)]
+    recipe: RecipeFlags,
+
+    #[command(flatten)]
+    plan: PlanFlags,
+}
+
+impl Keygen {
+    /// Runs the command.
+    pub fn execute(&self) -> Result<()> {
+        let (ours, loss) =
+            ([SECRET, EVALUATION, PLAN, JOBS], "the old secret key and with it every model that is encrypted under it");
+        let folder = NewFolder::plan(&self.out, Privacy::Private, self.force, &ours, loss)?;
+        let recipe = self.recipe.recipe()?;
+        let plan = self.plan.choose(self.shape.shape()?, &recipe)?;
+        let filling = folder.fill()?;
+        let evaluation = self.out.join(EVALUATION);
+        let (key, took) = timed(|| {
+            let mut made = None;
+            filling.write_with(EVALUATION, Privacy::Public, |out| {
+                made = Some(owner::make_keys(&plan, out).in_file(&evaluation)?);
+                Ok(())
+            })?;
+            Ok(made)
+        })?;
+        let Some((secret, id)) = key else { unreachable!("the file was written, so the keys were made") };
+        filling.write(SECRET, Privacy::Private, &secret)?;
+        filling.write(PLAN, Privacy::Public, plan.to_json().as_bytes())?;
+        filling.folder(JOBS)?;
+        filling.finish()?;
+
+        let size = std::fs::metadata(&evaluation).map(|file| file.len() as usize).unwrap_or(0);
+        let out = self.out.display();
+        say!("made key {id} in {}", seconds(took))?;
+        say!("  {}  keep it: whoever has it can read your data and models", self.out.join(SECRET).display())?;
+        say!("  {}  {}, for the server", evaluation.display(), bytes(size))?;
+        say!("next: ciphertune encrypt --train FILE --keys {out} --out JOB/")?;
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! `plan`: what a training will take.
+
+mod report;
+
+use ciphertune_head::plan::Estimate;
+use ciphertune_head::plan::cost::UnitCosts;
+use clap::Args;
+
+use crate::errors::Result;
+use crate::options::{PlanFlags, RecipeFlags, ShapeFlags};
+use crate::text::say;
+use report::Report;
+
+/// Say what a training will take, before anything is encrypted.
+///
+/// Finds the plan that keygen would make keys for, and prints ring, layout, sizes, operations, precision, and the time that training would
+/// take on this machine (timed with a few rotations in a small ring).
+#[derive(Args)]
+pub struct PlanCommand {
+    #[command(flatten)]
+    shape: ShapeFlags,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    recipe: RecipeFlags,
+
+    #[command(flatten)]
+    plan: PlanFlags,
+}
+
+impl PlanCommand {
+    /// Runs the command.
+    pub fn execute(&self) -> Result<()> {
+        let recipe = self.recipe.recipe()?;
+        let plan = self.plan.choose(self.shape.shape()?, &recipe)?;
+        let report = Report::new(&plan, &Estimate::new(&plan)?, &UnitCosts::measure()?)?;
+        if self.json {
+            say!("{}", serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?)?;
+        } else {
+            say!("{}", report.text(&plan).trim_end())?;
+        }
+        Ok(())
+    }
+}

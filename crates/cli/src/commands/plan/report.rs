@@ -1,0 +1,152 @@
+//! What `plan` prints.
+
+use ciphertune_ckks::{SECURITY_BITS, security_bound};
+use ciphertune_head::Plan;
+use ciphertune_head::layout::{AnyLayout, TopAxis};
+use ciphertune_head::plan::Estimate;
+use ciphertune_head::plan::cost::UnitCosts;
+use ciphertune_head::plan::estimate::STATISTICAL_BITS;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::errors::Result;
+use crate::text::{Table, bytes, count, seconds, thousands};
+
+/// A plan and what it will take; the fields are those of `--json`.
+#[derive(Serialize)]
+pub struct Report {
+    rows: usize,
+    features: usize,
+    classes: usize,
+    log_n: u32,
+    log_qp: f64,
+    log_qp_bound: Option<u32>,
+    security_bits: u32,
+    levels: usize,
+    levels_left: usize,
+    scale_bits: u32,
+    special_primes: usize,
+    keys: usize,
+    key_bytes: usize,
+    upload_ciphertexts: Upload,
+    upload_bytes: usize,
+    memory_bytes: usize,
+    key_switches: u64,
+    products: u64,
+    seconds: f64,
+    /// -log2 of the predicted standard deviation of a weight's error.
+    precision_bits: f64,
+    /// -log2 of the bound on any weight's error.
+    precision_bits_guaranteed: f64,
+    /// Bits that the noise of a publication takes.
+    publication_bits: f64,
+    /// -log2 of the standard deviation of a weight in a published model.
+    published_precision_bits: f64,
+    /// The plan as keygen would write it.
+    plan: Value,
+}
+
+/// Ciphertexts of the upload.
+#[derive(Serialize)]
+struct Upload {
+    data: usize,
+    labels: usize,
+    offset: usize,
+}
+
+impl Report {
+    /// Puts the figures together.
+    pub fn new(plan: &Plan, estimate: &Estimate, costs: &UnitCosts) -> Result<Self> {
+        let (shape, literal) = (plan.shape(), plan.literal());
+        let [data, labels, offset] = estimate.upload_ciphertexts;
+        let precision_bits = -estimate.weight_deviation.log2();
+        let published_precision_bits = -estimate.flooding_deviation(1).log2();
+        Ok(Self {
+            rows: shape.rows,
+            features: shape.features,
+            classes: shape.classes,
+            log_n: literal.log_n,
+            log_qp: literal.log_qp(),
+            log_qp_bound: security_bound(literal.log_n),
+            security_bits: if plan.is_toy() { 0 } else { SECURITY_BITS },
+            levels: plan.top_level(),
+            levels_left: plan.levels_left(),
+            scale_bits: plan.scale_bits(),
+            special_primes: literal.p.len(),
+            keys: estimate.operations.keys.count(),
+            key_bytes: estimate.key_bytes,
+            upload_ciphertexts: Upload { data, labels, offset },
+            upload_bytes: estimate.upload_bytes,
+            memory_bytes: estimate.server_bytes,
+            key_switches: estimate.operations.key_switches,
+            products: estimate.operations.products,
+            seconds: estimate.seconds(plan, costs),
+            precision_bits,
+            precision_bits_guaranteed: -estimate.weight_bound().log2(),
+            publication_bits: precision_bits - published_precision_bits,
+            published_precision_bits,
+            plan: serde_json::from_str(&plan.to_json()).map_err(std::io::Error::from)?,
+        })
+    }
+
+    /// The table for people.
+    pub fn text(&self, plan: &Plan) -> String {
+        let mut table = Table::default();
+        table.row("recipe", recipe(plan));
+        table.row("layout", layout(plan));
+        let bound = self.log_qp_bound.map_or("none".to_owned(), |bound| bound.to_string());
+        table.row("ring", format!("N = 2^{}, {} slots", self.log_n, thousands(1 << (self.log_n - 1))));
+        let security =
+            format!("log QP = {:.1} of at most {bound} bits: {} bits of security", self.log_qp, self.security_bits);
+        table.row("security", security);
+        let special = count(self.special_primes, "special prime");
+        table.row("levels", format!("{}, {} left after training; {special}", self.levels, self.levels_left));
+        table.row("scale", count(self.scale_bits as usize, "bit"));
+        table.row("evaluation keys", format!("{}, {}", self.keys, bytes(self.key_bytes)));
+        let Upload { data, labels, offset } = self.upload_ciphertexts;
+        let offset = if offset > 0 { format!(" + {offset} of offset") } else { String::new() };
+        let total = bytes(self.upload_bytes);
+        table.row("upload", format!("{total}: {data} ciphertexts of data + {labels} of labels{offset}"));
+        table.row("memory", format!("{} on the server", bytes(self.memory_bytes)));
+        let switches = count(self.key_switches as usize, "key switch");
+        table.row("operations", format!("{switches}, {} of ciphertexts", count(self.products as usize, "product")));
+        let threads = count(rayon::current_num_threads(), "thread");
+        table.row("time", format!("about {} of training on this machine, {threads}", seconds(self.seconds)));
+        let guaranteed = self.precision_bits_guaranteed;
+        table.row("precision", format!("{:.1} bits predicted, {guaranteed:.1} at least", self.precision_bits));
+        let published = format!(
+            "{:.1} bits if published once: {:.1} are reserved for the noise\nthat makes it safe (2^-{STATISTICAL_BITS})",
+            self.published_precision_bits, self.publication_bits
+        );
+        table.row("", published);
+        let shape = format!("{} x {}", count(self.rows, "row"), count(self.features, "feature"));
+        format!("{shape}, {}\n\n{}", count(self.classes, "class"), table.render())
+    }
+}
+
+fn recipe(plan: &Plan) -> String {
+    let recipe = plan.recipe();
+    format!("{}: {}, scaler {}", recipe.name(), count(recipe.iterations(), "iteration"), recipe.scaler())
+}
+
+/// The layout, and why it was chosen.
+fn layout(plan: &Plan) -> String {
+    let slots = thousands(1 << (plan.literal().log_n - 1));
+    match plan.layout() {
+        AnyLayout::VolleyRevolver(_) => {
+            "volley-revolver, the paper's encoding, row by row: as asked for;\nclass-diagonal is the fast one"
+                .to_owned()
+        }
+        AnyLayout::ClassDiagonal(layout) => {
+            let (width, height, block) = (layout.width(), layout.height(), 2 * layout.block());
+            let why = match layout.top() {
+                TopAxis::Classes => {
+                    "classes on top: the rows are few, so one\nciphertext holds the weights of several classes"
+                }
+                TopAxis::Rows => "rows on top: the rows are many, so every\nclass has its own ciphertext of weights",
+            };
+            let blocks = count(block * if layout.top() == TopAxis::Rows { height } else { 1 }, "row");
+            format!("class-diagonal, {why}\n{slots} slots = {height} x {width} (features, padded); blocks of {blocks}")
+        }
+    }
+}

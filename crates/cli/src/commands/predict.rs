@@ -1,0 +1,96 @@
+//! `predict`: labels and probabilities of rows.
+
+use std::path::PathBuf;
+
+use ciphertune_head::model::Prediction;
+use ciphertune_head::{Head, LabelColumn};
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::errors::{CliError, InFile, Result};
+use crate::files::{self, NewFile, Privacy};
+
+/// Label rows of features with a head.
+///
+/// Gives every row (counted from 1) the class with the largest logit, and the probability of every class: the sigmoid of its logit. Each
+/// class was trained as a yes-or-no question of its own, so the probabilities of a row do not add up to one.
+#[derive(Args)]
+pub struct Predict {
+    /// Head that decrypt wrote
+    #[arg(long, value_name = "FILE")]
+    head: PathBuf,
+
+    /// Feature table: .csv (with or without a label in front), .npz or .safetensors (features)
+    #[arg(long, value_name = "FILE")]
+    features: PathBuf,
+
+    /// Format of the output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+
+    /// File to write to [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// Replace a file that is there
+    #[arg(long, requires = "out")]
+    force: bool,
+}
+
+/// The formats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// row,label, then one column of probabilities a class
+    #[default]
+    Csv,
+    /// A list of objects with row, label and probabilities
+    Json,
+}
+
+impl Predict {
+    /// Runs the command.
+    pub fn execute(&self) -> Result<()> {
+        let out = match &self.out {
+            Some(path) => Some(NewFile::plan(path, Privacy::Public, self.force)?),
+            None => None,
+        };
+        let head = Head::from_bytes(&files::read(&self.head)?).in_file(&self.head)?;
+        let table = files::read_table(&self.features, LabelColumn::Detect { features: head.features() })?;
+        let predictions = head.predict(table.features()).in_file(&self.features)?;
+        let names = head.classes().names();
+        let text = match self.format {
+            Format::Csv => csv_text(&predictions, names)?,
+            Format::Json => json_text(&predictions, names),
+        };
+        match out {
+            Some(file) => file.write(text.as_bytes()),
+            None => Ok(std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes())?),
+        }
+    }
+}
+
+fn csv_text(predictions: &[Prediction], names: &[String]) -> Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let wrong = |error: csv::Error| CliError::failure(format!("the table of predictions cannot be written: {error}"));
+    let header =
+        ["row".to_owned(), "label".to_owned()].into_iter().chain(names.iter().map(|name| format!("p({name})")));
+    writer.write_record(header).map_err(wrong)?;
+    for (row, prediction) in predictions.iter().enumerate() {
+        let probabilities = prediction.probabilities.iter().map(|p| format!("{p:.6}"));
+        let record = [(row + 1).to_string(), prediction.label.clone()].into_iter().chain(probabilities);
+        writer.write_record(record).map_err(wrong)?;
+    }
+    let bytes = writer.into_inner().map_err(|error| CliError::failure(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| CliError::failure(error.to_string()))
+}
+
+fn json_text(predictions: &[Prediction], names: &[String]) -> String {
+    let object = |(row, prediction): (usize, &Prediction)| {
+        let pairs = names.iter().cloned().zip(prediction.probabilities.iter().map(|&p| json!(p)));
+        let probabilities: serde_json::Map<_, _> = pairs.collect();
+        let object = json!({ "row": row + 1, "label": prediction.label, "probabilities": probabilities });
+        format!("  {object}")
+    };
+    let objects: Vec<String> = predictions.iter().enumerate().map(object).collect();
+    format!("[\n{}\n]\n", objects.join(",\n"))
+}

@@ -1,0 +1,87 @@
+//! `scaler fit`: a scaler from other data.
+
+use std::path::PathBuf;
+
+use ciphertune_head::{LabelColumn, Scaler, ScalerKind};
+use clap::{Args, Subcommand};
+
+use crate::errors::{InFile, Result};
+use crate::files::{self, NewFile, Privacy};
+use crate::options::ScalerName;
+use crate::text::{count, say};
+
+/// Fit a scaler on other data, to be shared by several owners.
+#[derive(Args)]
+pub struct ScalerCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Fit a scaler to a table of features
+    Fit(Fit),
+}
+
+/// Fit a scaler to a table of features.
+///
+/// A scaler is an affine map of the features. Without this command, encrypt fits one to the owner's own table. Labels are not used.
+#[derive(Args)]
+struct Fit {
+    /// Feature table: .csv, .npz or .safetensors
+    #[arg(long, value_name = "FILE")]
+    features: PathBuf,
+
+    /// The .csv has no label in front
+    #[arg(long)]
+    no_labels: bool,
+
+    /// Kind of scaler
+    #[arg(long, value_enum, value_name = "KIND", default_value = "whiten")]
+    scaler: ScalerName,
+
+    /// Regularisation of whitening, in units of the mean eigenvalue [default: d/2n, between 0.05 and 1]
+    #[arg(long, value_name = "X")]
+    lambda: Option<f64>,
+
+    /// File to write the scaler to
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// Replace a scaler that is there
+    #[arg(long)]
+    force: bool,
+}
+
+impl ScalerCommand {
+    /// Runs the command.
+    pub fn execute(&self) -> Result<()> {
+        let Action::Fit(fit) = &self.action;
+        fit.execute()
+    }
+}
+
+impl Fit {
+    fn execute(&self) -> Result<()> {
+        let out = NewFile::plan(&self.out, Privacy::Public, self.force)?;
+        let is_csv = self.features.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+        let labels = if self.no_labels || !is_csv { LabelColumn::Absent } else { LabelColumn::Present };
+        let table = files::read_table(&self.features, labels)?;
+        let kind = self.scaler.kind();
+        if self.lambda.is_some() && kind != ScalerKind::Whiten {
+            return Err(crate::errors::CliError::input(
+                "--lambda belongs to whitening: choose --scaler whiten with it",
+            ));
+        }
+        let scaler = Scaler::fit(kind, self.lambda, table.features()).in_file(&self.features)?;
+        out.write(&scaler.to_bytes()?)?;
+        let size = format!("{} x {}", count(table.rows(), "row"), count(table.columns(), "feature"));
+        say!("fitted a scaler of kind {kind} to {size}")?;
+        if let Some(lambda) = scaler.lambda() {
+            say!("  lambda {lambda:.4}")?;
+        }
+        say!("  {}", self.out.display())?;
+        say!("next: ciphertune encrypt --train FILE --keys KEYS/ --scaler-file {} --out JOB/", self.out.display())?;
+        Ok(())
+    }
+}

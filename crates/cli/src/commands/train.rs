@@ -1,0 +1,85 @@
+//! `train`: the server's command. Nothing here reads or needs what an owner keeps.
+
+use std::path::{Path, PathBuf};
+
+use ciphertune_head::plan::Estimate;
+use ciphertune_head::train::Returned;
+use clap::Args;
+
+use crate::errors::{CliError, InFile, Result};
+use crate::files::{self, Document, NewFile, Privacy};
+use crate::memory;
+use crate::rehearsal::timed;
+use crate::roles::server;
+use crate::text::{bytes, count, say, seconds};
+
+/// The one file in JOB/.
+pub const JOB_FILE: &str = "job.safetensors";
+
+/// Train on a job, without any secret.
+///
+/// Everything that the training needs is in the job and in the evaluation keys. The model that it writes can be read by the owner alone.
+#[derive(Args)]
+pub struct Train {
+    /// Job: the folder that encrypt wrote, or the file in it
+    #[arg(long, value_name = "JOB/")]
+    job: PathBuf,
+
+    /// The owner's evaluation keys
+    #[arg(long, value_name = "FILE")]
+    eval_keys: PathBuf,
+
+    /// File to write the encrypted model to
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// Return every iterate, not only the last, so that the owner can follow the training
+    #[arg(long)]
+    trace: bool,
+
+    /// Most memory that training may take, such as 8G [default: what this machine has available]
+    #[arg(long, value_name = "BYTES", value_parser = memory::parse_size)]
+    memory: Option<usize>,
+
+    /// Replace a model that is there
+    #[arg(long)]
+    force: bool,
+}
+
+impl Train {
+    /// Runs the command.
+    pub fn execute(&self) -> Result<()> {
+        let out = NewFile::plan(&self.out, Privacy::Public, self.force)?;
+        let job_path = job_file(&self.job)?;
+        let plan = server::plan_in(&mut files::open(&job_path)?, &job_path)?;
+        memory::check(Estimate::new(&plan)?.server_bytes, self.memory).in_file(&job_path)?;
+        let returned = if self.trace { Returned::Every } else { Returned::Last };
+        let (trained, took) = timed(|| {
+            let (job, keys) = (Document::read(&job_path)?, Document::read(&self.eval_keys)?);
+            server::train(job, keys, returned)
+        })?;
+        out.write(&trained.model)?;
+
+        let (switches, products) = (trained.counts.key_switches as usize, trained.counts.products as usize);
+        let work = format!("{}, {}", count(switches, "key switch"), count(products, "product"));
+        let iterations = count(plan.recipe().iterations(), "iteration");
+        say!("trained {iterations} on {} encrypted rows in {}: {work}", plan.shape().rows, seconds(took))?;
+        say!("  {}  {}, for the owner", self.out.display(), bytes(trained.model.len()))?;
+        let model = self.out.display();
+        say!("next, on the owner's side: ciphertune decrypt --model {model} --keys KEYS/ --out head.safetensors")?;
+        Ok(())
+    }
+}
+
+/// The job's file, from it or its folder.
+pub fn job_file(path: &Path) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let file = path.join(JOB_FILE);
+    if file.is_file() {
+        return Ok(file);
+    }
+    let message = format!("the folder holds no {JOB_FILE}: pass the folder that ciphertune encrypt wrote");
+    Err(CliError::input(message).in_file(path))
+}

@@ -1,0 +1,205 @@
+//! Files: read with errors that name them, written whole or not at all.
+//!
+//! Everything is written under a temporary name in the folder where it will stand, brought to the disk, and renamed. Nothing that exists
+//! is replaced unless the user says so, and never what this program would not have written.
+
+mod folder;
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use ciphertune_head::{FeatureTable, LabelColumn, TableFormat};
+use tempfile::Builder;
+use zeroize::Zeroizing;
+
+use crate::errors::{CliError, InFile, Result};
+pub use folder::NewFolder;
+
+/// A file's content, with its name for messages.
+pub struct Document {
+    /// Where it was read; for documents that never were in a file, what they would be called.
+    pub path: PathBuf,
+    /// The content.
+    pub bytes: Vec<u8>,
+}
+
+impl Document {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self> {
+        Ok(Self { path: path.to_owned(), bytes: read(path)? })
+    }
+}
+
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Privacy {
+    /// Whoever the user's umask lets.
+    Public,
+    /// The user alone, from the file's creation on.
+    Private,
+}
+
+/// Reads a whole file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| cannot_read(path, &error))
+}
+
+/// Reads a secret: overwritten in memory when dropped.
+pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    read(path).map(Zeroizing::new)
+}
+
+/// Opens a file.
+pub fn open(path: &Path) -> Result<File> {
+    let file = File::open(path).map_err(|error| cannot_read(path, &error))?;
+    // A folder can be opened, but not read.
+    match file.metadata() {
+        Ok(metadata) if metadata.is_dir() => Err(cannot_read(path, &ErrorKind::IsADirectory.into())),
+        Ok(_) => Ok(file),
+        Err(error) => Err(cannot_read(path, &error)),
+    }
+}
+
+fn cannot_read(path: &Path, error: &io::Error) -> CliError {
+    let reason = match error.kind() {
+        ErrorKind::NotFound => "there is no such file: check the name".to_owned(),
+        ErrorKind::PermissionDenied => "permission to read it is denied: change the file's mode or owner".to_owned(),
+        ErrorKind::IsADirectory => "this is a folder, a file is expected: name a file in it".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    };
+    CliError::input(reason).in_file(path)
+}
+
+/// Reads a feature table in the format of its extension.
+pub fn read_table(path: &Path, labels: LabelColumn) -> Result<FeatureTable> {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
+    if extension.is_empty() {
+        let message = "a feature table's name ends in .csv, .npz or .safetensors: rename the file";
+        return Err(CliError::input(message).in_file(path));
+    }
+    let format = TableFormat::from_extension(extension).in_file(path)?;
+    FeatureTable::parse(&read(path)?, format, labels).in_file(path)
+}
+
+/// A file that is to be written, checked before the work begins.
+pub struct NewFile {
+    path: PathBuf,
+    privacy: Privacy,
+    force: bool,
+}
+
+impl NewFile {
+    /// Checks that the file can be written: it does not exist (or `force`), and its folder takes files.
+    pub fn plan(path: &Path, privacy: Privacy, force: bool) -> Result<Self> {
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_dir() => {
+                return Err(CliError::input("this is a folder: name a file to write").in_file(path));
+            }
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(CliError::input("this is no ordinary file: name a file to write").in_file(path));
+            }
+            Ok(_) if !force => {
+                return Err(CliError::input("the file exists: name another, or replace it with --force").in_file(path));
+            }
+            _ => {}
+        }
+        let file = Self { path: path.to_owned(), privacy, force };
+        // Fails now, not after the work.
+        file.temporary()?;
+        Ok(file)
+    }
+
+    /// Writes the file.
+    pub fn write(&self, bytes: &[u8]) -> Result<()> {
+        let mut temporary = self.temporary()?;
+        let written = temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_all());
+        written.map_err(|error| cannot_write(&self.path, &error))?;
+        let persisted =
+            if self.force { temporary.persist(&self.path) } else { temporary.persist_noclobber(&self.path) };
+        persisted.map_err(|error| cannot_write(&self.path, &error.error))?;
+        sync_folder(&self.path);
+        Ok(())
+    }
+
+    fn temporary(&self) -> Result<tempfile::NamedTempFile> {
+        let (parent, name) = place(&self.path)?;
+        let mut builder = Builder::new();
+        let prefix = format!(".{name}.");
+        builder.prefix(&prefix);
+        permit(&mut builder, self.privacy, false);
+        builder.tempfile_in(&parent).map_err(|error| cannot_write(&self.path, &error))
+    }
+}
+
+/// Writes a file within a folder that is not in its place yet, where it will be called `shown`.
+fn write_new(
+    path: &Path,
+    shown: &Path,
+    privacy: Privacy,
+    write: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
+) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    if privacy == Privacy::Private {
+        restrict(&mut options);
+    }
+    let file = options.open(path).map_err(|error| cannot_write(shown, &error))?;
+    let mut out = BufWriter::new(file);
+    write(&mut out)?;
+    let finish = out.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all());
+    finish.map_err(|error| cannot_write(shown, &error))
+}
+
+/// The folder in which a path stands, and its last name.
+fn place(path: &Path) -> Result<(PathBuf, String)> {
+    let name = path.file_name().ok_or_else(|| CliError::input("this names no file or folder").in_file(path))?;
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    if !parent.is_dir() {
+        let message = format!("the folder {} does not exist: create it first", parent.display());
+        return Err(CliError::input(message).in_file(path));
+    }
+    Ok((parent, name.to_string_lossy().into_owned()))
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> CliError {
+    match error.kind() {
+        ErrorKind::AlreadyExists => CliError::input("it exists: name another, or replace it with --force"),
+        ErrorKind::PermissionDenied => {
+            CliError::failure("permission to write here is denied: name another place, or change the folder's mode")
+        }
+        ErrorKind::StorageFull => CliError::failure("the disk is full: free some space"),
+        _ => CliError::failure(format!("cannot be written: {error}")),
+    }
+    .in_file(path)
+}
+
+/// Brings a rename to the disk; file systems that cannot do that lose nothing but this.
+fn sync_folder(path: &Path) {
+    if let Ok((parent, _)) = place(path) {
+        let _ = File::open(parent).and_then(|folder| folder.sync_all());
+    }
+}
+
+#[cfg(unix)]
+fn permit(builder: &mut Builder<'_, '_>, privacy: Privacy, folder: bool) {
+    use std::os::unix::fs::PermissionsExt;
+    let everyone = if folder { 0o777 } else { 0o666 };
+    let mode = if privacy == Privacy::Private { everyone & 0o700 } else { everyone };
+    builder.permissions(Permissions::from_mode(mode));
+}
+
+#[cfg(not(unix))]
+fn permit(_: &mut Builder<'_, '_>, _: Privacy, _: bool) {}
+
+#[cfg(unix)]
+fn restrict(options: &mut fs::OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.mode(0o600);
+}
+
+#[cfg(not(unix))]
+fn restrict(_: &mut fs::OpenOptions) {}

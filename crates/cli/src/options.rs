@@ -1,0 +1,236 @@
+//! Flags that several commands share: the recipe, the plan, the shape.
+
+use std::path::{Path, PathBuf};
+
+use ciphertune_head::layout::{LayoutKind, Shape};
+use ciphertune_head::plan::{self, Constraints};
+use ciphertune_head::recipe::{Bound, Cubic, Gradient, Preset, RecipeOverrides};
+use ciphertune_head::{Classes, FeatureTable, LabelColumn, Plan, Recipe, ScalerKind};
+use clap::{Args, ValueEnum};
+
+use crate::errors::{CliError, InFile, Result};
+use crate::{files, memory};
+
+/// How to train.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Recipe")]
+pub struct RecipeFlags {
+    /// Set of hyperparameters to start from
+    #[arg(long, value_enum, default_value_t)]
+    pub recipe: RecipeName,
+
+    /// Iterations of gradient descent; each takes about four levels of the ciphertexts
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub iterations: usize,
+
+    /// Map of the features before encryption, folded back into the head [default: the recipe's]
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub scaler: Option<ScalerName>,
+
+    /// Regularisation of whitening, in units of the mean eigenvalue [default: d/2n, between 0.05 and 1]
+    #[arg(long, value_name = "X")]
+    pub lambda: Option<f64>,
+
+    /// Gradient that is followed [default: quadratic]
+    #[arg(long, value_enum)]
+    pub gradient: Option<GradientName>,
+
+    /// What Quadratic Gradient divides by [default: quarter for whitened features, else row-sums]
+    #[arg(long, value_enum)]
+    pub bound: Option<BoundName>,
+
+    /// Cubic in place of the sigmoid: paper, narrow, wide, or three numbers C1,C3,RANGE for 1/2 + C1 z + C3 z^3 on |z| < RANGE
+    #[arg(long, value_name = "CUBIC")]
+    pub cubic: Option<Cubic>,
+
+    /// Where Nesterov's sequence a_t starts: 0.01 in the paper, 1 in recipe default
+    #[arg(long, value_name = "A0")]
+    pub momentum: Option<f64>,
+
+    /// Every weight before the first iteration; other than 0, it takes one more uploaded ciphertext group
+    #[arg(long, value_name = "W0", allow_negative_numbers = true)]
+    pub initial_weight: Option<f64>,
+
+    /// Factor on every step [default: 1]
+    #[arg(long, value_name = "X")]
+    pub learning_rate: Option<f64>,
+}
+
+impl RecipeFlags {
+    /// The recipe that the flags describe.
+    pub fn recipe(&self) -> Result<Recipe> {
+        let overrides = RecipeOverrides {
+            gradient: self.gradient.map(|name| match name {
+                GradientName::Quadratic => Gradient::Quadratic,
+                GradientName::Plain => Gradient::Plain,
+            }),
+            bound: self.bound.map(|name| match name {
+                BoundName::RowSums => Bound::RowSums,
+                BoundName::Quarter => Bound::Quarter,
+            }),
+            scaler: self.scaler.map(ScalerName::kind),
+            lambda: self.lambda,
+            cubic: self.cubic,
+            momentum: self.momentum,
+            initial_weight: self.initial_weight,
+            learning_rate: self.learning_rate,
+        };
+        let preset = match self.recipe {
+            RecipeName::Paper => Preset::Paper,
+            RecipeName::Default => Preset::Default,
+        };
+        Ok(preset.recipe(self.iterations, &overrides)?)
+    }
+}
+
+/// The recipes by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum RecipeName {
+    /// Ours: whitened features, so that two iterations are enough
+    #[default]
+    Default,
+    /// Chiang's, arXiv 2304.03807, with its published constants
+    Paper,
+}
+
+/// The scalers by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ScalerName {
+    /// Features as they are
+    None,
+    /// Mean zero
+    Center,
+    /// Mean zero, variance one
+    Standardize,
+    /// Mean zero, covariance close to the identity
+    Whiten,
+}
+
+impl ScalerName {
+    /// The library's name for it.
+    pub fn kind(self) -> ScalerKind {
+        match self {
+            ScalerName::None => ScalerKind::None,
+            ScalerName::Center => ScalerKind::Center,
+            ScalerName::Standardize => ScalerKind::Standardize,
+            ScalerName::Whiten => ScalerKind::Whiten,
+        }
+    }
+}
+
+/// The gradients by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GradientName {
+    /// Quadratic Gradient: divided by a bound on the Hessian
+    Quadratic,
+    /// The gradient itself, to see what the other brings
+    Plain,
+}
+
+/// The bounds by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BoundName {
+    /// The paper's, one value a feature
+    RowSums,
+    /// n/4 for every feature: exact enough for whitened ones
+    Quarter,
+}
+
+/// The layouts by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LayoutName {
+    /// Generalised diagonals of the data: the fast one
+    #[default]
+    ClassDiagonal,
+    /// The paper's encoding, row by row: for comparison
+    VolleyRevolver,
+}
+
+/// What a plan must respect.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Plan")]
+pub struct PlanFlags {
+    /// How the table lies in ciphertexts
+    #[arg(long, value_enum, default_value_t)]
+    pub layout: LayoutName,
+
+    /// Most memory that training may take, such as 8G [default: what this machine has available]
+    #[arg(long, value_name = "BYTES", value_parser = memory::parse_size)]
+    pub memory: Option<usize>,
+
+    /// Ring dimension 2^LOG_N, from 13 to 16 [default: the one that trains fastest]
+    #[arg(long, value_name = "LOG_N", value_parser = clap::value_parser!(u32).range(13..=16))]
+    pub log_n: Option<u32>,
+}
+
+impl PlanFlags {
+    /// The fastest plan that respects the flags.
+    pub fn choose(&self, shape: Shape, recipe: &Recipe) -> Result<Plan> {
+        let layout = match self.layout {
+            LayoutName::ClassDiagonal => LayoutKind::ClassDiagonal,
+            LayoutName::VolleyRevolver => LayoutKind::VolleyRevolver,
+        };
+        let memory = memory::limit(self.memory);
+        Ok(plan::choose(shape, recipe, &Constraints { layout, memory, log_n: self.log_n, ..Constraints::default() })?)
+    }
+}
+
+/// The shape of a training table, from the table or in numbers.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Table")]
+pub struct ShapeFlags {
+    /// Training table: .csv (label first), .npz or .safetensors (features, labels); only its shape is used
+    #[arg(long, value_name = "FILE", required_unless_present_all = ["rows", "features", "classes"])]
+    pub train: Option<PathBuf>,
+
+    /// Training rows; with --train, only the first so many
+    #[arg(long, value_name = "N")]
+    pub rows: Option<usize>,
+
+    /// Features a row
+    #[arg(long, value_name = "N", conflicts_with = "train")]
+    pub features: Option<usize>,
+
+    /// Classes
+    #[arg(long, value_name = "N", conflicts_with = "train")]
+    pub classes: Option<usize>,
+}
+
+impl ShapeFlags {
+    /// The shape.
+    pub fn shape(&self) -> Result<Shape> {
+        match (&self.train, self.rows, self.features, self.classes) {
+            (Some(path), rows, ..) => shape_of(&read_training_table(path, rows)?, path),
+            (None, Some(rows), Some(features), Some(classes)) => {
+                let within = |name: &str, number: usize, least: usize, most: usize| match number {
+                    n if (least..=most).contains(&n) => Ok(()),
+                    n => Err(CliError::input(format!("--{name} {n} is not possible: give {least} to {most}"))),
+                };
+                within("rows", rows, 1, 1 << 30)?;
+                within("features", features, 1, 1 << 20)?;
+                within("classes", classes, 2, ciphertune_head::classes::MAX_CLASSES)?;
+                Ok(Shape { rows, features, classes })
+            }
+            _ => Err(CliError::input("the shape is missing: give --train, or --rows, --features and --classes")),
+        }
+    }
+}
+
+/// Reads a training table; with `rows`, only its first rows.
+pub fn read_training_table(path: &Path, rows: Option<usize>) -> Result<FeatureTable> {
+    let table = files::read_table(path, LabelColumn::Present)?;
+    match rows {
+        None => Ok(table),
+        Some(rows) if (1..=table.rows()).contains(&rows) => Ok(table.first_rows(rows)),
+        Some(rows) => {
+            let message = format!("the table has {} rows, not {rows}: choose a smaller --rows", table.rows());
+            Err(CliError::input(message).in_file(path))
+        }
+    }
+}
+
+/// The public shape of a training table.
+pub fn shape_of(table: &FeatureTable, path: &Path) -> Result<Shape> {
+    let classes = table.require_labels().and_then(Classes::from_labels).in_file(path)?;
+    Ok(Shape { rows: table.rows(), features: table.columns(), classes: classes.len() })
+}

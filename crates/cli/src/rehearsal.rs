@@ -1,0 +1,162 @@
+//! Every role in one process, for `run` and `demo`: each step takes and gives the documents that the separate commands put into files,
+//! through the same functions ([`crate::roles`]), and is timed.
+//!
+//! Only here is a model also trained in the clear, to compare with.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use ciphertune_ckks::Counts;
+use ciphertune_head::job::owner::Record;
+use ciphertune_head::plan::Estimate;
+use ciphertune_head::train::Returned;
+use ciphertune_head::{DMatrix, FeatureTable, Head, Plan, Preconditioned, Scaler, twin};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::errors::Result;
+use crate::files::Document;
+use crate::roles::owner::Opened;
+use crate::roles::{owner, server};
+
+/// Wall-clock seconds a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Seconds {
+    /// Planning.
+    pub plan: f64,
+    /// The owner makes both kinds of keys.
+    pub keygen: f64,
+    /// The owner fits the scaler and encrypts.
+    pub encrypt: f64,
+    /// The server reads job and keys, takes packed ciphertexts apart, trains and writes the model.
+    pub train: f64,
+    /// The owner decrypts the model into a head.
+    pub decrypt: f64,
+    /// The twin, in the clear.
+    pub plaintext: f64,
+}
+
+/// What `work` gives, and its seconds.
+pub fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
+    let start = Instant::now();
+    let result = work()?;
+    Ok((result, start.elapsed().as_secs_f64()))
+}
+
+/// A training table with the names that messages use.
+pub struct Table {
+    /// Where it came from.
+    pub path: PathBuf,
+    /// The table.
+    pub table: FeatureTable,
+}
+
+/// The owner's keys and the server's, as documents.
+pub struct KeyDocuments {
+    /// The secret key.
+    pub secret: Zeroizing<Vec<u8>>,
+    /// The evaluation keys.
+    pub evaluation: Document,
+}
+
+/// Owner: makes keys.
+pub fn keygen(plan: &Plan) -> Result<KeyDocuments> {
+    let mut bytes = Vec::with_capacity(Estimate::new(plan)?.key_bytes + (1 << 16));
+    let (secret, _) = owner::make_keys(plan, &mut bytes)?;
+    Ok(KeyDocuments { secret, evaluation: Document { path: "evaluation keys".into(), bytes } })
+}
+
+/// A job and its record, as documents.
+pub struct JobDocuments {
+    /// For the server.
+    pub job: Document,
+    /// The owner's.
+    pub record: Vec<u8>,
+    /// Ciphertexts in the job.
+    pub ciphertexts: usize,
+}
+
+/// Owner: encrypts the table.
+pub fn encrypt(plan: &Plan, secret: &[u8], train: &Table, scaler: Option<Scaler>) -> Result<JobDocuments> {
+    let keys = owner::open_keys(plan, secret, "secret key".as_ref())?;
+    let made = owner::encrypt(&keys, &train.table, &train.path, scaler)?;
+    let job = Document { path: "job".into(), bytes: made.upload };
+    Ok(JobDocuments { job, record: made.record.to_bytes()?, ciphertexts: made.ciphertexts })
+}
+
+/// Server: trains.
+pub fn train(job: Document, evaluation: Document, trace: bool) -> Result<(Document, Counts)> {
+    let trained = server::train(job, evaluation, if trace { Returned::Every } else { Returned::Last })?;
+    Ok((Document { path: "model".into(), bytes: trained.model }, trained.counts))
+}
+
+/// What the owner has in the end.
+pub struct Outcome {
+    /// The record.
+    pub record: Record,
+    /// The decrypted model.
+    pub opened: Opened,
+    /// The last head, as its file would hold it.
+    pub head: Vec<u8>,
+}
+
+/// Owner: decrypts.
+pub fn decrypt(plan: &Plan, secret: &[u8], record: &[u8], model: &Document) -> Result<Outcome> {
+    let keys = owner::open_keys(plan, secret, "secret key".as_ref())?;
+    let record = Record::from_bytes(record)?;
+    let opened = owner::decrypt(&keys, &record, model, None)?;
+    let head = opened.decrypted.last().to_bytes()?;
+    Ok(Outcome { record, opened, head })
+}
+
+/// The encrypted training beside the same in the clear.
+pub struct Comparison {
+    /// The twin's head after every iteration.
+    pub heads: Vec<Head>,
+    /// The largest |z| that the twin's cubic was given.
+    pub largest_logit: f64,
+    /// Largest difference of a weight or bias for raw features after the last iteration, relative to the twin's largest.
+    pub max_weight_error: f64,
+    /// -log2 of the root mean square error of the weights, in the coordinates that were trained in.
+    pub measured_bits: f64,
+}
+
+/// Trains the twin and compares.
+pub fn compare(plan: &Plan, found: &Outcome, train: &FeatureTable) -> Result<Comparison> {
+    let (recipe, record) = (plan.recipe(), &found.record);
+    let x = record.scaler().apply_with_ones(train.features())?;
+    let labels = record.classes().indices(train.require_labels()?)?;
+    let iterates = twin::train(recipe, &x, &labels, record.classes().len());
+    let problem = Preconditioned::new(recipe, &x)?;
+    let head = |iterate: &twin::Iterate| {
+        Head::from_scaled(record.scaler(), &iterate.weights, record.classes().clone(), recipe)
+    };
+    let heads: Vec<Head> = iterates.iter().map(head).collect::<std::result::Result<_, _>>()?;
+    let largest_logit = iterates.iter().map(|iterate| iterate.largest_logit).fold(0.0, f64::max);
+    let measured_bits = match (iterates.last(), found.opened.weights.last()) {
+        (Some(twin), Some((_, u))) => -rms_error(u, &twin.weights, &problem).log2(),
+        _ => f64::NAN,
+    };
+    let max_weight_error = match heads.last() {
+        Some(twin) => relative_error(found.opened.decrypted.last(), twin),
+        None => f64::NAN,
+    };
+    Ok(Comparison { heads, largest_logit, max_weight_error, measured_bits })
+}
+
+fn relative_error(head: &Head, twin: &Head) -> f64 {
+    let error = (head.weight() - twin.weight()).amax().max((head.bias() - twin.bias()).amax());
+    error / twin.weight().amax().max(twin.bias().amax())
+}
+
+/// Over the weights that are trained: a feature that is zero in every row has none.
+fn rms_error(u: &DMatrix<f64>, twin: &DMatrix<f64>, problem: &Preconditioned) -> f64 {
+    let (mut sum, mut count) = (0.0, 0usize);
+    for (column, &factor) in problem.unscale.iter().enumerate().filter(|(_, factor)| **factor != 0.0) {
+        for class in 0..u.nrows() {
+            sum += (u[(class, column)] - (twin[(class, column)] - problem.w0) / factor).powi(2);
+            count += 1;
+        }
+    }
+    (sum / count.max(1) as f64).sqrt()
+}

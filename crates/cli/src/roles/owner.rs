@@ -1,0 +1,78 @@
+//! The owner's steps: make keys, encrypt a table, decrypt a model.
+
+use std::io::Write;
+use std::path::Path;
+
+use ciphertune_ckks::KeyId;
+use ciphertune_head::job::owner::{self, Decrypted, EncryptedJob, Keys, Record};
+use ciphertune_head::plan::Estimate;
+use ciphertune_head::{Classes, DMatrix, FeatureTable, HeadError, Plan, Scaler};
+use zeroize::Zeroizing;
+
+use crate::errors::{CliError, InFile, Result};
+use crate::files::Document;
+use crate::progress::Progress;
+
+/// Makes keys for a plan: returns the secret key's document and identifier, and writes the evaluation keys' document to `evaluation`.
+pub fn make_keys(plan: &Plan, evaluation: &mut impl Write) -> Result<(Zeroizing<Vec<u8>>, KeyId)> {
+    let _progress = Progress::spinner("keys");
+    let keys = Keys::generate(plan)?;
+    keys.write_evaluation_keys(evaluation)?;
+    Ok((Zeroizing::new(keys.secret_key_to_bytes()?.to_vec()), keys.id()))
+}
+
+/// Reads the secret key that was made for a plan.
+pub fn open_keys(plan: &Plan, secret: &[u8], path: &Path) -> Result<Keys> {
+    Keys::from_bytes(plan, secret).in_file(path)
+}
+
+/// Encrypts a table: the record stays, the job goes to the server.
+pub fn encrypt(keys: &Keys, table: &FeatureTable, table_path: &Path, scaler: Option<Scaler>) -> Result<EncryptedJob> {
+    if let Some(scaler) = &scaler {
+        check_scaler(keys.plan(), scaler)?;
+    }
+    let progress = Progress::new("encrypting", keys.plan().inputs().len() as u64);
+    owner::encrypt(keys, table, scaler, &|done, _| progress.set(done as u64)).in_file(table_path)
+}
+
+/// A scaler from a file must be of the kind that the recipe reckons with: steps are made for it.
+pub fn check_scaler(plan: &Plan, scaler: &Scaler) -> Result<()> {
+    let (expected, found) = (plan.recipe().scaler(), scaler.kind());
+    if expected == found {
+        return Ok(());
+    }
+    Err(CliError::input(format!(
+        "the scaler is of kind {found}, the keys' recipe was made for {expected}: make keys with --scaler {found}, or fit another scaler"
+    )))
+}
+
+/// A decrypted model, and what is known about its precision.
+pub struct Opened {
+    /// The heads.
+    pub decrypted: Decrypted,
+    /// log2 of the largest trained weight over the plan's bound on the error of any one weight.
+    pub precision_bits: f64,
+    /// The iterates in the coordinates that were trained in, for comparison with a twin.
+    pub weights: Vec<(usize, DMatrix<f64>)>,
+}
+
+/// Decrypts a model; with `releases`, adds the noise that makes so many decrypted models safe to show.
+pub fn decrypt(keys: &Keys, record: &Record, model: &Document, releases: Option<u32>) -> Result<Opened> {
+    let decrypted = owner::decrypt(keys, record, &model.bytes, releases).in_file(&model.path)?;
+    let weights = owner::decrypt_weights(keys, &model.bytes).in_file(&model.path)?;
+    let largest = weights.last().map_or(0.0, |(_, u)| u.amax());
+    let precision_bits = (largest / Estimate::new(keys.plan())?.weight_bound()).log2();
+    Ok(Opened { decrypted, precision_bits, weights })
+}
+
+/// Refuses, before any work, test labels that training never sees.
+pub fn check_test_table(train: &FeatureTable, test: &FeatureTable, test_path: &Path) -> Result<()> {
+    let classes = Classes::from_labels(train.require_labels()?)?;
+    test.require_labels().and_then(|labels| classes.indices(labels)).in_file(test_path)?;
+    if train.columns() != test.columns() {
+        let error =
+            HeadError::FeatureCount { found: test.columns(), expected: train.columns(), what: "training table" };
+        return Err(error).in_file(test_path);
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! The server's step: training. Nothing here takes a type that an owner holds.
+
+use std::io::Read;
+use std::path::Path;
+
+use ciphertune_ckks::container::{Container, describe};
+use ciphertune_ckks::{Counts, files};
+use ciphertune_head::job::server::Trainer;
+use ciphertune_head::job::{FORMAT, JOB};
+use ciphertune_head::plan::Estimate;
+use ciphertune_head::train::Returned;
+use ciphertune_head::{HeadError, Plan};
+
+use crate::errors::{CliError, InFile, Result};
+use crate::files::Document;
+use crate::progress::Progress;
+
+/// A relinearisation or rotation takes about this many times as long as a product of ciphertexts: for progress only.
+const KEY_SWITCH_WEIGHT: u64 = 10;
+
+/// What a training gives.
+pub struct Trained {
+    /// The encrypted model's document.
+    pub model: Vec<u8>,
+    /// The operations that it took.
+    pub counts: Counts,
+}
+
+/// Trains on a job with the evaluation keys that belong to it.
+pub fn train(job: Document, evaluation_keys: Document, returned: Returned) -> Result<Trained> {
+    let trainer = {
+        let _progress = Progress::spinner("reading");
+        Trainer::new(&job.bytes, &evaluation_keys.bytes).map_err(|error| blame(error, &job, &evaluation_keys))?
+    };
+    // The trainer has what it needs of them.
+    drop((job, evaluation_keys));
+    let expected = Estimate::new(trainer.plan())?.operations;
+    let weigh = |key_switches: u64, products: u64| KEY_SWITCH_WEIGHT * key_switches + products;
+    let progress = Progress::new("training", weigh(expected.key_switches, expected.products));
+    let evaluator = trainer.evaluator();
+    let done = || weigh(evaluator.counts().key_switches, evaluator.counts().products);
+    let model = progress.watch(done, || trainer.train(returned))?;
+    Ok(Trained { model: model.to_bytes()?, counts: model.counts() })
+}
+
+/// Puts the name of the file at fault in front of the trainer's error.
+fn blame(error: HeadError, job: &Document, keys: &Document) -> CliError {
+    let at_fault = match &error {
+        HeadError::Mismatch(_) => keys,
+        _ if Container::parse(&job.bytes, JOB, FORMAT).is_err() => job,
+        _ if Container::parse(&keys.bytes, files::EVALUATION_KEYS, files::FORMAT).is_err() => keys,
+        HeadError::Ckks(ciphertune_ckks::Error::File(reason)) if reason.contains("key") => keys,
+        _ => job,
+    };
+    CliError::from(error).in_file(&at_fault.path)
+}
+
+/// The plan in a document's header, before the rest is read.
+pub fn plan_in(document: &mut impl Read, path: &Path) -> Result<Plan> {
+    let description = describe(document).in_file(path)?;
+    match description.metadata.get("plan") {
+        Some(plan) => Plan::from_json(plan).in_file(path),
+        None => {
+            let message = format!("the file holds {}, but a {JOB} is expected here: pass the job", description.kind);
+            Err(CliError::input(message).in_file(path))
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Text for people: numbers with units, aligned tables.
+
+use std::fmt::Write as _;
+
+/// Writes a line to standard output; with `?`, since nobody may be reading.
+macro_rules! say {
+    ($($argument:tt)*) => {
+        std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($argument)*)))
+    };
+}
+pub(crate) use say;
+
+/// Writes a warning to standard error.
+pub fn warn(message: &str) {
+    use std::io::Write as _;
+    // Nothing is lost if nobody reads it.
+    let _ = writeln!(std::io::stderr(), "warning: {message}");
+}
+
+/// Bytes with a unit, in powers of 1024.
+pub fn bytes(bytes: usize) -> String {
+    let (mut value, mut unit) = (bytes as f64, "B");
+    for next in ["KiB", "MiB", "GiB", "TiB"] {
+        if value < 1024.0 {
+            break;
+        }
+        (value, unit) = (value / 1024.0, next);
+    }
+    if unit == "B" || value >= 100.0 { format!("{value:.0} {unit}") } else { format!("{value:.1} {unit}") }
+}
+
+/// Seconds, or a larger unit for what takes longer.
+pub fn seconds(seconds: f64) -> String {
+    match seconds {
+        s if s < 0.0995 => format!("{:.0} ms", s * 1e3),
+        s if s < 100.0 => format!("{s:.2} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+/// A whole number with commas between thousands.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number of things, in the plural if it is not one.
+pub fn count(number: usize, thing: &str) -> String {
+    let ending = match number {
+        1 => "",
+        _ if thing.ends_with("s") || thing.ends_with("ch") => "es",
+        _ => "s",
+    };
+    format!("{} {thing}{ending}", thousands(number as u64))
+}
+
+/// A share in per cent.
+pub fn percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
+}
+
+/// Names and values in two columns, every line indented by two; a value's further lines stand below its first.
+#[derive(Default)]
+pub struct Table {
+    rows: Vec<(String, String)>,
+}
+
+impl Table {
+    /// Adds a line.
+    pub fn row(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
+        self.rows.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The table, ending in a line break.
+    pub fn render(&self) -> String {
+        let width = self.rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        let mut text = String::new();
+        for (name, value) in &self.rows {
+            for (index, line) in value.lines().enumerate() {
+                let name = if index == 0 { name } else { "" };
+                // Writing to a string does not fail.
+                let _ = writeln!(text, "  {name:<width$}  {line}");
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_rounded_to_what_a_reader_needs() {
+        assert_eq!([bytes(0), bytes(1023), bytes(1536), bytes(300 << 20)], ["0 B", "1023 B", "1.5 KiB", "300 MiB"]);
+        assert_eq!(
+            [seconds(0.0123), seconds(1.5), seconds(600.0), seconds(9000.0)],
+            ["12 ms", "1.50 s", "10 min", "2.5 h"]
+        );
+        assert_eq!([thousands(7), thousands(1234), thousands(1234567)], ["7", "1,234", "1,234,567"]);
+        assert_eq!([count(1, "row"), count(4096, "row"), count(2, "class")], ["1 row", "4,096 rows", "2 classes"]);
+    }
+
+    #[test]
+    fn tables_are_aligned() {
+        let mut table = Table::default();
+        table.row("a", "1").row("long name", "2\nand more");
+        assert_eq!(table.render(), "  a          1\n  long name  2\n             and more\n");
+    }
+}
