@@ -26,6 +26,9 @@ const MOST_PRIME_BITS: u32 = 48;
 /// the weights that matter are of order one.
 pub const RELEASE_BITS: f64 = 6.0;
 
+/// Bits after the point that every weight must be trained to: errors of at most 2^-12 in the owner's coordinates.
+const LEAST_TRAINING_BITS: f64 = 12.0;
+
 /// What a plan must respect.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Constraints {
@@ -153,7 +156,8 @@ impl Search<'_> {
             return Ok(Verdict::NoRoom);
         };
         let estimate = Estimate::new(&plan)?;
-        let missing_bits = self.release_bits - estimate.release_bits();
+        let missing_bits =
+            (self.release_bits - estimate.release_bits()).max(LEAST_TRAINING_BITS + estimate.weight_bound().log2());
         if missing_bits > 0.0 && !self.constraints.insecure_toy {
             return Ok(Verdict::Imprecise { missing_bits });
         }
