@@ -29,6 +29,8 @@ pub fn encrypt(
     let mut c0 = ring.reduce_signed_wide(&message, q_limbs);
     message.zeroize();
     ring.sub_assign(&mut c0, &masked);
+    // a s and a, which is public, would give s away; so would c1 s below.
+    masked.zeroize();
     Ok(SeededCiphertext { c0, seed, scale })
 }
 
@@ -55,5 +57,6 @@ pub fn decrypt(parameters: &Parameters, key: &SecretKey, encoder: &Encoder, ciph
     ring.mul_assign(&mut message, &key.evaluations);
     ring.add_assign(&mut message, &ciphertext.c0);
     let coefficients = ring.to_signed(&message);
+    message.zeroize();
     encoder.decode(&coefficients, ciphertext.scale)
 }

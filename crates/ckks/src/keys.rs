@@ -40,8 +40,21 @@ impl std::fmt::Display for KeyId {
     }
 }
 
-/// The owner's secret: a uniform ternary polynomial s. Not `Clone`, not `Debug`, zeroised on drop, and written only by
-/// [`crate::files::secret_key_to_bytes`].
+/// The owner's secret: a uniform ternary polynomial s. It is zeroised on drop and written only by [`crate::files::secret_key_to_bytes`].
+///
+/// It cannot be copied or printed:
+///
+/// ```compile_fail
+/// fn copy(key: &ciphertune_ckks::SecretKey) -> ciphertune_ckks::SecretKey {
+///     key.clone()
+/// }
+/// ```
+///
+/// ```compile_fail
+/// fn print(key: &ciphertune_ckks::SecretKey) {
+///     println!("{key:?}");
+/// }
+/// ```
 pub struct SecretKey {
     pub(crate) coefficients: Vec<i64>,
     /// s in evaluations, over all primes

@@ -56,8 +56,9 @@ fn keys_and_ciphertexts_that_went_through_bytes_still_work_together() {
     assert_eq!(owner.id(), server.keys().id());
     for ciphertext in &answer {
         let slots = decrypt(&parameters, &owner, &Encoder::new(8), ciphertext);
-        for s in 0..128 {
-            assert!((slots[s] - values()[(s + 3) % 128]).norm() < 1e-6);
+        let expected = values();
+        for (s, slot) in slots.iter().enumerate() {
+            assert!((slot - expected[(s + 3) % 128]).norm() < 1e-6);
         }
     }
 }

@@ -185,6 +185,26 @@ pub enum HeadError {
         /// Bytes available.
         available: usize,
     },
+    /// A model whose weights left the range that the plan has room for.
+    #[error(
+        "the decrypted values reach {found:.1}, at most {limit:.1} can be told from a wrap-around: the training diverged; use fewer iterations, a smaller --learning-rate, or --scaler whiten"
+    )]
+    Diverged {
+        /// The largest magnitude found.
+        found: f64,
+        /// The largest that is trusted.
+        limit: f64,
+    },
+    /// A model that noise for publication would bury.
+    #[error(
+        "published, this model would keep {bits:.1} bits of precision, and at least {least} are needed for it to be of use: plan with fewer iterations, or more --release-bits, or keep the model to yourself"
+    )]
+    NothingLeft {
+        /// Bits that would be left.
+        bits: f64,
+        /// The least that is released.
+        least: f64,
+    },
     /// Artefacts that do not belong together.
     #[error("{0}")]
     Mismatch(String),

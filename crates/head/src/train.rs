@@ -91,7 +91,7 @@ pub fn train<L: Layout, M: Arithmetic>(
     let data = layout.prepare(m, upload)?;
     let mut iterates = Vec::new();
     // V_{t-1} and V_{t-2}, `None` while zero.
-    let (mut last, mut before): (Option<Vec<M::Ciphertext>>, Option<Vec<M::Ciphertext>>) = (None, None);
+    let (mut last, mut before) = (None::<Vec<M::Ciphertext>>, None::<Vec<M::Ciphertext>>);
     let mut previous_eta = 0.0;
     for (index, (step, eta)) in schedule.steps.iter().enumerate() {
         let gradient = layout.gradient(m, &data, last.as_deref(), step)?;

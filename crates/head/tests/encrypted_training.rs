@@ -6,8 +6,9 @@
 use ciphertune_head::job::{owner, server};
 use ciphertune_head::layout::{LayoutKind, Shape};
 use ciphertune_head::plan::{self, Constraints, Estimate};
+use ciphertune_head::recipe::{Gradient, Preset, RecipeOverrides};
 use ciphertune_head::train::Returned;
-use ciphertune_head::{Classes, DMatrix, FeatureTable, Plan, Recipe, precondition, twin};
+use ciphertune_head::{Classes, DMatrix, FeatureTable, HeadError, Plan, Recipe, ScalerKind, precondition, twin};
 use proptest::prelude::*;
 
 /// Classes as Gaussian clouds: features with structure, so that training does something.
@@ -149,4 +150,52 @@ fn real_sizes_at_128_bits_agree_with_the_twin() {
         check(&table, &Recipe::paper(2).unwrap(), &constraints);
     }
     check(&table(200, 40, 3, 9), &Recipe::default_for(5).unwrap(), &constraints);
+}
+
+#[test]
+fn a_training_that_diverges_is_reported_and_not_returned_as_weights() {
+    let table = table(60, 30, 2, 5);
+    // The plain gradient with a large step on raw features: logits in the hundreds.
+    let overrides = RecipeOverrides {
+        gradient: Some(Gradient::Plain),
+        scaler: Some(ScalerKind::None),
+        learning_rate: Some(40.0),
+        ..RecipeOverrides::default()
+    };
+    let recipe = Preset::Default.recipe(3, &overrides).unwrap();
+    let plan = plan_for(&table, &recipe, &toy(LayoutKind::ClassDiagonal));
+    let keys = owner::Keys::generate(&plan).unwrap();
+    let mut evaluation_keys = Vec::new();
+    keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
+    let job = owner::encrypt(&keys, &table, None, &|_, _| ()).unwrap();
+    let model = server::Trainer::new(&job.upload, &evaluation_keys).unwrap().train(Returned::Last).unwrap();
+    let outcome = owner::decrypt(&keys, &job.record, &model.to_bytes().unwrap(), None);
+    assert!(matches!(outcome, Err(HeadError::Diverged { .. })), "{outcome:?}");
+}
+
+#[test]
+fn a_published_model_carries_noise_of_the_planned_size_and_only_its_last_iterate() {
+    let table = table(60, 12, 3, 1);
+    let recipe = Recipe::default_for(2).unwrap();
+    let plan = plan_for(&table, &recipe, &toy(LayoutKind::ClassDiagonal));
+    let keys = owner::Keys::generate(&plan).unwrap();
+    let mut evaluation_keys = Vec::new();
+    keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
+    let job = owner::encrypt(&keys, &table, None, &|_, _| ()).unwrap();
+    let model = server::Trainer::new(&job.upload, &evaluation_keys).unwrap().train(Returned::Every).unwrap();
+    let bytes = model.to_bytes().unwrap();
+    let private = owner::decrypt(&keys, &job.record, &bytes, None).unwrap();
+    let published = owner::decrypt(&keys, &job.record, &bytes, Some(4)).unwrap();
+    let release = published.release.expect("a release was asked for");
+    assert_eq!(published.heads.len(), 1);
+    assert_eq!(published.last().published(), Some(release.precision_bits));
+    let expected = Estimate::new(&plan).unwrap().flooding_deviation(4);
+    assert!((release.deviation / expected - 1.0).abs() < 1e-12);
+    // Found in the logits of the training rows, because raw weights mix the coordinates in which it was added.
+    let x = table.features();
+    let difference = published.last().logits(x).unwrap() - private.last().logits(x).unwrap();
+    let found = (difference.norm_squared() / difference.len() as f64).sqrt();
+    // A whitened row with its one has a norm of about sqrt(d + 1), so logits move by that times the deviation.
+    let predicted = release.deviation * (table.columns() as f64 + 1.0).sqrt();
+    assert!((0.4..1.6).contains(&(found / predicted)), "{found} instead of about {predicted}");
 }

@@ -336,8 +336,11 @@ fn decrypt_iterate(keys: &Keys, container: &Container, t: usize) -> Result<DMatr
                 ciphertexts.len()
             )));
         }
-        let open = |c: &Ciphertext| decrypt_slots(&keys.parameters, &keys.secret, &encoder, c);
-        Ok(ciphertexts.par_iter().map(open).collect())
+        let open = |c: &Ciphertext| {
+            let slots = decrypt_slots(&keys.parameters, &keys.secret, &encoder, c);
+            check_range(plan, c, &slots).map(|()| slots)
+        };
+        ciphertexts.par_iter().map(open).collect()
     };
     let gradient = plan.layout().unpack_open(&slots(&gradient_name(t))?);
     let mut weights = gradient * (1.0 - plan.schedule().eta(t));
@@ -348,13 +351,28 @@ fn decrypt_iterate(keys: &Keys, container: &Container, t: usize) -> Result<DMatr
     Ok(weights)
 }
 
+/// Refuses values so close to the modulus that they may have wrapped around it: weights that grow out of their range come back as
+/// noise, and nothing else would tell.
+fn check_range(plan: &Plan, ciphertext: &Ciphertext, slots: &[Complex64]) -> Result<()> {
+    let modulus: f64 = plan.literal().q.iter().take(ciphertext.level().min(1) + 1).map(|&q| q as f64).product();
+    let limit = 0.75 * modulus / 2.0 / ciphertext.scale();
+    let found = slots.iter().map(|slot| slot.re.abs().max(slot.im.abs())).fold(0.0, f64::max);
+    if found <= limit { Ok(()) } else { Err(HeadError::Diverged { found, limit }) }
+}
+
+/// The least precision that a model is published with.
+const LEAST_PUBLISHED_BITS: f64 = 1.0;
+
 /// Adds the flooding noise to the last iterate and drops the others: every one shown would be a release of its own.
 fn flood(plan: &Plan, releases: u32, weights: &mut Vec<(usize, DMatrix<f64>)>) -> Result<Release> {
     weights.drain(..weights.len() - 1);
     let deviation = Estimate::new(plan)?.flooding_deviation(releases);
     let mut sampler = Sampler::from_os().map_err(ciphertune_ckks::Error::from)?;
     let (_, u) = &mut weights[0];
-    let largest = u.amax();
+    let precision_bits = (u.amax() / deviation).log2();
+    if precision_bits < LEAST_PUBLISHED_BITS {
+        return Err(HeadError::NothingLeft { bits: precision_bits, least: LEAST_PUBLISHED_BITS });
+    }
     u.apply(|x| *x += deviation * sampler.normal());
-    Ok(Release { deviation, precision_bits: (largest / deviation).log2() })
+    Ok(Release { deviation, precision_bits })
 }
