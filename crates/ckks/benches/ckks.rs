@@ -1,0 +1,52 @@
+//! The operations that training consists of, at the parameters that plans choose: 128 rows of 400 features for two iterations
+//! (N = 2^14, 6 limbs, 2 special primes), and three or four iterations (N = 2^15, 13 limbs in 3 digits of 5).
+
+// criterion_group! makes a public function without documentation.
+#![allow(missing_docs)]
+
+use ciphertune_ckks::{
+    Arithmetic, Complex64, Encoder, EvaluationKeys, Evaluator, KeySet, Parameters, ParametersLiteral, SecretKey,
+    decrypt, encrypt, galois,
+};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+
+const HOISTED: [isize; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
+
+fn operations(c: &mut Criterion) {
+    for (log_n, level_bits, levels, special) in [(14, 48, 5, 2), (15, 47, 12, 5)] {
+        let literal = ParametersLiteral::choose(log_n, 50, level_bits, levels, special).unwrap();
+        let parameters = Parameters::new(literal).unwrap();
+        let (ring, scale) = (parameters.ring(), 2f64.powi(level_bits as i32));
+        let owner = SecretKey::generate(&parameters).unwrap();
+        let mut needed = KeySet::default();
+        needed.need_relinearization(levels);
+        HOISTED.iter().for_each(|&k| needed.need_galois(galois::rotation_element(log_n, k), levels));
+        let server = Evaluator::new(EvaluationKeys::generate(&parameters, &owner, &needed).unwrap());
+
+        let encoder = Encoder::new(log_n);
+        let values: Vec<_> =
+            (0..encoder.slots()).map(|i| Complex64::new((i as f64).sin(), (0.3 * i as f64).cos())).collect();
+        let message = encoder.encode(&values, scale).unwrap();
+        let fresh = || encrypt(&parameters, &owner, &message, levels, scale).unwrap();
+        let (x, y) = (fresh().expand(ring), fresh().expand(ring));
+
+        let mut group = c.benchmark_group(format!("2^{log_n}, {} limbs, {special} special", levels + 1));
+        let mut bench = |name: &str, work: &dyn Fn()| {
+            group.bench_function(BenchmarkId::from_parameter(name), |b| b.iter(work));
+        };
+        bench("encode", &|| drop(encoder.encode(&values, scale).unwrap()));
+        bench("encrypt", &|| drop(fresh()));
+        bench("decrypt", &|| drop(decrypt(&parameters, &owner, &encoder, &x)));
+        bench("multiply, relinearise, rescale", &|| drop(server.mul_rescale(&x, &y).unwrap()));
+        bench("multiply, unrelinearised", &|| drop(server.dot(&[(&x, &y)]).unwrap()));
+        bench("rotate", &|| drop(server.rotate(&x, 1).unwrap()));
+        bench("rotate 8 times, hoisted", &|| drop(server.rotate_hoisted(&x, &HOISTED).unwrap()));
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(20);
+    targets = operations
+}
+criterion_main!(benches);

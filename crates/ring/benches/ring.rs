@@ -1,0 +1,55 @@
+//! Transforms and the limb-wise steps of a key switch, at the rings that plans choose.
+
+// criterion_group! makes a public function without documentation.
+#![allow(missing_docs)]
+
+use ciphertune_ring::{Ntt, Ring, RnsPoly, prime::ntt_primes, sampler};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+
+/// One limb at a time: 48-bit primes for rescaling, 50-bit primes for key switching.
+fn transforms(c: &mut Criterion) {
+    for log_n in [13, 14, 15, 16] {
+        let n = 1usize << log_n;
+        for bits in [48, 50] {
+            let ntt = Ntt::new(n, ntt_primes(bits, 1, n, &[]).unwrap()[0]).unwrap();
+            let q = ntt.modulus().value();
+            let limb: Vec<u64> = (0..n as u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) % q).collect();
+            let mut group = c.benchmark_group(format!("transform of {bits} bits"));
+            group.throughput(Throughput::Elements(n as u64));
+            for (name, forward) in [("forward", true), ("inverse", false)] {
+                group.bench_function(BenchmarkId::new(name, format!("2^{log_n}")), |b| {
+                    let work = |x: &mut Vec<u64>| if forward { ntt.forward(x) } else { ntt.inverse(x) };
+                    b.iter_batched_ref(|| limb.clone(), work, BatchSize::LargeInput);
+                });
+            }
+        }
+    }
+}
+
+/// The parts of a key switch, all limbs, with all threads.
+fn key_switch_parts(c: &mut Criterion) {
+    for (log_n, level_bits, q_limbs, special) in [(14, 48, 6, 2), (15, 47, 13, 5)] {
+        let n = 1usize << log_n;
+        let p = ntt_primes(50, special, n, &[]).unwrap();
+        let q = ntt_primes(level_bits, q_limbs, n, &p).unwrap();
+        let ring = Ring::new(log_n, &q, &p).unwrap();
+        let poly = |seed: u8, p_limbs: usize| sampler::uniform(&ring, &[seed; 32], q_limbs, p_limbs);
+        let a = poly(1, 0);
+        let digits = ring.decompose(&a);
+        let key: Vec<(RnsPoly, RnsPoly)> = (0..ring.digit_count(q_limbs) as u8)
+            .map(|j| (poly(2 + 2 * j, special), poly(3 + 2 * j, special)))
+            .collect();
+        let switched = ring.gather_dot(&digits, &key, 5);
+        let shape = format!("2^{log_n}, {q_limbs} limbs, {special} special");
+        let mut group = c.benchmark_group("key switch");
+        group.bench_function(BenchmarkId::new("decompose", &shape), |b| b.iter(|| ring.decompose(&a)));
+        group.bench_function(BenchmarkId::new("inner product", &shape), |b| {
+            b.iter(|| ring.gather_dot(&digits, &key, 5))
+        });
+        group
+            .bench_function(BenchmarkId::new("divide", &shape), |b| b.iter(|| ring.divide_round(&switched.0, special)));
+    }
+}
+
+criterion_group!(benches, transforms, key_switch_parts);
+criterion_main!(benches);
