@@ -80,7 +80,8 @@ impl From<HeadError> for CliError {
 fn ckks_kind(error: &ckks::Error) -> Kind {
     match error {
         ckks::Error::Container(error) => container_kind(error),
-        ckks::Error::Ring(_) => Kind::Failure,
+        // No modulus that is not one comes from this program: a file was changed.
+        ckks::Error::Ring(ciphertune_ring::Error::Randomness(_)) => Kind::Failure,
         _ => Kind::Input,
     }
 }

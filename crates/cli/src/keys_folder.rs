@@ -49,6 +49,7 @@ impl<'a> KeysFolder<'a> {
         let text = String::from_utf8(files::read(&path)?)
             .map_err(|_| CliError::input("the file is no plan: restore it, or make new keys").in_file(&path))?;
         let plan = Plan::from_json(&text).in_file(&path)?;
+        plan.parameters().in_file(&path)?;
         let path = self.path.join(SECRET);
         owner::open_keys(&plan, &files::read_secret(&path)?, &path)
     }

@@ -28,7 +28,7 @@ pub struct RecipeFlags {
     pub scaler: Option<ScalerName>,
 
     /// Regularisation of whitening, in units of the mean eigenvalue [default: d/2n, between 0.05 and 1]
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub lambda: Option<f64>,
 
     /// Gradient that is followed [default: quadratic]
@@ -44,7 +44,7 @@ pub struct RecipeFlags {
     pub cubic: Option<Cubic>,
 
     /// Where Nesterov's sequence a_t starts: 0.01 in the paper, 1 in recipe default
-    #[arg(long, value_name = "A0")]
+    #[arg(long, value_name = "A0", allow_negative_numbers = true)]
     pub momentum: Option<f64>,
 
     /// Every weight before the first iteration; other than 0, it takes one more uploaded ciphertext group
@@ -52,7 +52,7 @@ pub struct RecipeFlags {
     pub initial_weight: Option<f64>,
 
     /// Factor on every step [default: 1]
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
 }
 
@@ -197,8 +197,17 @@ pub struct ShapeFlags {
 }
 
 impl ShapeFlags {
+    /// The fastest plan for the shape.
+    pub fn plan(&self, recipe: &Recipe, flags: &PlanFlags) -> Result<Plan> {
+        let plan = flags.choose(self.shape()?, recipe);
+        match &self.train {
+            Some(path) => plan.in_file(path),
+            None => plan,
+        }
+    }
+
     /// The shape.
-    pub fn shape(&self) -> Result<Shape> {
+    fn shape(&self) -> Result<Shape> {
         match (&self.train, self.rows, self.features, self.classes) {
             (Some(path), rows, ..) => shape_of(&read_training_table(path, rows)?, path),
             (None, Some(rows), Some(features), Some(classes)) => {

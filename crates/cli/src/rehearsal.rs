@@ -63,7 +63,7 @@ pub struct KeyDocuments {
 pub fn keygen(plan: &Plan) -> Result<KeyDocuments> {
     let mut bytes = Vec::with_capacity(Estimate::new(plan)?.key_bytes + (1 << 16));
     let (secret, _) = owner::make_keys(plan, &mut bytes)?;
-    Ok(KeyDocuments { secret, evaluation: Document { path: "evaluation keys".into(), bytes } })
+    Ok(KeyDocuments { secret, evaluation: Document { path: "the evaluation keys".into(), bytes } })
 }
 
 /// A job and its record, as documents.
@@ -78,16 +78,16 @@ pub struct JobDocuments {
 
 /// Owner: encrypts the table.
 pub fn encrypt(plan: &Plan, secret: &[u8], train: &Table, scaler: Option<Scaler>) -> Result<JobDocuments> {
-    let keys = owner::open_keys(plan, secret, "secret key".as_ref())?;
+    let keys = owner::open_keys(plan, secret, "the secret key".as_ref())?;
     let made = owner::encrypt(&keys, &train.table, &train.path, scaler)?;
-    let job = Document { path: "job".into(), bytes: made.upload };
+    let job = Document { path: "the job".into(), bytes: made.upload };
     Ok(JobDocuments { job, record: made.record.to_bytes()?, ciphertexts: made.ciphertexts })
 }
 
 /// Server: trains.
 pub fn train(job: Document, evaluation: Document, trace: bool) -> Result<(Document, Counts)> {
     let trained = server::train(job, evaluation, if trace { Returned::Every } else { Returned::Last })?;
-    Ok((Document { path: "model".into(), bytes: trained.model }, trained.counts))
+    Ok((Document { path: "the model".into(), bytes: trained.model }, trained.counts))
 }
 
 /// What the owner has in the end.
@@ -102,7 +102,7 @@ pub struct Outcome {
 
 /// Owner: decrypts.
 pub fn decrypt(plan: &Plan, secret: &[u8], record: &[u8], model: &Document) -> Result<Outcome> {
-    let keys = owner::open_keys(plan, secret, "secret key".as_ref())?;
+    let keys = owner::open_keys(plan, secret, "the secret key".as_ref())?;
     let record = Record::from_bytes(record)?;
     let opened = owner::decrypt(&keys, &record, model, None)?;
     let head = opened.decrypted.last().to_bytes()?;

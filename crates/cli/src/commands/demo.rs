@@ -15,8 +15,6 @@ use crate::text::{bytes, count, percent, say, seconds, thousands};
 
 /// Share of the digits that is held out for testing.
 const TEST_SHARE: f64 = 1.0 / 3.0;
-/// Test digits that are drawn.
-const DRAWN: usize = 4;
 
 /// Train on encrypted handwritten digits, playing every role, and say what happened.
 ///
@@ -58,7 +56,7 @@ impl Demo {
         let (keys, took) = timed(|| rehearsal::keygen(&plan))?;
         let (secret, evaluation) = (keys.secret.len(), keys.evaluation.bytes.len());
         step("owner", "makes keys", took, &format!("secret key {}, never leaves", bytes(secret)))?;
-        more(&format!("evaluation keys {}, for the server", bytes(evaluation)))?;
+        more(&format!("evaluation keys {} for the server", bytes(evaluation)))?;
 
         let (job, took) = timed(|| rehearsal::encrypt(&plan, &keys.secret, &train, None))?;
         let upload = format!("job {} in {}", bytes(job.job.bytes.len()), count(job.ciphertexts, "ciphertext"));
@@ -68,7 +66,7 @@ impl Demo {
         let (model, counts) = trained;
         step(
             "server",
-            "trains, blindfolded",
+            "trains on ciphertext",
             took,
             &format!(
                 "{}, {}",
@@ -84,7 +82,7 @@ impl Demo {
         let comparison = rehearsal::compare(&plan, &outcome, &train.table)?;
         let head = Head::from_bytes(&outcome.head)?;
         self.scores(&head, &comparison, &test)?;
-        say!("{}", digits::draw(&test, &head, DRAWN)?)?;
+        say!("{}", digits::draw(&test, &head)?)?;
         if let Some(peak) = memory::peak() {
             say!("Peak memory of all roles together: {}.", bytes(peak))?;
         }
@@ -106,10 +104,10 @@ impl Demo {
 
 /// One step: who, what, how long, and what came of it.
 fn step(who: &str, what: &str, took: f64, result: &str) -> Result<()> {
-    Ok(say!("  {who:<7} {what:<21} {:>8}   {result}", seconds(took))?)
+    Ok(say!("  {who:<7} {what:<20} {:>7}  {result}", seconds(took))?)
 }
 
 /// A further line of a step.
 fn more(text: &str) -> Result<()> {
-    Ok(say!("{:42}{text}", "")?)
+    Ok(say!("{:40}{text}", "")?)
 }

@@ -45,7 +45,7 @@ impl Keygen {
             ([SECRET, EVALUATION, PLAN, JOBS], "the old secret key and with it every model that is encrypted under it");
         let folder = NewFolder::plan(&self.out, Privacy::Private, self.force, &ours, loss)?;
         let recipe = self.recipe.recipe()?;
-        let plan = self.plan.choose(self.shape.shape()?, &recipe)?;
+        let plan = self.shape.plan(&recipe, &self.plan)?;
         let filling = folder.fill()?;
         let evaluation = self.out.join(EVALUATION);
         let (key, took) = timed(|| {

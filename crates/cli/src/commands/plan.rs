@@ -35,7 +35,7 @@ impl PlanCommand {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
         let recipe = self.recipe.recipe()?;
-        let plan = self.plan.choose(self.shape.shape()?, &recipe)?;
+        let plan = self.shape.plan(&recipe, &self.plan)?;
         let report = Report::new(&plan, &Estimate::new(&plan)?, &UnitCosts::measure()?)?;
         if self.json {
             say!("{}", serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ciphertune_head::{LabelColumn, Scaler, ScalerKind};
 use clap::{Args, Subcommand};
 
-use crate::errors::{InFile, Result};
+use crate::errors::{CliError, InFile, Result};
 use crate::files::{self, NewFile, Privacy};
 use crate::options::ScalerName;
 use crate::text::{count, say};
@@ -41,7 +41,7 @@ struct Fit {
     scaler: ScalerName,
 
     /// Regularisation of whitening, in units of the mean eigenvalue [default: d/2n, between 0.05 and 1]
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lambda: Option<f64>,
 
     /// File to write the scaler to
@@ -69,9 +69,10 @@ impl Fit {
         let table = files::read_table(&self.features, labels)?;
         let kind = self.scaler.kind();
         if self.lambda.is_some() && kind != ScalerKind::Whiten {
-            return Err(crate::errors::CliError::input(
-                "--lambda belongs to whitening: choose --scaler whiten with it",
-            ));
+            return Err(CliError::input("--lambda belongs to whitening: choose --scaler whiten with it"));
+        }
+        if self.lambda.is_some_and(|lambda| !(1e-6..=1e6).contains(&lambda)) {
+            return Err(CliError::input("--lambda lies between 1e-6 and 1e6, usually between 0.05 and 1"));
         }
         let scaler = Scaler::fit(kind, self.lambda, table.features()).in_file(&self.features)?;
         out.write(&scaler.to_bytes()?)?;

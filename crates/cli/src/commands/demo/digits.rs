@@ -8,6 +8,9 @@ use crate::errors::Result;
 /// Pixels on each side; every pixel is a number from 0 to 16.
 const SIDE: usize = 8;
 
+/// Classes that an image is drawn of.
+const DRAWN: [&str; 4] = ["0", "3", "5", "6"];
+
 /// All digits: 64 pixels a row, labels 0 to 9.
 pub fn load() -> Result<FeatureTable> {
     let digits = smartcore::dataset::digits::load_dataset();
@@ -17,13 +20,13 @@ pub fn load() -> Result<FeatureTable> {
     Ok(FeatureTable::new(pixels, Some(labels))?)
 }
 
-/// Draws some rows of a table side by side, with what the head takes them for.
-pub fn draw(table: &FeatureTable, head: &Head, number: usize) -> Result<String> {
-    let stride = (table.rows() / number).max(1);
-    let rows: Vec<usize> = (0..table.rows()).step_by(stride).take(number).collect();
+/// Draws the first test image of some classes side by side, with what the head takes them for.
+pub fn draw(table: &FeatureTable, head: &Head) -> Result<String> {
+    let labels = table.require_labels()?;
+    let first = |class: &&str| labels.iter().position(|label| label == *class);
+    let rows: Vec<usize> = DRAWN.iter().filter_map(first).collect();
     let pixels = table.features().select_rows(&rows);
     let predictions = head.predict(&pixels)?;
-    let labels = table.require_labels()?;
     let mut text = String::new();
     for y in 0..SIDE {
         let line: Vec<String> = (0..rows.len())

@@ -1,0 +1,8 @@
+//! The command line as a user types it, with the real binary and real parameters.
+
+mod bad_input;
+mod mixtures;
+mod outputs;
+mod roles;
+mod run;
+mod support;
