@@ -176,7 +176,7 @@ pub enum HeadError {
     NoPlan(String),
     /// The training needs more memory than there is.
     #[error(
-        "the training would need about {} MB of memory, and {} MB are available: use a machine with more, fewer iterations or fewer rows, or --memory to override the limit",
+        "the training would need about {} MiB of memory, and {} MiB are available: use a machine with more, fewer iterations or fewer rows, or --memory to override the limit",
         needed >> 20, available >> 20
     )]
     Memory {
