@@ -76,8 +76,7 @@ impl Conversion {
         );
         let moduli: Vec<_> = self.from.iter().map(|&i| primes[i].modulus()).collect();
         let mut overflow = Buffer::dirty(n);
-        let mut limbs: Vec<&mut [u64]> = words.chunks_mut(n).collect();
-        kernels::convert_digits(&moduli, &self.inverses, &mut limbs, &mut overflow);
+        kernels::convert_digits(&moduli, &self.inverses, &mut words, &mut overflow);
         Digit { words, overflow, n }
     }
 

@@ -1,0 +1,119 @@
+//! Every backend that this machine has, against the portable kernels, on random and on extreme words.
+
+use super::*;
+use crate::prime::ntt_primes;
+
+const LEN: usize = 1500;
+
+/// Random residues, with 0, 1, q - 1 and values around q/2 among them.
+fn words(m: &Modulus, seed: u64) -> Vec<u64> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..LEN)
+        .map(|i| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let q = m.value();
+            match (state >> 59, i % 5) {
+                (0, 0) => 0,
+                (0, 1) => 1,
+                (0, 2) => q - 1,
+                (0, 3) => q / 2,
+                (0, _) => q / 2 + 1,
+                _ => m.reduce(state >> 3),
+            }
+        })
+        .collect()
+}
+
+fn moduli() -> Vec<Modulus> {
+    let n = 1 << 10;
+    [20, 32, 45, 48, 50]
+        .iter()
+        .flat_map(|&bits| ntt_primes(bits, 2, n, &[]).unwrap())
+        .map(|q| Modulus::new(q).unwrap())
+        .collect()
+}
+
+#[test]
+fn all_backends_agree_bit_for_bit() {
+    let Some(simd) = accelerated() else {
+        println!("no accelerated backend on this processor: nothing to compare");
+        return;
+    };
+    let all = moduli();
+    for m in &all {
+        let (a, b) = (words(m, 1), words(m, 2));
+        let w = m.shoup(words(m, 3)[0]);
+        let extreme = m.shoup(m.value() - 1);
+        let both = |kernel: &dyn Fn(Backend, &mut Vec<u64>)| {
+            let (mut x, mut y) = (a.clone(), a.clone());
+            kernel(Backend::Portable, &mut x);
+            kernel(simd, &mut y);
+            assert_eq!(x, y, "modulus {}", m.value());
+        };
+        both(&|backend, x| dispatch!(backend, mul_assign(m, x, &b)));
+        for w in [w, extreme] {
+            both(&|backend, x| dispatch!(backend, mul_constant_assign(m, x, w)));
+            both(&|backend, x| dispatch!(backend, sub_mul_constant(m, &b, x, w)));
+            both(&|backend, x| dispatch!(backend, add_mul_constant(m, x, &b, w)));
+        }
+        for count in [1, 3, 8, 9, 40] {
+            let left: Vec<_> = (0..count).map(|k| words(m, 10 + k)).collect();
+            let right: Vec<_> = (0..count).map(|k| words(m, 100 + k)).collect();
+            let pairs: Vec<_> = left.iter().zip(&right).map(|(a, b)| (&a[..], &b[..])).collect();
+            both(&|backend, x| dispatch!(backend, dot(m, &pairs, x)));
+        }
+    }
+}
+
+#[test]
+fn basis_conversion_agrees_between_backends() {
+    let Some(simd) = accelerated() else { return };
+    let all = moduli();
+    for sources in [&all[..1], &all[3..5], &all[6..10], &all[..10]] {
+        let originals: Vec<_> = sources.iter().enumerate().map(|(i, m)| words(m, 7 + i as u64)).collect();
+        let inverses: Vec<_> = sources.iter().map(|m| m.shoup(m.value() / 3)).collect();
+        let references: Vec<_> = sources.iter().collect();
+        let run = |backend: Backend| {
+            let mut limbs = originals.concat();
+            let mut overflow = vec![0; LEN];
+            dispatch!(backend, convert_digits(&references, &inverses, &mut limbs, &mut overflow));
+            let target = &all[5];
+            let weights = words(target, 50)[..sources.len()].to_vec();
+            let mut out = vec![0; LEN];
+            let views: Vec<&[u64]> = limbs.chunks(LEN).collect();
+            dispatch!(backend, convert_combine(target, &views, &weights, &overflow, target.value() - 1, &mut out));
+            (limbs, overflow, out)
+        };
+        assert_eq!(run(Backend::Portable), run(simd));
+    }
+}
+
+#[test]
+fn the_inner_product_of_a_key_switch_gathers_as_it_multiplies() {
+    let m = moduli()[8];
+    let digits: Vec<_> = (0..3).map(|k| words(&m, k)).collect();
+    let keys: Vec<_> = (0..3).map(|k| (words(&m, 20 + k), words(&m, 30 + k))).collect();
+    let permutation: Vec<u32> = (0..LEN as u32).map(|i| (i * 7 + 3) % LEN as u32).collect();
+    let digit_views: Vec<&[u64]> = digits.iter().map(|d| &d[..]).collect();
+    let key_views: Vec<_> = keys.iter().map(|(b, c)| (&b[..], &c[..])).collect();
+    for permutation in [None, Some(&permutation[..])] {
+        let (mut out0, mut out1) = (vec![0; LEN], vec![0; LEN]);
+        gather_dot(&m, permutation, &digit_views, &key_views, &mut out0, &mut out1);
+        for i in 0..LEN {
+            let j = permutation.map_or(i, |p| p[i] as usize);
+            let sum = |pick: fn(&(Vec<u64>, Vec<u64>)) -> &Vec<u64>| {
+                (0..3).fold(0, |sum, k| m.add(sum, m.mul(digits[k][j], pick(&keys[k])[i])))
+            };
+            assert_eq!((out0[i], out1[i]), (sum(|key| &key.0), sum(|key| &key.1)));
+        }
+    }
+}
+
+/// The processor's own backend, if it has one beside the portable kernels.
+fn accelerated() -> Option<Backend> {
+    match best() {
+        Backend::Portable => None,
+        #[cfg(target_arch = "x86_64")]
+        accelerated => Some(accelerated),
+    }
+}
