@@ -131,6 +131,12 @@ impl Search<'_> {
             if self.best.as_ref().is_some_and(|(best, _)| least > *best) {
                 break;
             }
+            // Known without tracing, which takes as long as there are operations.
+            let least_bytes = self.least_bytes(&layout, log_n);
+            if least_bytes > self.constraints.memory {
+                self.least_memory = self.least_memory.min(least_bytes);
+                continue;
+            }
             // From few digits, with many special primes, to many digits where the modulus leaves no room for those.
             let limbs = layout.levels(self.recipe.iterations(), self.recipe.initial_weight() != 0.0) + reserve + 1;
             let mut special: Vec<usize> = [2, 3, 4, 6].iter().map(|digits| limbs.div_ceil(*digits)).collect();
@@ -170,6 +176,16 @@ impl Search<'_> {
             self.best = Some((cost, plan));
         }
         Ok(Verdict::Serves)
+    }
+
+    /// Bytes of the prepared data alone.
+    fn least_bytes(&self, layout: &AnyLayout, log_n: u32) -> usize {
+        let ciphertexts = match layout {
+            AnyLayout::ClassDiagonal(layout) => layout.blocks() * (layout.block() + layout.weight_ciphertexts()),
+            AnyLayout::VolleyRevolver(layout) => layout.blocks(),
+        };
+        let limbs = layout.levels(self.recipe.iterations(), self.recipe.initial_weight() != 0.0) + 1;
+        ciphertexts.saturating_mul(2 * limbs * (8 << log_n))
     }
 
     /// A bound that no plan with this geometry goes below: the products of every pass at the lowest levels that they can have, and the
