@@ -7,23 +7,20 @@
 //!
 //! The loops are written for the compiler to vectorise; [`pulp::x86::V3`] is the proof that the instructions are there.
 
-use pulp::NullaryFnOnce;
-use pulp::x86::V3;
-
 use super::BLOCK;
 use crate::modulus::{Modulus, ShoupConstant};
 
 /// Products that may be summed, each below 3/4 q, before the sum is reduced: it stays below 2^53.
 const LAZY: usize = 8;
 
-/// A function body compiled for [`V3`].
+/// A function body compiled for [`pulp::x86::V3`].
 macro_rules! vectorized {
     ($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $body:block) => {
         $(#[$doc])*
         #[allow(clippy::too_many_arguments)]
-        pub(crate) fn $name<'a>(simd: V3, $($arg: $ty),*) {
+        pub(crate) fn $name<'a>(simd: pulp::x86::V3, $($arg: $ty),*) {
             struct Body<'a> { $($arg: $ty,)* _lifetime: std::marker::PhantomData<&'a ()> }
-            impl<'a> NullaryFnOnce for Body<'a> {
+            impl<'a> pulp::NullaryFnOnce for Body<'a> {
                 type Output = ();
                 #[inline(always)]
                 fn call(self) {
@@ -35,6 +32,8 @@ macro_rules! vectorized {
         }
     };
 }
+
+pub(crate) use vectorized;
 
 const TWO52: f64 = (1u64 << 52) as f64;
 
