@@ -63,7 +63,9 @@ impl Trainer {
     /// [`HeadError::Ckks`] if the keys lack one that the plan needs.
     pub fn train(self, returned: Returned) -> Result<EncryptedModel> {
         let schedule = self.plan.schedule();
-        let iterates = train(&*self.evaluator, self.plan.layout(), &schedule, self.upload, returned)?;
+        // Inside the thread pool, so that the thousands of parallel steps do not each wait for a hand-over to it.
+        let (evaluator, layout, upload) = (&*self.evaluator, self.plan.layout(), self.upload);
+        let iterates = rayon::scope(|_| train(evaluator, layout, &schedule, upload, returned))?;
         // Limbs above the lowest carry nothing that the owner needs, beyond room for the message.
         let iterates = iterates.into_iter().map(|iterate| lower(&self.evaluator, iterate)).collect::<Result<_>>()?;
         Ok(EncryptedModel { plan: self.plan, job: self.job, key: self.key, iterates, counts: self.evaluator.counts() })
