@@ -117,6 +117,13 @@ impl Search<'_> {
         Ok(())
     }
 
+    /// Whether the levels fit into the ring's modulus at the smallest scale, beside a base and a special prime.
+    fn has_room(&self, layout: &AnyLayout, log_n: u32, reserve: usize) -> bool {
+        let levels = layout.levels(self.recipe.iterations(), self.recipe.initial_weight() != 0.0) + reserve;
+        let least = levels as f64 * f64::from(LEAST_SCALE_BITS) + 2.0 * f64::from(BASE_BITS);
+        self.constraints.insecure_toy || security_bound(log_n).is_some_and(|bound| least <= f64::from(bound) + 1.0)
+    }
+
     /// Tries all geometries in one ring, the most promising first. Whether any plan was found.
     fn try_ring(&mut self, log_n: u32, reserve: usize) -> Result<bool> {
         let mut found = false;
@@ -130,6 +137,10 @@ impl Search<'_> {
         for (least, layout) in geometries {
             if self.best.as_ref().is_some_and(|(best, _)| least > *best) {
                 break;
+            }
+            // More memory would not help what the modulus has no room for.
+            if !self.has_room(&layout, log_n, reserve) {
+                continue;
             }
             // Known without tracing, which takes as long as there are operations.
             let least_bytes = self.least_bytes(&layout, log_n);
