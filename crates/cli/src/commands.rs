@@ -17,32 +17,21 @@ use clap::Subcommand;
 
 use crate::errors::Result;
 
-/// What to do.
+/// What to do; each command's own documentation is its help.
 #[derive(Subcommand)]
+#[allow(missing_docs)]
 pub enum Command {
-    /// Train on encrypted handwritten digits, playing every role, and say what happened
     Demo(demo::Demo),
-    /// Play every role in one process on your own table, and compare with training in the clear
     Run(run::Run),
-    /// Say what a training will take, before anything is encrypted
     Plan(plan::PlanCommand),
-    /// Owner: make a secret key, and evaluation keys for the server
     Keygen(keygen::Keygen),
-    /// Owner: fit a scaler on other data, to be shared by several owners
     Scaler(scaler::ScalerCommand),
-    /// Owner: encrypt a training table into a job for the server
     Encrypt(encrypt::Encrypt),
-    /// Server: train on a job, without any secret
     Train(train::Train),
-    /// Owner: decrypt a model into a head for raw features
     Decrypt(decrypt::Decrypt),
-    /// Score a head on a table with labels
     Evaluate(evaluate::Evaluate),
-    /// Label rows of features with a head
     Predict(predict::Predict),
-    /// Write a head as ONNX or JSON
     Export(export::Export),
-    /// Say what a file of Ciphertune holds, after checking that it is whole
     Inspect(inspect::Inspect),
 }
 

@@ -128,6 +128,6 @@ mod tests {
     fn work_that_needs_more_memory_than_allowed_is_refused_with_a_remedy() {
         let error = check(200 << 20, Some(100 << 20)).unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains("200 MB") && error.to_string().contains("--memory"), "{error}");
+        assert!(error.to_string().contains("200 MiB") && error.to_string().contains("--memory"), "{error}");
     }
 }

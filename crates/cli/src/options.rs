@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ciphertune_head::layout::{LayoutKind, Shape};
+use ciphertune_head::plan::search::RELEASE_BITS;
 use ciphertune_head::plan::{self, Constraints};
 use ciphertune_head::recipe::{Bound, Cubic, Gradient, Preset, RecipeOverrides};
 use ciphertune_head::{Classes, FeatureTable, LabelColumn, Plan, Recipe, ScalerKind};
@@ -161,6 +162,23 @@ pub struct PlanFlags {
     /// Ring dimension 2^LOG_N, from 13 to 16 [default: the one that trains fastest]
     #[arg(long, value_name = "LOG_N", value_parser = clap::value_parser!(u32).range(13..=16))]
     pub log_n: Option<u32>,
+
+    /// Bits of precision that a published model should keep, as far as the modulus has room; -30 if you never publish, for speed
+    #[arg(long, value_name = "BITS", default_value_t = RELEASE_BITS, allow_negative_numbers = true, value_parser = parse_bits)]
+    pub publish_bits: f64,
+}
+
+impl Default for PlanFlags {
+    fn default() -> Self {
+        Self { layout: LayoutName::default(), memory: None, log_n: None, publish_bits: RELEASE_BITS }
+    }
+}
+
+fn parse_bits(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(bits) if (-100.0..=40.0).contains(&bits) => Ok(bits),
+        _ => Err("give a number of bits from -100 to 40".to_owned()),
+    }
 }
 
 impl PlanFlags {
@@ -171,7 +189,9 @@ impl PlanFlags {
             LayoutName::VolleyRevolver => LayoutKind::VolleyRevolver,
         };
         let memory = memory::limit(self.memory);
-        Ok(plan::choose(shape, recipe, &Constraints { layout, memory, log_n: self.log_n, ..Constraints::default() })?)
+        let (log_n, release_bits) = (self.log_n, self.publish_bits);
+        let constraints = Constraints { layout, memory, log_n, release_bits, ..Constraints::default() };
+        Ok(plan::choose(shape, recipe, &constraints)?)
     }
 }
 

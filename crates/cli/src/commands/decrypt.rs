@@ -6,14 +6,14 @@ use ciphertune_ckks::container::Container;
 use ciphertune_head::job;
 use clap::Args;
 
-use crate::errors::{CliError, InFile, Result};
+use crate::errors::{InFile, Result};
 use crate::files::{Document, NewFile, Privacy};
 use crate::keys_folder::KeysFolder;
 use crate::rehearsal::timed;
 use crate::roles::owner;
 use crate::text::{count, say, seconds};
 
-/// Decrypt a model into a head for raw features.
+/// Owner: decrypt a model into a head for raw features
 ///
 /// The head holds weights [classes, features] and biases for the features as the backbone gives them: the scaler is folded in. If the
 /// model holds every iterate, the last becomes the head.
@@ -62,16 +62,6 @@ impl Decrypt {
         let releases = self.publish.then_some(self.releases);
         let (opened, took) = timed(|| owner::decrypt(&keys, &record, &model, releases))?;
         let head = opened.decrypted.last();
-        if let Some(release) = opened.decrypted.release
-            && release.precision_bits < 1.0
-        {
-            return Err(CliError::input(format!(
-                "the noise that {} ask for leaves no precision ({:.1} bits): publish fewer, or train with a plan of fewer iterations",
-                count(self.releases as usize, "release"),
-                release.precision_bits
-            ))
-            .in_file(&self.model));
-        }
         out.write(&head.to_bytes()?)?;
 
         let iterates = opened.decrypted.heads.len();
@@ -82,17 +72,20 @@ impl Decrypt {
             say!("  the model holds {iterates} iterates: the last was written")?;
         }
         match opened.decrypted.release {
-            Some(release) => say!(
-                "  safe to show as one of {}: {:.1} bits of the largest weight are left above the noise",
-                count(self.releases as usize, "release"),
-                release.precision_bits
-            )?,
+            Some(release) => {
+                let shown = match self.releases {
+                    1 => "safe to show, as the only model of these keys".to_owned(),
+                    releases => format!("safe to show, as one of {releases} models of these keys"),
+                };
+                say!("  {shown}")?;
+                say!("  precision: {:.1} bits of the largest weight are left above the noise", release.precision_bits)?;
+            }
             None => {
                 say!("  precision: weights are right to {:.1} bits of the largest one", opened.precision_bits)?;
                 say!("  for your eyes only: before you show it to anyone, decrypt it with --publish")?;
             }
         }
-        say!("next: ciphertune evaluate --head {} --test FILE", self.out.display())?;
+        say!("next:\n  ciphertune evaluate --head {} --test FILE", self.out.display())?;
         Ok(())
     }
 }

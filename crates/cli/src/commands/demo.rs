@@ -9,16 +9,17 @@ use clap::Args;
 
 use crate::errors::Result;
 use crate::memory;
-use crate::options::{LayoutName, PlanFlags, shape_of};
+use crate::options::{PlanFlags, shape_of};
 use crate::rehearsal::{self, Comparison, Table, timed};
 use crate::text::{bytes, count, percent, say, seconds, thousands};
 
 /// Share of the digits that is held out for testing.
 const TEST_SHARE: f64 = 1.0 / 3.0;
 
-/// Train on encrypted handwritten digits, playing every role, and say what happened.
+/// Train on encrypted handwritten digits that come with the program
 ///
-/// 1,797 real 8 x 8 images come with the program; their pixels are the features. Takes a few seconds and writes nothing.
+/// 1,797 real 8 x 8 images come with the program; their pixels are the features. Plays owner and server, compares with
+/// training in the clear, and says what happened. Takes a few seconds and writes nothing.
 #[derive(Args)]
 pub struct Demo {
     /// Number that the test rows are drawn from: the same seed gives the same rows
@@ -40,8 +41,7 @@ impl Demo {
         say!("  Data    UCI handwritten digits, 8 x 8 pixels, 10 classes")?;
         say!("          {} images to train on, {} to test on", thousands(train.table.rows() as u64), test.rows())?;
 
-        let flags = PlanFlags { layout: LayoutName::default(), memory: None, log_n: None };
-        let plan = flags.choose(shape_of(&train.table, &train.path)?, &recipe)?;
+        let plan = PlanFlags::default().choose(shape_of(&train.table, &train.path)?, &recipe)?;
         let estimate = Estimate::new(&plan)?;
         let literal = plan.literal();
         say!(

@@ -14,7 +14,7 @@ use crate::rehearsal::timed;
 use crate::roles::owner;
 use crate::text::{bytes, count, say, seconds};
 
-/// Encrypt a training table into a job for the server.
+/// Owner: encrypt a training table into a job for the server
 ///
 /// Fits the recipe's scaler to the features (never to the labels), scales them and encrypts features and labels. The job holds ciphertexts
 /// and the public plan. Scaler and class names stay in KEYS/jobs.
@@ -79,7 +79,7 @@ impl Encrypt {
         let path = self.out.join(JOB_FILE);
         say!("  {}  {size} in {}, for the server", path.display(), count(job.ciphertexts, "ciphertext"))?;
         let job = self.out.display();
-        say!("next, on the server: ciphertune train --job {job} --eval-keys evaluation.keys --out model.enc")?;
+        say!("next, on the server:\n  ciphertune train --job {job} --eval-keys evaluation.keys --out model.enc")?;
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use crate::text::{Table, percent, say, thousands};
 /// More columns than this do not fit on a screen.
 const WIDEST_CONFUSION: usize = 12;
 
-/// Score a head on a table with labels.
+/// Score a head on a table with labels
 #[derive(Args)]
 pub struct Evaluate {
     /// Head that decrypt wrote

@@ -9,7 +9,7 @@ use crate::errors::{InFile, Result};
 use crate::files::{self, NewFile, Privacy};
 use crate::text::{bytes, say, warn};
 
-/// Write a head as ONNX or JSON.
+/// Write a head as ONNX or JSON
 ///
 /// ONNX: input features (float32), outputs label, logits and probabilities. JSON: classes, weight, bias, recipe. For PyTorch and
 /// scikit-learn, load head.safetensors itself: see docs/load-head.md.
@@ -56,7 +56,7 @@ impl Export {
         };
         out.write(&content)?;
         if head.published().is_none() {
-            warn("this head was decrypted without --publish: keep it, and what is exported from it, to yourself");
+            warn("this head was decrypted without --publish: keep it and its exports to yourself");
         }
         say!("  {}  {}", path.display(), bytes(content.len()))?;
         Ok(())

@@ -13,7 +13,7 @@ use crate::keys_folder::{EVALUATION, JOBS, PLAN, RECORD, SECRET};
 use crate::text::say;
 use description::Description;
 
-/// Say what a file of Ciphertune holds, after checking that it is whole.
+/// Say what a file of Ciphertune holds, after checking that it is whole
 ///
 /// Prints kind, format version, job, key, shape, parameters and sizes of any file that Ciphertune wrote, or of every file of a folder
 /// KEYS/ or JOB/. The content of keys is not printed.

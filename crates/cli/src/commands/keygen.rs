@@ -12,7 +12,7 @@ use crate::rehearsal::timed;
 use crate::roles::owner;
 use crate::text::{bytes, say, seconds};
 
-/// Make a secret key, and evaluation keys for the server.
+/// Owner: make a secret key, and evaluation keys for the server
 ///
 /// Plans a training for a table's shape (its rows, features and classes; nothing else of it is used) and makes the keys of that plan.
 ///
@@ -65,9 +65,9 @@ impl Keygen {
         let size = std::fs::metadata(&evaluation).map(|file| file.len() as usize).unwrap_or(0);
         let out = self.out.display();
         say!("made key {id} in {}", seconds(took))?;
-        say!("  {}  keep it: whoever has it can read your data and models", self.out.join(SECRET).display())?;
+        say!("  {}      keep it: whoever has it can read your data and models", self.out.join(SECRET).display())?;
         say!("  {}  {}, for the server", evaluation.display(), bytes(size))?;
-        say!("next: ciphertune encrypt --train FILE --keys {out} --out JOB/")?;
+        say!("next:\n  ciphertune encrypt --train FILE --keys {out} --out JOB/")?;
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use crate::options::{PlanFlags, RecipeFlags, ShapeFlags};
 use crate::text::say;
 use report::Report;
 
-/// Say what a training will take, before anything is encrypted.
+/// Say what a training will take, before anything is encrypted
 ///
 /// Finds the plan that keygen would make keys for, and prints ring, layout, sizes, operations, precision, and the time that training would
 /// take on this machine (timed with a few rotations in a small ring).

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::errors::{CliError, InFile, Result};
 use crate::files::{self, NewFile, Privacy};
 
-/// Label rows of features with a head.
+/// Label rows of features with a head
 ///
 /// Gives every row (counted from 1) the class with the largest logit, and the probability of every class: the sigmoid of its logit. Each
 /// class was trained as a yes-or-no question of its own, so the probabilities of a row do not add up to one.
@@ -84,12 +84,13 @@ fn csv_text(predictions: &[Prediction], names: &[String]) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| CliError::failure(error.to_string()))
 }
 
+/// Written piece by piece, so that the fields and classes keep their order.
 fn json_text(predictions: &[Prediction], names: &[String]) -> String {
     let object = |(row, prediction): (usize, &Prediction)| {
-        let pairs = names.iter().cloned().zip(prediction.probabilities.iter().map(|&p| json!(p)));
-        let probabilities: serde_json::Map<_, _> = pairs.collect();
-        let object = json!({ "row": row + 1, "label": prediction.label, "probabilities": probabilities });
-        format!("  {object}")
+        let pair = |(name, p): (&String, &f64)| format!("{}: {}", json!(name), json!(p));
+        let probabilities: Vec<String> = names.iter().zip(&prediction.probabilities).map(pair).collect();
+        let label = json!(prediction.label);
+        format!(r#"  {{"row": {}, "label": {label}, "probabilities": {{{}}}}}"#, row + 1, probabilities.join(", "))
     };
     let objects: Vec<String> = predictions.iter().enumerate().map(object).collect();
     format!("[\n{}\n]\n", objects.join(",\n"))

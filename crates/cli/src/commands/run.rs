@@ -17,7 +17,7 @@ use crate::text::{say, warn};
 use crate::{files, memory};
 use report::{Precision, Report};
 
-/// Play every role in one process on your own table, and compare with training in the clear.
+/// Play every role on your own table, and compare with training in the clear
 ///
 /// Makes keys, encrypts the table, trains on the ciphertexts, decrypts the model and scores it on rows that were not trained on.
 /// Beside it the same recipe is trained in the clear, so that one sees what encryption costs. Nothing is written.

@@ -10,7 +10,7 @@ use crate::files::{self, NewFile, Privacy};
 use crate::options::ScalerName;
 use crate::text::{count, say};
 
-/// Fit a scaler on other data, to be shared by several owners.
+/// Owner: fit a scaler on other data, to be shared by several owners
 #[derive(Args)]
 pub struct ScalerCommand {
     #[command(subcommand)]
@@ -19,11 +19,10 @@ pub struct ScalerCommand {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Fit a scaler to a table of features
     Fit(Fit),
 }
 
-/// Fit a scaler to a table of features.
+/// Fit a scaler to a table of features
 ///
 /// A scaler is an affine map of the features. Without this command, encrypt fits one to the owner's own table. Labels are not used.
 #[derive(Args)]
@@ -82,7 +81,7 @@ impl Fit {
             say!("  lambda {lambda:.4}")?;
         }
         say!("  {}", self.out.display())?;
-        say!("next: ciphertune encrypt --train FILE --keys KEYS/ --scaler-file {} --out JOB/", self.out.display())?;
+        say!("next:\n  ciphertune encrypt --train FILE --keys KEYS/ --scaler-file {} --out JOB/", self.out.display())?;
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use crate::text::{bytes, count, say, seconds};
 /// The one file in JOB/.
 pub const JOB_FILE: &str = "job.safetensors";
 
-/// Train on a job, without any secret.
+/// Server: train on a job, without any secret
 ///
 /// Everything that the training needs is in the job and in the evaluation keys. The model that it writes can be read by the owner alone.
 #[derive(Args)]
@@ -66,7 +66,7 @@ impl Train {
         say!("trained {iterations} on {} encrypted rows in {}: {work}", plan.shape().rows, seconds(took))?;
         say!("  {}  {}, for the owner", self.out.display(), bytes(trained.model.len()))?;
         let model = self.out.display();
-        say!("next, on the owner's side: ciphertune decrypt --model {model} --keys KEYS/ --out head.safetensors")?;
+        say!("next, on the owner's side:\n  ciphertune decrypt --model {model} --keys KEYS/ --out head.safetensors")?;
         Ok(())
     }
 }

@@ -137,7 +137,9 @@ fn readable(key: &str, value: &str) -> String {
     const MOST: usize = 60;
     let text = match (key, parsed(value)) {
         ("recipe", _) => Recipe::from_json(value).map_or(value.to_owned(), |recipe| recipe_text(&recipe)),
-        ("published", _) => format!("{value} bits of precision left"),
+        ("published", Value::Number(bits)) => {
+            format!("{:.1} bits of precision left", bits.as_f64().unwrap_or(f64::NAN))
+        }
         (_, Value::Array(list)) => {
             let words: Vec<String> = list.iter().map(|x| x.as_str().map_or(x.to_string(), str::to_owned)).collect();
             words.join(", ")

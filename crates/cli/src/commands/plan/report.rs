@@ -60,7 +60,7 @@ impl Report {
         let (shape, literal) = (plan.shape(), plan.literal());
         let [data, labels, offset] = estimate.upload_ciphertexts;
         let precision_bits = -estimate.weight_deviation.log2();
-        let published_precision_bits = -estimate.flooding_deviation(1).log2();
+        let published_precision_bits = estimate.release_bits();
         Ok(Self {
             rows: shape.rows,
             features: shape.features,
@@ -106,7 +106,7 @@ impl Report {
         let Upload { data, labels, offset } = self.upload_ciphertexts;
         let offset = if offset > 0 { format!(" + {offset} of offset") } else { String::new() };
         let total = bytes(self.upload_bytes);
-        table.row("upload", format!("{total}: {data} ciphertexts of data + {labels} of labels{offset}"));
+        table.row("upload", format!("{total}: {} of data + {labels} of labels{offset}", count(data, "ciphertext")));
         table.row("memory", format!("{} on the server", bytes(self.memory_bytes)));
         let switches = count(self.key_switches as usize, "key switch");
         table.row("operations", format!("{switches}, {} of ciphertexts", count(self.products as usize, "product")));
@@ -114,10 +114,13 @@ impl Report {
         table.row("time", format!("about {} of training on this machine, {threads}", seconds(self.seconds)));
         let guaranteed = self.precision_bits_guaranteed;
         table.row("precision", format!("{:.1} bits predicted, {guaranteed:.1} at least", self.precision_bits));
-        let published = format!(
-            "{:.1} bits if published once: {:.1} are reserved for the noise\nthat makes it safe (2^-{STATISTICAL_BITS})",
-            self.published_precision_bits, self.publication_bits
-        );
+        let published = match self.published_precision_bits {
+            bits if bits < 1.0 => "too little is left to publish a model: use fewer iterations".to_owned(),
+            bits => format!(
+                "{bits:.1} bits if published once: {:.1} are reserved for the noise\nthat makes it safe (2^-{STATISTICAL_BITS})",
+                self.publication_bits
+            ),
+        };
         table.row("", published);
         let shape = format!("{} x {}", count(self.rows, "row"), count(self.features, "feature"));
         format!("{shape}, {}\n\n{}", count(self.classes, "class"), table.render())
