@@ -28,7 +28,9 @@ impl Ntt {
                 Ok(Self {
                     #[cfg(target_arch = "x86_64")]
                     fma: match crate::kernels::backend() {
-                        crate::kernels::Backend::Fma(simd) if !plan.use_ifma() => Some((simd, own_transform(&modulus, n, &plan))),
+                        crate::kernels::Backend::Fma(simd) if !plan.use_ifma() => {
+                            Some((simd, own_transform(&modulus, n, &plan)))
+                        }
                         _ => None,
                     },
                     modulus,
@@ -113,9 +115,14 @@ mod tests {
                 let (m, plan) = (Modulus::new(q).unwrap(), tfhe_ntt::prime64::Plan::try_new(n, q).unwrap());
                 let own = own_transform(&m, n, &plan);
                 // Random, all at the largest residue, and alternating extremes, which make the largest intermediates.
-                let random = (0..n as u64).map(|i| m.reduce((i + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 2)).collect();
-                let inputs: [Vec<u64>; 4] =
-                    [random, vec![q - 1; n], vec![q / 2; n], (0..n as u64).map(|i| if i % 3 == 0 { 0 } else { q - 1 }).collect()];
+                let random =
+                    (0..n as u64).map(|i| m.reduce((i + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 2)).collect();
+                let inputs: [Vec<u64>; 4] = [
+                    random,
+                    vec![q - 1; n],
+                    vec![q / 2; n],
+                    (0..n as u64).map(|i| if i % 3 == 0 { 0 } else { q - 1 }).collect(),
+                ];
                 for input in inputs {
                     let (mut ours, mut theirs) = (input.clone(), input.clone());
                     own.forward(simd, &mut ours);

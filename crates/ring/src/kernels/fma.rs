@@ -2,15 +2,16 @@
 //!
 //! For 0 <= a < 2^53, 0 <= b < q < 2^50: with h = fl(a b) and l = a b - h (exact, one FMA), k = round(a fl(b/q)) and
 //! r = (h - k q) + l, both steps are exact, because every intermediate is an integer below 2^53, and r is congruent to a b. As k is within
-//! 1/2 + a 2^-52 of a b / q, |r| <= (1/2 + a 2^-52) q; for a < q that is below 3/4 q. So one conditional addition of q gives the canonical residue,
-//! and the results equal the portable kernels' bit for bit.
+//! 1/2 + a 2^-52 of a b / q, |r| <= (1/2 + a 2^-52) q: below 3/4 q for a < q, and below 7/8 q where fl(b/q) is not at hand and k comes
+//! from three roundings. So one conditional addition of q gives the canonical residue, and the results equal the portable kernels' bit
+//! for bit.
 //!
 //! The loops are written for the compiler to vectorise; [`pulp::x86::V3`] is the proof that the instructions are there.
 
 use super::BLOCK;
 use crate::modulus::{Modulus, ShoupConstant};
 
-/// Products that may be summed, each below 3/4 q, before the sum is reduced: it stays below 2^53.
+/// Products that may be summed, each below 7/8 q, on top of a reduced sum: 7.5 q stays below 2^53.
 const LAZY: usize = 8;
 
 /// A function body compiled for [`pulp::x86::V3`].

@@ -45,12 +45,7 @@ pub(super) fn dot(m: &Modulus, pairs: &[(&[u64], &[u64])], out: &mut [u64]) {
     }
 }
 
-pub(super) fn convert_digits(
-    moduli: &[&Modulus],
-    inverses: &[ShoupConstant],
-    words: &mut [u64],
-    overflow: &mut [u64],
-) {
+pub(super) fn convert_digits(moduli: &[&Modulus], inverses: &[ShoupConstant], words: &mut [u64], overflow: &mut [u64]) {
     let mut fractions = [0f64; BLOCK];
     let n = overflow.len();
     for (block, overflow) in overflow.chunks_mut(BLOCK).enumerate() {

@@ -101,10 +101,11 @@ fn the_inner_product_of_a_key_switch_gathers_as_it_multiplies() {
         gather_dot(&m, permutation, &digit_views, &key_views, &mut out0, &mut out1);
         for i in 0..LEN {
             let j = permutation.map_or(i, |p| p[i] as usize);
-            let sum = |pick: fn(&(Vec<u64>, Vec<u64>)) -> &Vec<u64>| {
-                (0..3).fold(0, |sum, k| m.add(sum, m.mul(digits[k][j], pick(&keys[k])[i])))
+            let sum = |half: usize| {
+                let key = |k: usize| if half == 0 { &keys[k].0 } else { &keys[k].1 };
+                (0..3).fold(0, |sum, k| m.add(sum, m.mul(digits[k][j], key(k)[i])))
             };
-            assert_eq!((out0[i], out1[i]), (sum(|key| &key.0), sum(|key| &key.1)));
+            assert_eq!((out0[i], out1[i]), (sum(0), sum(1)));
         }
     }
 }
