@@ -10,7 +10,7 @@ use crate::keys_folder::{EVALUATION, JOBS, PLAN, SECRET};
 use crate::options::{PlanFlags, RecipeFlags, ShapeFlags};
 use crate::rehearsal::timed;
 use crate::roles::owner;
-use crate::text::{bytes, say, seconds};
+use crate::text::{Table, bytes, say, seconds};
 
 /// Owner: make a secret key, and evaluation keys for the server
 ///
@@ -65,8 +65,11 @@ impl Keygen {
         let size = std::fs::metadata(&evaluation).map(|file| file.len() as usize).unwrap_or(0);
         let out = self.out.display();
         say!("made key {id} in {}", seconds(took))?;
-        say!("  {}      keep it: whoever has it can read your data and models", self.out.join(SECRET).display())?;
-        say!("  {}  {}, for the server", evaluation.display(), bytes(size))?;
+        let mut table = Table::default();
+        let secret = self.out.join(SECRET);
+        table.row(&secret.display().to_string(), "keep it: whoever has it can read data and models");
+        table.row(&evaluation.display().to_string(), format!("{}, for the server", bytes(size)));
+        say!("{}", table.render().trim_end())?;
         say!("next:\n  ciphertune encrypt --train FILE --keys {out} --out JOB/")?;
         Ok(())
     }

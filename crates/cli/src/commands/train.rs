@@ -63,7 +63,8 @@ impl Train {
         let (switches, products) = (trained.counts.key_switches as usize, trained.counts.products as usize);
         let work = format!("{}, {}", count(switches, "key switch"), count(products, "product"));
         let iterations = count(plan.recipe().iterations(), "iteration");
-        say!("trained {iterations} on {} encrypted rows in {}: {work}", plan.shape().rows, seconds(took))?;
+        say!("trained {iterations} on {} encrypted rows in {}", plan.shape().rows, seconds(took))?;
+        say!("  {work}")?;
         say!("  {}  {}, for the owner", self.out.display(), bytes(trained.model.len()))?;
         let model = self.out.display();
         say!("next, on the owner's side:\n  ciphertune decrypt --model {model} --keys KEYS/ --out head.safetensors")?;
