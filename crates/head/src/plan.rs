@@ -239,3 +239,6 @@ impl Plan {
         self.layout.kind()
     }
 }
+
+#[cfg(test)]
+mod tests;

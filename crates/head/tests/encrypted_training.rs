@@ -141,6 +141,19 @@ proptest! {
 }
 
 #[test]
+fn long_and_wide_tables_train_like_their_twins_on_a_larger_toy_ring() {
+    let constraints = Constraints { log_n: Some(12), ..toy(LayoutKind::ClassDiagonal) };
+    for (rows, features, classes) in [(5000, 5, 2), (50, 1000, 3), (1500, 300, 2), (777, 63, 3)] {
+        for recipe in [Recipe::default_for(2), Recipe::paper(2)] {
+            check(&table(rows, features, classes, 3), &recipe.unwrap(), &constraints);
+        }
+    }
+    let revolver = Constraints { log_n: Some(12), ..toy(LayoutKind::VolleyRevolver) };
+    check(&table(50, 1000, 3, 4), &Recipe::default_for(2).unwrap(), &revolver);
+    check(&table(1000, 5, 2, 4), &Recipe::default_for(2).unwrap(), &revolver);
+}
+
+#[test]
 #[ignore = "real size: seconds to minutes in release"]
 fn real_sizes_at_128_bits_agree_with_the_twin() {
     let constraints = Constraints::default();

@@ -1,0 +1,116 @@
+//! Plans: what is chosen, what is refused, and that a plan survives its document.
+
+use super::*;
+use crate::layout::Role;
+
+fn shape(rows: usize, features: usize, classes: usize) -> Shape {
+    Shape { rows, features, classes }
+}
+
+fn chosen(shape: Shape, recipe: &Recipe, layout: LayoutKind) -> Plan {
+    choose(shape, recipe, &Constraints { layout, ..Constraints::default() }).unwrap()
+}
+
+#[test]
+fn every_plan_is_within_the_security_bound_and_uses_its_levels_up() {
+    let shapes = [shape(50, 5, 2), shape(128, 400, 10), shape(4096, 768, 10), shape(300, 1000, 3), shape(700, 100, 64)];
+    for shape in shapes {
+        for recipe in [Recipe::default_for(1), Recipe::default_for(2), Recipe::paper(2), Recipe::default_for(4)] {
+            let recipe = recipe.unwrap();
+            let plan = chosen(shape, &recipe, LayoutKind::ClassDiagonal);
+            let bound = security_bound(plan.literal().log_n).unwrap();
+            assert!(plan.literal().log_qp() <= bound as f64);
+            assert!(plan.levels_left() <= 1);
+            assert!(plan.literal().q.iter().chain(&plan.literal().p).all(|&prime| prime < 1 << 50));
+            let estimate = Estimate::new(&plan).unwrap();
+            assert!(estimate.weight_bound() < 2f64.powi(-12), "{shape:?} {}", recipe.name());
+        }
+    }
+}
+
+#[test]
+fn the_papers_task_fits_in_five_ciphertexts_and_keeps_room_for_publication() {
+    let plan = chosen(shape(128, 400, 10), &Recipe::default_for(2).unwrap(), LayoutKind::ClassDiagonal);
+    let estimate = Estimate::new(&plan).unwrap();
+    assert_eq!(plan.literal().log_n, 14);
+    assert_eq!(estimate.upload_ciphertexts, [4, 1, 0]);
+    assert_eq!(estimate.operations.key_switches, 136);
+    assert!(estimate.release_bits() >= search::RELEASE_BITS);
+    assert!(estimate.key_bytes < 100_000_000 && estimate.server_bytes < 400_000_000);
+    assert!(estimate.flooding_deviation(4) > 1.99 * estimate.flooding_deviation(1), "the square root of the releases");
+}
+
+#[test]
+fn many_rows_put_row_groups_on_the_top_axis_and_few_put_classes_there() {
+    let recipe = Recipe::default_for(2).unwrap();
+    for (shape, expected) in [(shape(128, 400, 10), TopAxis::Classes), (shape(4096, 768, 10), TopAxis::Rows)] {
+        match chosen(shape, &recipe, LayoutKind::ClassDiagonal).layout() {
+            AnyLayout::ClassDiagonal(layout) => assert_eq!(layout.top(), expected),
+            AnyLayout::VolleyRevolver(_) => panic!("another layout was asked for"),
+        }
+    }
+}
+
+#[test]
+fn a_plan_survives_its_document_and_an_altered_document_is_refused() {
+    for layout in [LayoutKind::ClassDiagonal, LayoutKind::VolleyRevolver] {
+        let plan = chosen(shape(128, 400, 10), &Recipe::paper(2).unwrap(), layout);
+        let json = plan.to_json();
+        assert_eq!(Plan::from_json(&json).unwrap(), plan);
+        let refused = |from: &str, to: &str| {
+            let altered = json.replacen(from, to, 1);
+            assert_ne!(altered, json, "{from} is in the document");
+            assert!(Plan::from_json(&altered).is_err(), "{from} -> {to}");
+        };
+        refused("\"rows\":128", "\"rows\":0");
+        refused("\"rows\":128", "\"rows\":99999999999999");
+        refused("\"features\":400", "\"features\":400000");
+        refused("\"classes\":10", "\"classes\":0");
+        refused("\"log_n\":15", "\"log_n\":40");
+        refused("\"log_n\":15", "\"log_n\":13");
+        refused("\"iterations\":2", "\"iterations\":9");
+        refused("\"scale_bits\":45", "\"scale_bits\":4500");
+        refused("\"format\":1", "\"format\":2");
+        refused("{\"format\"", "{\"surprise\":1,\"format\"");
+    }
+    let plan = chosen(shape(128, 400, 10), &Recipe::default_for(2).unwrap(), LayoutKind::ClassDiagonal).to_json();
+    for (from, to) in
+        [("\"giants\":8", "\"giants\":0"), ("\"block\":64", "\"block\":4096"), ("\"width\":512", "\"width\":500")]
+    {
+        let altered = plan.replacen(from, to, 1);
+        assert_ne!(altered, plan);
+        assert!(Plan::from_json(&altered).is_err(), "{from} -> {to}");
+    }
+    assert!(Plan::from_json("{}").is_err() && Plan::from_json("no json").is_err());
+}
+
+#[test]
+fn too_many_iterations_and_too_little_memory_are_errors_that_say_so() {
+    let small = shape(128, 400, 10);
+    let error = choose(small, &Recipe::default_for(12).unwrap(), &Constraints::default()).unwrap_err();
+    assert!(matches!(&error, HeadError::NoPlan(_)) && error.to_string().contains("fewer iterations"), "{error}");
+    let tight = Constraints { memory: 100 << 20, ..Constraints::default() };
+    let error = choose(small, &Recipe::default_for(2).unwrap(), &tight).unwrap_err();
+    assert!(matches!(error, HeadError::Memory { needed, available } if needed > available), "{error}");
+    let huge = Constraints { memory: 8 << 30, ..Constraints::default() };
+    let error = choose(shape(1_000_000, 4000, 10), &Recipe::default_for(2).unwrap(), &huge).unwrap_err();
+    assert!(matches!(error, HeadError::Memory { .. }), "{error}");
+}
+
+#[test]
+fn a_wish_for_precision_that_no_ring_can_grant_gives_the_best_that_there_is() {
+    let recipe = Recipe::default_for(2).unwrap();
+    let bits = |wish| {
+        let constraints = Constraints { release_bits: wish, ..Constraints::default() };
+        Estimate::new(&choose(shape(128, 400, 10), &recipe, &constraints).unwrap()).unwrap().release_bits()
+    };
+    assert!(bits(search::RELEASE_BITS) >= search::RELEASE_BITS);
+    assert!(bits(40.0) >= 3.0, "no ring reserves 40 bits, and the training is planned all the same");
+}
+
+#[test]
+fn a_recipe_with_weights_other_than_zero_uploads_an_offset() {
+    let plan = chosen(shape(128, 400, 10), &Recipe::paper(2).unwrap(), LayoutKind::ClassDiagonal);
+    assert!(plan.has_offset());
+    assert!(plan.inputs().iter().any(|input| input.role == Role::Offset));
+}

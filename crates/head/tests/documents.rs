@@ -1,0 +1,114 @@
+//! The documents of a job, where they do not belong together or are not whole. On a toy ring, which hides nothing.
+
+use ciphertune_head::job::{owner, server};
+use ciphertune_head::layout::Shape;
+use ciphertune_head::plan::{self, Constraints};
+use ciphertune_head::train::Returned;
+use ciphertune_head::{DMatrix, FeatureTable, HeadError, Plan, Recipe};
+
+const ROWS: usize = 30;
+
+fn table(rows: usize, classes: usize) -> FeatureTable {
+    let x = DMatrix::from_fn(rows, 4, |r, k| ((r * 5 + k * 3) as f64).sin() + (r % classes) as f64);
+    FeatureTable::new(x, Some((0..rows).map(|r| format!("class {}", r % classes)).collect())).unwrap()
+}
+
+fn plan(rows: usize, iterations: usize) -> Plan {
+    let constraints = Constraints { log_n: Some(8), insecure_toy: true, ..Constraints::default() };
+    let shape = Shape { rows, features: 4, classes: 2 };
+    plan::choose(shape, &Recipe::default_for(iterations).unwrap(), &constraints).unwrap()
+}
+
+struct Documents {
+    keys: owner::Keys,
+    evaluation_keys: Vec<u8>,
+    job: owner::EncryptedJob,
+    model: Vec<u8>,
+}
+
+fn documents(plan: &Plan) -> Documents {
+    let keys = owner::Keys::generate(plan).unwrap();
+    let mut evaluation_keys = Vec::new();
+    keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
+    let job = owner::encrypt(&keys, &table(plan.shape().rows, 2), None, &|_, _| ()).unwrap();
+    let model = server::Trainer::new(&job.upload, &evaluation_keys).unwrap().train(Returned::Last).unwrap();
+    Documents { keys, evaluation_keys, job, model: model.to_bytes().unwrap() }
+}
+
+fn message<T>(outcome: ciphertune_head::Result<T>) -> String {
+    outcome.err().expect("these documents do not belong together").to_string()
+}
+
+#[test]
+fn documents_of_another_key_plan_or_job_are_refused_with_the_reason() {
+    let plan_a = plan(ROWS, 2);
+    let (a, b, c) = (documents(&plan_a), documents(&plan_a), documents(&plan(ROWS + 1, 2)));
+    let trainer = |job: &Documents, keys: &Documents| server::Trainer::new(&job.job.upload, &keys.evaluation_keys);
+    assert!(message(trainer(&a, &b)).contains("another secret key"));
+    assert!(message(trainer(&a, &c)).contains("another plan"));
+    let decrypt = |keys: &Documents, record: &Documents, model: &Documents| {
+        owner::decrypt(&keys.keys, &record.job.record, &model.model, None)
+    };
+    assert!(decrypt(&a, &a, &a).is_ok());
+    assert!(message(decrypt(&b, &b, &a)).contains("use the keys that the job was encrypted with"));
+    assert!(message(decrypt(&a, &b, &a)).contains("belongs to job"));
+    assert!(message(decrypt(&c, &c, &a)).contains("key"));
+}
+
+#[test]
+fn a_table_of_another_shape_than_the_plan_is_refused_before_encryption() {
+    let keys = owner::Keys::generate(&plan(ROWS, 2)).unwrap();
+    let encrypt = |table: &FeatureTable| owner::encrypt(&keys, table, None, &|_, _| ()).map(|_| ());
+    assert!(encrypt(&table(ROWS, 2)).is_ok());
+    assert!(message(encrypt(&table(ROWS - 1, 2))).contains("make keys for this table"));
+    assert!(message(encrypt(&table(ROWS, 3))).contains("in 3"));
+}
+
+#[test]
+fn one_document_in_the_place_of_another_and_damaged_ones_are_refused() {
+    let d = documents(&plan(ROWS, 2));
+    assert!(message(server::Trainer::new(&d.evaluation_keys, &d.job.upload).map(|_| ())).contains("job"));
+    assert!(server::Trainer::new(&d.model, &d.evaluation_keys).is_err());
+    assert!(owner::decrypt(&d.keys, &d.job.record, &d.job.upload, None).is_err());
+    for (name, bytes) in [("job", &d.job.upload), ("keys", &d.evaluation_keys), ("model", &d.model)] {
+        for position in [9, bytes.len() / 3, bytes.len() / 2, bytes.len() - 1] {
+            let mut damaged = bytes.clone();
+            damaged[position] ^= 4;
+            let truncated = &bytes[..position];
+            for bytes in [&damaged[..], truncated] {
+                let refused = match name {
+                    "job" => server::Trainer::new(bytes, &d.evaluation_keys).is_err(),
+                    "keys" => server::Trainer::new(&d.job.upload, bytes).is_err(),
+                    _ => owner::decrypt(&d.keys, &d.job.record, bytes, None).is_err(),
+                };
+                assert!(refused, "{name} at {position}");
+            }
+        }
+    }
+    let record = d.job.record.to_bytes().unwrap();
+    assert_eq!(owner::Record::from_bytes(&record).unwrap(), d.job.record);
+    assert!(owner::Record::from_bytes(&record[..record.len() - 1]).is_err());
+}
+
+#[test]
+fn a_secret_key_survives_its_file_and_serves_only_its_plan() {
+    let (plan_a, plan_c) = (plan(ROWS, 2), plan(ROWS, 3));
+    let d = documents(&plan_a);
+    let file = d.keys.secret_key_to_bytes().unwrap().to_vec();
+    let keys = owner::Keys::from_bytes(&plan_a, &file).unwrap();
+    assert!(owner::decrypt(&keys, &d.job.record, &d.model, None).is_ok());
+    assert!(owner::Keys::from_bytes(&plan_c, &file).is_err());
+}
+
+#[test]
+fn all_iterates_come_back_only_when_asked_for() {
+    let plan = plan(ROWS, 3);
+    let d = documents(&plan);
+    assert_eq!(owner::decrypt(&d.keys, &d.job.record, &d.model, None).unwrap().heads.len(), 1);
+    let trainer = server::Trainer::new(&d.job.upload, &d.evaluation_keys).unwrap();
+    let model = trainer.train(Returned::Every).unwrap().to_bytes().unwrap();
+    let decrypted = owner::decrypt(&d.keys, &d.job.record, &model, None).unwrap();
+    assert_eq!(decrypted.heads.iter().map(|(t, _)| *t).collect::<Vec<_>>(), [1, 2, 3]);
+    let error: HeadError = owner::decrypt(&d.keys, &d.job.record, b"", None).unwrap_err();
+    assert!(matches!(error, HeadError::Container(_)));
+}
