@@ -269,11 +269,13 @@ impl Decrypted {
 ///
 /// As [`decrypt`].
 pub fn decrypt_weights(keys: &Keys, model: &[u8]) -> Result<Vec<(usize, DMatrix<f64>)>> {
-    decrypt_container(keys, &Container::parse(model, MODEL, FORMAT)?)
+    decrypt_iterates(keys, &open_model(keys, model)?)
 }
 
-fn decrypt_container(keys: &Keys, container: &Container) -> Result<Vec<(usize, DMatrix<f64>)>> {
-    let (plan, _, key) = origin(container)?;
+/// Reads a model and checks that it belongs to the keys.
+fn open_model<'a>(keys: &Keys, model: &'a [u8]) -> Result<Container<'a>> {
+    let container = Container::parse(model, MODEL, FORMAT)?;
+    let (plan, _, key) = origin(&container)?;
     if key != keys.id() {
         return Err(HeadError::Mismatch(format!(
             "the model is encrypted under key {key}, this is key {}: use the keys that the job was encrypted with",
@@ -285,9 +287,13 @@ fn decrypt_container(keys: &Keys, container: &Container) -> Result<Vec<(usize, D
             "the model was trained by another plan than the keys': use the keys of its plan".into(),
         ));
     }
+    Ok(container)
+}
+
+fn decrypt_iterates(keys: &Keys, container: &Container) -> Result<Vec<(usize, DMatrix<f64>)>> {
     let iterations: Vec<usize> = serde_json::from_str(container.metadata(ITERATIONS)?)
         .map_err(|e| HeadError::InvalidArtefact(format!("the list of iterations: {e}")))?;
-    let known = 1..=plan.recipe().iterations();
+    let known = 1..=keys.plan.recipe().iterations();
     if iterations.last() != Some(known.end()) || !iterations.iter().all(|t| known.contains(t)) {
         return Err(HeadError::InvalidArtefact("the model lacks the last iteration".into()));
     }
@@ -301,7 +307,7 @@ fn decrypt_container(keys: &Keys, container: &Container) -> Result<Vec<(usize, D
 ///
 /// For a model that is damaged, of another key, plan or job, or that decrypts to nonsense.
 pub fn decrypt(keys: &Keys, record: &Record, model: &[u8], releases: Option<u32>) -> Result<Decrypted> {
-    let container = Container::parse(model, MODEL, FORMAT)?;
+    let container = open_model(keys, model)?;
     let job = job_id_of(&container)?;
     if job != record.job {
         return Err(HeadError::Mismatch(format!(
@@ -309,7 +315,7 @@ pub fn decrypt(keys: &Keys, record: &Record, model: &[u8], releases: Option<u32>
             record.job
         )));
     }
-    let (plan, mut weights) = (&keys.plan, decrypt_container(keys, &container)?);
+    let (plan, mut weights) = (&keys.plan, decrypt_iterates(keys, &container)?);
     let release = releases.map(|releases| flood(plan, releases, &mut weights)).transpose()?;
     let head = |(t, u): (usize, DMatrix<f64>)| {
         let scaled = precondition::weights(&u, &record.unscale, record.w0)?;
