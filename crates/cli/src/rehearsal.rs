@@ -6,7 +6,6 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use ciphertune_ckks::Counts;
 use ciphertune_head::job::owner::Record;
 use ciphertune_head::plan::Estimate;
 use ciphertune_head::train::Returned;
@@ -28,7 +27,9 @@ pub struct Seconds {
     pub keygen: f64,
     /// The owner fits the scaler and encrypts.
     pub encrypt: f64,
-    /// The server reads job and keys, takes packed ciphertexts apart, trains and writes the model.
+    /// The server reads and checks job and keys.
+    pub load: f64,
+    /// The server takes packed ciphertexts apart, trains and writes the model.
     pub train: f64,
     /// The owner decrypts the model into a head.
     pub decrypt: f64,
@@ -85,9 +86,8 @@ pub fn encrypt(plan: &Plan, secret: &[u8], train: &Table, scaler: Option<Scaler>
 }
 
 /// Server: trains.
-pub fn train(job: Document, evaluation: Document, trace: bool) -> Result<(Document, Counts)> {
-    let trained = server::train(job, evaluation, if trace { Returned::Every } else { Returned::Last })?;
-    Ok((Document { path: "the model".into(), bytes: trained.model }, trained.counts))
+pub fn train(job: Document, evaluation: Document, trace: bool) -> Result<server::Trained> {
+    server::train(job, evaluation, if trace { Returned::Every } else { Returned::Last })
 }
 
 /// What the owner has in the end.

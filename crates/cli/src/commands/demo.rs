@@ -62,8 +62,10 @@ impl Demo {
         let upload = format!("job {} in {}", bytes(job.job.bytes.len()), count(job.ciphertexts, "ciphertext"));
         step("owner", "whitens and encrypts", took, &upload)?;
 
-        let (trained, took) = timed(|| rehearsal::train(job.job, keys.evaluation, false))?;
-        let (model, counts) = trained;
+        let trained = rehearsal::train(job.job, keys.evaluation, false)?;
+        let (counts, took) = (trained.counts, trained.train_seconds);
+        step("server", "reads job and keys", trained.load_seconds, "and checks them")?;
+        let model = trained.into_document();
         step(
             "server",
             "trains on ciphertext",

@@ -93,12 +93,14 @@ impl Run {
         let plan;
         (plan, seconds.plan) = timed(|| self.plan.choose(shape, &recipe).in_file(&train.path))?;
 
-        let (keys, job, model);
+        let (keys, job);
         (keys, seconds.keygen) = timed(|| rehearsal::keygen(&plan))?;
         (job, seconds.encrypt) = timed(|| rehearsal::encrypt(&plan, &keys.secret, &train, scaler))?;
         let sizes = [job.job.bytes.len(), keys.evaluation.bytes.len(), job.ciphertexts];
-        (model, seconds.train) = timed(|| rehearsal::train(job.job, keys.evaluation, self.trace))?;
-        let (model, counts) = model;
+        let trained = rehearsal::train(job.job, keys.evaluation, self.trace)?;
+        (seconds.load, seconds.train) = (trained.load_seconds, trained.train_seconds);
+        let counts = trained.counts;
+        let model = trained.into_document();
         let (outcome, comparison);
         (outcome, seconds.decrypt) = timed(|| rehearsal::decrypt(&plan, &keys.secret, &job.record, &model))?;
         (comparison, seconds.plaintext) = timed(|| rehearsal::compare(&plan, &outcome, &train.table))?;

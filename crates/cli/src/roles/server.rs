@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::time::Instant;
 
 use ciphertune_ckks::container::{Container, describe};
 use ciphertune_ckks::{Counts, files};
@@ -24,23 +25,38 @@ pub struct Trained {
     pub model: Vec<u8>,
     /// The operations that it took.
     pub counts: Counts,
+    /// Seconds of reading and checking the job and the keys.
+    pub load_seconds: f64,
+    /// Seconds of training: taking packed ciphertexts apart, all iterations, and the model's document.
+    pub train_seconds: f64,
+}
+
+impl Trained {
+    /// The model, to be handed on within one process.
+    pub fn into_document(self) -> Document {
+        Document { path: "the model".into(), bytes: self.model }
+    }
 }
 
 /// Trains on a job with the evaluation keys that belong to it.
 pub fn train(job: Document, evaluation_keys: Document, returned: Returned) -> Result<Trained> {
+    let start = Instant::now();
     let trainer = {
         let _progress = Progress::spinner("reading");
         Trainer::new(&job.bytes, &evaluation_keys.bytes).map_err(|error| blame(error, &job, &evaluation_keys))?
     };
     // The trainer has what it needs of them.
     drop((job, evaluation_keys));
+    let load_seconds = start.elapsed().as_secs_f64();
     let expected = Estimate::new(trainer.plan())?.operations;
     let weigh = |key_switches: u64, products: u64| KEY_SWITCH_WEIGHT * key_switches + products;
     let progress = Progress::new("training", weigh(expected.key_switches, expected.products));
     let evaluator = trainer.evaluator();
     let done = || weigh(evaluator.counts().key_switches, evaluator.counts().products);
-    let model = progress.watch(done, || trainer.train(returned))?;
-    Ok(Trained { model: model.to_bytes()?, counts: model.counts() })
+    let start = Instant::now();
+    let trained = progress.watch(done, || trainer.train(returned))?;
+    let (model, counts) = (trained.to_bytes()?, trained.counts());
+    Ok(Trained { model, counts, load_seconds, train_seconds: start.elapsed().as_secs_f64() })
 }
 
 /// Puts the name of the file at fault in front of the trainer's error.

@@ -130,6 +130,7 @@ impl Report {
             count(self.key_switches as usize, "key switch"),
             count(self.products as usize, "product")
         );
+        table.row("server: load", format!("{:>8}", seconds(s.load)));
         table.row("server: train", format!("{:>8}   {work}", seconds(s.train)));
         table.row("owner: decrypt", format!("{:>8}   {} of model", seconds(s.decrypt), bytes(self.model_bytes)));
         let security =
