@@ -1,0 +1,193 @@
+//! Any ONNX classifier or feature extractor as a backbone, run by rten.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use rten::{Dimension, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value};
+use rten_tensor::NdTensorView;
+use rten_tensor::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::protobuf;
+use crate::backbone::{Backbone, InputSize, Matrix, pictures};
+use crate::error::{BackboneError, Result};
+use crate::weights::read_model_file;
+
+/// The input size of a model that leaves it free.
+const USUAL_SIDE: usize = 224;
+
+/// The largest side of an input.
+const MAX_INPUT_SIDE: usize = 4096;
+
+/// How an ONNX model is used.
+#[derive(Clone, Debug, Default)]
+pub struct OnnxOptions {
+    /// The value taken as the features, by its name in the graph, to cut above a classifier; `None`: the model's only
+    /// output.
+    pub output: Option<String>,
+    /// The input's size, for models that leave it free (224 x 224 where nothing is said).
+    pub size: Option<InputSize>,
+}
+
+/// An ONNX model with one input, n x 3 x height x width of 32-bit floats.
+pub struct OnnxNetwork {
+    model: Model,
+    input: NodeId,
+    output: NodeId,
+    /// Whether the model's input is declared for one picture at a time.
+    single: bool,
+    size: InputSize,
+    features: usize,
+    digest: [u8; 32],
+    /// Pools of one thread, one for each call under way: the callers are the parallelism.
+    pools: Mutex<Vec<Arc<ThreadPool>>>,
+}
+
+impl OnnxNetwork {
+    /// Loads a model and runs it once, on a black picture, to learn the number of its features.
+    ///
+    /// # Errors
+    /// [`BackboneError::File`], and [`BackboneError::BadModel`] when the file is no ONNX model that can be run, has no
+    /// such output, another input than described above, or features that are no vector.
+    pub fn load(path: &Path, options: &OnnxOptions) -> Result<Self> {
+        let bytes = read_model_file(path)?;
+        Self::from_bytes(&bytes, options).map_err(|reason| BackboneError::model(path, reason))
+    }
+
+    /// As [`OnnxNetwork::load`], from memory; the error is a sentence without the file's name.
+    pub(super) fn from_bytes(bytes: &[u8], options: &OnnxOptions) -> std::result::Result<Self, String> {
+        let mut hash = Sha256::new();
+        hash.update(b"onnx 1");
+        hash.update(bytes);
+        let cut = match &options.output {
+            None => bytes.to_vec(),
+            Some(output) => {
+                check_output(bytes, output)?;
+                hash.update(output.as_bytes());
+                protobuf::with_output(bytes, output).ok_or("not an ONNX model")?
+            }
+        };
+        let mut settings = ModelOptions::with_all_ops();
+        settings.prepack_weights(true);
+        let model = settings.load(cut).map_err(|error| format!("not an ONNX model that can be run ({error})"))?;
+        let &[input] = model.input_ids() else {
+            return Err(format!("the model has {} inputs, where one image is expected", model.input_ids().len()));
+        };
+        let &[output] = model.output_ids() else {
+            return Err(format!(
+                "the model has {} outputs: name the one to take as features",
+                model.output_ids().len()
+            ));
+        };
+        let (size, single) = input_size(model.node_info(input).and_then(|node| node.shape()), options.size)?;
+        hash.update((size.width as u64).to_le_bytes());
+        hash.update((size.height as u64).to_le_bytes());
+        let (digest, pools) = (hash.finalize().into(), Mutex::new(Vec::new()));
+        let mut network = Self { model, input, output, single, size, features: 0, digest, pools };
+        let probe = network
+            .run(&vec![0.0; size.values()], 1)
+            .map_err(|error| format!("the model fails on a picture of {} x {} ({error})", size.width, size.height))?;
+        network.features = probe.len();
+        if network.features == 0 {
+            return Err("the model's output is empty".into());
+        }
+        Ok(network)
+    }
+
+    /// The output for `count` pictures, flattened; every picture must give a vector.
+    fn run(&self, values: &[f32], count: usize) -> std::result::Result<Vec<f32>, String> {
+        let view = NdTensorView::from_data([count, 3, self.size.height, self.size.width], values);
+        let pool = self.lock().pop().unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(1)));
+        let options = RunOptions::default().with_thread_pool(Some(pool.clone()));
+        let result = self.model.run(vec![(self.input, view.into())], &[self.output], Some(options));
+        self.lock().push(pool);
+        let output = result.map_err(|error| error.to_string())?.pop().ok_or("the network gave no output")?;
+        let Value::FloatTensor(output) = output else { return Err("the output is not of 32-bit floats".into()) };
+        let shape = output.shape().to_vec();
+        let vectors = shape.len() >= 2 && shape[0] == count && shape[2..].iter().all(|&size| size == 1);
+        if !vectors {
+            return Err(format!(
+                "the output has shape {shape:?}, where images x features is expected: cut the model below its global pooling"
+            ));
+        }
+        Ok(output.to_vec())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<ThreadPool>>> {
+        self.pools.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Backbone for OnnxNetwork {
+    fn features(&self) -> usize {
+        self.features
+    }
+
+    fn input_size(&self) -> InputSize {
+        self.size
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    fn extract(&self, batch: &[f32]) -> Result<Matrix> {
+        let rows = pictures(self.size, batch)?;
+        let at_once = if self.single { 1 } else { rows };
+        let mut values = Vec::with_capacity(rows * self.features);
+        for part in batch.chunks(at_once * self.size.values()) {
+            values.extend(self.run(part, at_once).map_err(BackboneError::Inference)?);
+        }
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(BackboneError::Inference("a feature is not a finite number: check the preprocessing".into()));
+        }
+        Matrix::new(rows, self.features, values)
+            .ok_or_else(|| BackboneError::Inference("the number of features changed between images".into()))
+    }
+}
+
+/// Refuses a name that no node writes, and shows the last ones that there are.
+fn check_output(model: &[u8], output: &str) -> std::result::Result<(), String> {
+    let names = protobuf::value_names(model).ok_or("not an ONNX model")?;
+    if names.iter().any(|name| name == output) {
+        return Ok(());
+    }
+    let last: Vec<&str> = names.iter().rev().take(8).map(String::as_str).collect();
+    Err(format!("the graph has no value {output:?}; its last ones, from the end, are {}", last.join(", ")))
+}
+
+/// The size of the input, and whether it is declared for a single picture.
+fn input_size(
+    declared: Option<Vec<Dimension>>,
+    wanted: Option<InputSize>,
+) -> std::result::Result<(InputSize, bool), String> {
+    let usual = InputSize { width: USUAL_SIDE, height: USUAL_SIDE };
+    let Some(shape) = declared else { return Ok((wanted.unwrap_or(usual), false)) };
+    let fixed = |dimension: &Dimension| match dimension {
+        Dimension::Fixed(size) => Some(*size),
+        Dimension::Symbolic(_) => None,
+    };
+    let sizes: Vec<Option<usize>> = shape.iter().map(fixed).collect();
+    let [batch, channels, height, width] = sizes[..] else {
+        return Err(format!("the input has {} dimensions, where n x 3 x height x width is expected", sizes.len()));
+    };
+    if channels.is_some_and(|channels| channels != 3) {
+        let reason = "the input's second dimension is not 3: convert the model to n x 3 x height x width of RGB";
+        return Err(reason.into());
+    }
+    if batch.is_some_and(|batch| batch != 1) {
+        return Err(format!(
+            "the input is declared for {} images at once: export it for one, or for any",
+            batch.unwrap_or(0)
+        ));
+    }
+    let free = wanted.unwrap_or(usual);
+    let size = InputSize { width: width.unwrap_or(free.width), height: height.unwrap_or(free.height) };
+    if wanted.is_some_and(|wanted| wanted != size) {
+        return Err(format!("the model takes {} x {} pixels and no other size", size.width, size.height));
+    }
+    if size.width.max(size.height) > MAX_INPUT_SIDE || size.width.min(size.height) == 0 {
+        return Err(format!("an input of {} x {} pixels is not usable", size.width, size.height));
+    }
+    Ok((size, batch.is_some()))
+}
