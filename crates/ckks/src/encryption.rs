@@ -56,7 +56,9 @@ pub fn decrypt(parameters: &Parameters, key: &SecretKey, encoder: &Encoder, ciph
     let mut message = ciphertext.c1.truncated(limbs);
     ring.mul_assign(&mut message, &key.evaluations);
     ring.add_assign(&mut message, &ciphertext.c0);
-    let coefficients = ring.to_signed(&message);
+    let mut coefficients = ring.to_signed(&message);
     message.zeroize();
-    encoder.decode(&coefficients, ciphertext.scale)
+    let slots = encoder.decode(&coefficients, ciphertext.scale);
+    coefficients.zeroize();
+    slots
 }

@@ -232,3 +232,42 @@ pub fn check_origin(container: &Container, parameters: &Parameters) -> Result<Ke
         Error::File("holds a key identifier that is not 32 hexadecimal digits: fetch the file again".into())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Encoder, KeySet, ParametersLiteral, encrypt};
+
+    #[test]
+    fn no_document_for_the_server_holds_the_secret_key_in_any_form_that_memory_has_it_in() {
+        let literal = ParametersLiteral::choose(8, 50, 40, 2, 2).unwrap();
+        let parameters = Parameters::new_insecure_for_tests(literal).unwrap();
+        let key = SecretKey::generate(&parameters).unwrap();
+        let mut set = KeySet::default();
+        set.need_relinearization(2);
+        set.need_galois(5, 2);
+        let mut documents = Vec::new();
+        write_evaluation_keys(&EvaluationKeys::generate(&parameters, &key, &set).unwrap(), &[], &mut documents)
+            .unwrap();
+        let message = Encoder::new(8).encode(&[crate::Complex64::ONE], 1e9).unwrap();
+        let sent = [encrypt(&parameters, &key, &message, 2, 1e9).unwrap()];
+        documents.extend(write_seeded(ContainerWriter::new("test", 1), "data", &sent).to_bytes().unwrap());
+
+        // Evaluations and residues modulo every prime, and the coefficients as signed words: no run of four words of any.
+        let ring = parameters.ring();
+        let mut coefficients = key.evaluations.clone();
+        ring.inverse(&mut coefficients);
+        let signed: Vec<u64> = key.coefficients.iter().map(|&x| x as u64).collect();
+        let forms = [key.evaluations.words(), coefficients.words(), &signed];
+        let runs: std::collections::HashSet<&[u64]> = forms.iter().flat_map(|words| words.chunks_exact(4)).collect();
+        // Tensors start at any byte, so every alignment is looked at.
+        for offset in 0..8 {
+            let words: Vec<u64> = documents[offset..]
+                .chunks_exact(8)
+                .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("chunks of eight")))
+                .collect();
+            assert!(words.windows(4).all(|window| !runs.contains(window)));
+        }
+        assert!(runs.contains(&signed[4..8]), "the search itself works");
+    }
+}

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use ciphertune_ring::{Ring, prime::ntt_primes};
+use ciphertune_ring::Ring;
+use ciphertune_ring::prime::{is_prime, ntt_primes};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -48,6 +49,44 @@ impl ParametersLiteral {
         self.q.iter().chain(&self.p).map(|&prime| (prime as f64).log2()).sum()
     }
 
+    /// Checks the form: one to many distinct primes below 2^50 that suit a ring of a supported dimension. Cheap, and says nothing of security.
+    pub fn check(&self) -> Result<()> {
+        const MOST_PRIMES: usize = 64;
+        let (q, p) = (self.q.len(), self.p.len());
+        if q == 0 || p == 0 || q + p > MOST_PRIMES {
+            return Err(Error::Parameters(format!(
+                "{q} ciphertext and {p} special primes given: at least one of each and at most {MOST_PRIMES} in all are supported"
+            )));
+        }
+        if !(4..=17).contains(&self.log_n) {
+            return Err(ciphertune_ring::Error::Dimension(self.log_n).into());
+        }
+        let primes: Vec<u64> = self.q.iter().chain(&self.p).copied().collect();
+        for (i, &prime) in primes.iter().enumerate() {
+            let n = 1usize << self.log_n;
+            if prime >> 50 != 0 || prime % (2 * n as u64) != 1 || !is_prime(prime) {
+                return Err(ciphertune_ring::Error::Modulus { modulus: prime, n }.into());
+            }
+            if primes[..i].contains(&prime) {
+                return Err(ciphertune_ring::Error::RepeatedPrime(prime).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the form, and log2 QP against the 128-bit bound of the ring.
+    pub fn check_secure(&self) -> Result<()> {
+        self.check()?;
+        let (log_n, log_qp) = (self.log_n, self.log_qp());
+        match security_bound(log_n) {
+            None => Err(Error::Parameters(format!(
+                "no 128-bit bound is known for ring dimension 2^{log_n}: choose 2^13 to 2^16"
+            ))),
+            Some(bound) if log_qp > bound as f64 => Err(Error::Insecure { log_qp, bound, log_n }),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// SHA-256 of the canonical form, as hexadecimal: artefacts carry it so that mixtures are refused.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
@@ -77,15 +116,7 @@ struct Shared {
 impl Parameters {
     /// Checks the literal and builds its ring. Parameters above the 128-bit bound are refused.
     pub fn new(literal: ParametersLiteral) -> Result<Self> {
-        let (log_n, log_qp) = (literal.log_n, literal.log_qp());
-        let Some(bound) = security_bound(log_n) else {
-            return Err(Error::Parameters(format!(
-                "no 128-bit bound is known for ring dimension 2^{log_n}: choose 2^13 to 2^16"
-            )));
-        };
-        if log_qp > bound as f64 {
-            return Err(Error::Insecure { log_qp, bound, log_n });
-        }
+        literal.check_secure()?;
         Self::build(literal, true)
     }
 
@@ -96,14 +127,7 @@ impl Parameters {
     }
 
     fn build(literal: ParametersLiteral, secure: bool) -> Result<Self> {
-        const MOST_PRIMES: usize = 64;
-        if literal.q.is_empty() || literal.p.is_empty() || literal.q.len() + literal.p.len() > MOST_PRIMES {
-            return Err(Error::Parameters(format!(
-                "{} ciphertext and {} special primes given: at least one of each and at most {MOST_PRIMES} in all are supported",
-                literal.q.len(),
-                literal.p.len()
-            )));
-        }
+        literal.check()?;
         let ring = Ring::new(literal.log_n, &literal.q, &literal.p)?;
         let digest = literal.digest();
         Ok(Self { shared: Arc::new(Shared { literal, digest, ring, secure }) })

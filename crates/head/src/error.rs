@@ -195,9 +195,17 @@ pub enum HeadError {
         /// The largest that is trusted.
         limit: f64,
     },
+    /// A job whose numbers are larger than its plan's prediction of errors allows for.
+    #[error(
+        "the features of this job are {magnitude:.1} times as large as its plan's bound on errors allows for, so no noise can be promised to hide them: encrypt again with --scaler whiten or standardize and Quadratic Gradient, or keep the model to yourself"
+    )]
+    Unbounded {
+        /// The larger of the features' root mean square and the square root of their second moment's largest eigenvalue, times the rate's excess.
+        magnitude: f64,
+    },
     /// A model that noise for publication would bury.
     #[error(
-        "published, this model would keep {bits:.1} bits of precision, and at least {least} are needed for it to be of use: plan with fewer iterations, or more --release-bits, or keep the model to yourself"
+        "published, this model would keep {bits:.1} bits of precision, and at least {least} are needed for it to be of use: make keys with a plan for fewer iterations or with a larger --publish-bits, ask for fewer --releases, or keep the model to yourself"
     )]
     NothingLeft {
         /// Bits that would be left.

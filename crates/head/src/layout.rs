@@ -178,6 +178,8 @@ pub trait Layout: Send + Sync {
     fn shape(&self) -> Shape;
     /// The upload, in order, for a training that starts at level `top`.
     fn inputs(&self, top: usize, scales: Scales, offset: bool) -> Vec<Input>;
+    /// Number of ciphertexts of the upload, without making the list; `None` if it overflows.
+    fn upload_count(&self, offset: bool) -> Option<usize>;
     /// Number of ciphertexts that hold the weights.
     fn weight_ciphertexts(&self) -> usize;
     /// How many slots of an open gradient are summed, after decryption, for one weight.

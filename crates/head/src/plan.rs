@@ -9,7 +9,7 @@ pub mod estimate;
 pub mod search;
 pub mod tracer;
 
-use ciphertune_ckks::{Parameters, ParametersLiteral, SECURITY_BITS, security_bound};
+use ciphertune_ckks::{Parameters, ParametersLiteral, SECURITY_BITS};
 use serde::{Deserialize, Serialize};
 
 use crate::layout::{AnyLayout, ClassDiagonal, Input, Layout, LayoutKind, Scales, Shape, TopAxis, VolleyRevolver};
@@ -21,6 +21,8 @@ pub use search::{Constraints, choose};
 
 /// The version of the plan's format.
 const FORMAT: u32 = 1;
+/// The most ciphertexts of an upload that are thought about: hundreds of gigabytes of them.
+const MOST_UPLOADS: usize = 1 << 20;
 
 /// A training, planned: shape, recipe, layout, parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,20 +71,27 @@ impl Plan {
         let plan = Self { shape, recipe, layout, parameters, scale_bits, toy };
         let bad = |reason: &str| HeadError::InvalidArtefact(format!("the plan {reason}"));
         // Bounded before anything is computed from them, because plans also come from files.
-        if !(20..=50).contains(&scale_bits) || plan.parameters.q.len() > 64 || plan.prime_bits() < scale_bits {
-            return Err(bad("has an impossible scale or modulus"));
+        if toy {
+            plan.parameters.check()?
+        } else {
+            plan.parameters.check_secure()?
+        };
+        if !(20..=50).contains(&scale_bits) || plan.prime_bits() < scale_bits {
+            return Err(bad("has an impossible scale"));
+        }
+        if plan.layout.upload_count(plan.has_offset()).is_none_or(|count| count > MOST_UPLOADS) {
+            return Err(bad("has more ciphertexts than any machine could hold"));
         }
         let levels = plan.layout.levels(plan.recipe.iterations(), plan.has_offset());
         if plan.parameters.q.len() <= levels {
             return Err(bad("has fewer levels than its training needs"));
         }
-        if toy {
-            return Ok(plan);
-        }
-        match security_bound(plan.parameters.log_n) {
-            Some(bound) if plan.parameters.log_qp() <= bound as f64 => Ok(plan),
-            _ => Err(bad(&format!("has a modulus above the {SECURITY_BITS}-bit bound of its ring"))),
-        }
+        Ok(plan)
+    }
+
+    /// Security in bits: 128 (a lower bound), or 0 for a toy plan. A plan above the bound does not exist.
+    pub fn security_bits(&self) -> u32 {
+        if self.toy { 0 } else { SECURITY_BITS }
     }
 
     /// The public shape.
@@ -157,6 +166,12 @@ impl Plan {
         self.layout.inputs(self.top_level(), self.scales(), self.has_offset())
     }
 
+    /// Bytes of the upload's ciphertexts: half of each, and the seed of the other half.
+    pub fn upload_bytes(&self) -> usize {
+        let n = 1usize << self.parameters.log_n;
+        self.inputs().iter().map(|input| (input.level + 1) * n * 8 + 32).sum()
+    }
+
     /// The plan on one line of JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a plan has only string keys and finite numbers")
@@ -200,8 +215,8 @@ impl TryFrom<Document> for Plan {
 
     fn try_from(document: Document) -> Result<Self> {
         let bad = |reason: String| HeadError::InvalidArtefact(reason);
-        if document.format > FORMAT {
-            return Err(bad(format!("the plan has format {}, newer than this program's {FORMAT}", document.format)));
+        if document.format != FORMAT {
+            return Err(bad(format!("the plan has format {}, this program reads {FORMAT}", document.format)));
         }
         let Shape { rows, features, classes } = document.shape;
         let sensible =

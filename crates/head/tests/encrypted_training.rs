@@ -8,7 +8,9 @@ use ciphertune_head::layout::{LayoutKind, Shape};
 use ciphertune_head::plan::{self, Constraints, Estimate};
 use ciphertune_head::recipe::{Gradient, Preset, RecipeOverrides};
 use ciphertune_head::train::Returned;
-use ciphertune_head::{Classes, DMatrix, FeatureTable, HeadError, Plan, Recipe, ScalerKind, precondition, twin};
+use ciphertune_head::{
+    Classes, DMatrix, FeatureTable, HeadError, Plan, Recipe, Scaler, ScalerKind, precondition, twin,
+};
 use proptest::prelude::*;
 
 /// Classes as Gaussian clouds: features with structure, so that training does something.
@@ -211,4 +213,41 @@ fn a_published_model_carries_noise_of_the_planned_size_and_only_its_last_iterate
     // A whitened row with its one has a norm of about sqrt(d + 1), so logits move by that times the deviation.
     let predicted = release.deviation * (table.columns() as f64 + 1.0).sqrt();
     assert!((0.4..1.6).contains(&(found / predicted)), "{found} instead of about {predicted}");
+}
+
+#[test]
+fn a_job_beyond_what_its_plan_takes_for_granted_is_not_published() {
+    let rows = table(60, 12, 3, 1);
+    let recipe = Recipe::default_for(2).unwrap();
+    let plan = plan_for(&rows, &recipe, &toy(LayoutKind::ClassDiagonal));
+    let keys = owner::Keys::generate(&plan).unwrap();
+    let mut evaluation_keys = Vec::new();
+    keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
+    let publish = |scaler: Option<Scaler>| {
+        let job = owner::encrypt(&keys, &rows, scaler, &|_, _| ()).unwrap();
+        let model = server::Trainer::new(&job.upload, &evaluation_keys).unwrap().train(Returned::Last).unwrap();
+        (job.record.is_within_plan(), owner::decrypt(&keys, &job.record, &model.to_bytes().unwrap(), Some(1)))
+    };
+    let (within, outcome) = publish(None);
+    assert!(within && outcome.is_ok());
+    // A scaler fitted on smaller features leaves these larger than a plan takes for granted.
+    let foreign = Scaler::fit(ScalerKind::Whiten, None, &(rows.features() * 0.7)).unwrap();
+    let (within, outcome) = publish(Some(foreign));
+    assert!(!within);
+    assert!(matches!(outcome, Err(HeadError::Unbounded { .. })), "{outcome:?}");
+}
+
+#[test]
+fn what_is_said_of_a_published_model_is_computed_from_its_noised_weights() {
+    let rows = table(60, 12, 3, 1);
+    let recipe = Recipe::default_for(1).unwrap();
+    let plan = plan_for(&rows, &recipe, &toy(LayoutKind::ClassDiagonal));
+    let keys = owner::Keys::generate(&plan).unwrap();
+    let mut evaluation_keys = Vec::new();
+    keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
+    let job = owner::encrypt(&keys, &rows, None, &|_, _| ()).unwrap();
+    let model = server::Trainer::new(&job.upload, &evaluation_keys).unwrap().train(Returned::Last).unwrap();
+    let model = model.to_bytes().unwrap();
+    let bits = || owner::decrypt(&keys, &job.record, &model, Some(1)).unwrap().release.unwrap().precision_bits;
+    assert_ne!(bits(), bits(), "a number that repeats would be a function of the weights without noise");
 }

@@ -122,4 +122,16 @@ mod tests {
             assert_eq!(Buffer::dirty(len).len(), len);
         }
     }
+
+    #[test]
+    fn a_wiped_buffer_gives_nothing_but_zeros_back_to_the_pool() {
+        // A length that no other test uses, so that this block is the one that comes back.
+        const LEN: usize = 77_777;
+        let mut secret = Buffer::dirty(LEN);
+        secret.fill(0xDEAD_BEEF);
+        secret.zeroize();
+        drop(secret);
+        let again = Buffer::dirty(LEN);
+        assert!(again.iter().all(|&word| word == 0));
+    }
 }

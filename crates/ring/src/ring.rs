@@ -199,26 +199,31 @@ impl Ring {
     }
 
     /// The centred coefficients of a polynomial given in evaluations, which must be below half the product of its first
-    /// two primes (of its only prime if it has one): limbs above the second are not looked at.
+    /// two primes (of its only prime if it has one): limbs above the second are not looked at. What is copied on the way is overwritten.
     pub fn to_signed(&self, a: &RnsPoly) -> Vec<i128> {
         let mut a = a.truncated(a.q_limbs().min(2));
         self.inverse(&mut a);
         let q0 = self.q(0).value();
         let centre = |x: u128, q: u128| if x > q / 2 { x as i128 - q as i128 } else { x as i128 };
         if a.q_limbs() < 2 {
-            return a.words().iter().map(|&x| centre(x as u128, q0 as u128)).collect();
+            let values = a.words().iter().map(|&x| centre(x as u128, q0 as u128)).collect();
+            a.zeroize();
+            return values;
         }
         let m1 = self.q(1);
         let inverse = m1.invert(m1.reduce(q0));
         let product = q0 as u128 * m1.value() as u128;
         let (low, high) = (a.limb(0), a.limb(1));
-        low.iter()
+        let values = low
+            .iter()
             .zip(high)
             .map(|(&x0, &x1)| {
                 let k = m1.mul(m1.sub(x1, m1.reduce(x0)), inverse);
                 centre(x0 as u128 + q0 as u128 * k as u128, product)
             })
-            .collect()
+            .collect();
+        a.zeroize();
+        values
     }
 
     // ---- basis changes -----------------------------------------------------------------------------------------

@@ -5,13 +5,14 @@ use ciphertune_ckks::{
     Ciphertext, Complex64, Encoder, EvaluationKeys, KeyId, Parameters, Sampler, SecretKey, SeededCiphertext,
     decrypt as decrypt_slots, encrypt as encrypt_slots, files,
 };
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
 use super::server::{carry_name, gradient_name};
 use super::{FORMAT, ITERATIONS, JOB, JOB_ID, JobId, MODEL, PLAN, RECORD, group_name, job_id_of, origin};
 use crate::layout::{Layout, Plain, Role, Source};
 use crate::plan::Estimate;
+use crate::plan::estimate::ReturnedForm;
 use crate::{Classes, FeatureTable, Head, HeadError, Plan, Preconditioned, Result, Scaler, precondition};
 
 /// The owner's keys for a plan.
@@ -83,6 +84,7 @@ pub struct Record {
     unscale: Vec<f64>,
     w0: f64,
     classes: Classes,
+    magnitude: f64,
 }
 
 impl Record {
@@ -101,6 +103,18 @@ impl Record {
         &self.classes
     }
 
+    /// How large the encrypted numbers are in units of what plans take for granted: the larger of the root mean square of x^ and of the square
+    /// root of the largest eigenvalue of x^T x^ / n, times the first rate over 4/n where that is above one. Whitened features and the
+    /// paper's preconditioning keep it at one or below.
+    pub fn magnitude(&self) -> f64 {
+        self.magnitude
+    }
+
+    /// Whether the plan's prediction of errors holds for this job, and with it the noise that makes a model safe to show.
+    pub fn is_within_plan(&self) -> bool {
+        self.magnitude <= MOST_MAGNITUDE
+    }
+
     /// The record as a file.
     ///
     /// # Errors
@@ -114,6 +128,7 @@ impl Record {
             .metadata("classes", names)
             .f64("unscale", &[self.unscale.len()], &self.unscale[..])
             .f64("initial-weight", &[1], vec![self.w0])
+            .f64("magnitude", &[1], vec![self.magnitude])
             .u8("scaler", &[scaler.len()], scaler)
             .to_bytes()?)
     }
@@ -129,12 +144,36 @@ impl Record {
             .map_err(|e| HeadError::InvalidArtefact(format!("the classes are no list of names: {e}")))?;
         let scaler = Scaler::from_bytes(container.tensor("scaler")?.u8s()?)?;
         let unscale: Vec<f64> = container.tensor("unscale")?.f64s()?.collect();
-        let w0 = container.tensor("initial-weight")?.of_shape(&[1])?.f64s()?.next().unwrap_or(0.0);
-        if unscale.len() != scaler.features() + 1 || !unscale.iter().chain([&w0]).all(|x| x.is_finite()) {
+        let single = |name: &str| -> Result<f64> {
+            Ok(container.tensor(name)?.of_shape(&[1])?.f64s()?.next().expect("a tensor of shape [1] has one element"))
+        };
+        let (w0, magnitude) = (single("initial-weight")?, single("magnitude")?);
+        if unscale.len() != scaler.features() + 1 || !unscale.iter().chain([&w0, &magnitude]).all(|x| x.is_finite()) {
             return Err(HeadError::InvalidArtefact("the record's numbers do not fit its scaler".into()));
         }
-        Ok(Self { job: job_id_of(&container)?, scaler, unscale, w0, classes: Classes::from_names(names)? })
+        let classes = Classes::from_names(names)?;
+        Ok(Self { job: job_id_of(&container)?, scaler, unscale, w0, classes, magnitude })
     }
+}
+
+/// The largest [`Record::magnitude`] that the margin in the plan's prediction of errors covers.
+const MOST_MAGNITUDE: f64 = 1.25;
+
+/// See [`Record::magnitude`]. The eigenvalue comes from a power iteration, which ends within a few percent below it.
+fn magnitude(x_hat: &DMatrix<f64>, first_rate: f64) -> f64 {
+    let (n, d) = x_hat.shape();
+    let rms = (x_hat.norm_squared() / (n * d) as f64).sqrt();
+    let mut direction = DVector::from_fn(d, |k, _| 1.0 + (k % 7) as f64 / 7.0).normalize();
+    let mut eigenvalue = 0.0;
+    for _ in 0..30 {
+        let next = x_hat.tr_mul(&(x_hat * &direction)) / n as f64;
+        eigenvalue = next.norm();
+        if eigenvalue == 0.0 {
+            break;
+        }
+        direction = next / eigenvalue;
+    }
+    rms.max(eigenvalue.sqrt() * (first_rate * n as f64 / 4.0).max(1.0))
 }
 
 /// A job as the owner made it.
@@ -143,7 +182,7 @@ pub struct EncryptedJob {
     pub record: Record,
     /// Goes to the server.
     pub upload: Vec<u8>,
-    /// Bytes of the ciphertexts in it: data and labels.
+    /// Number of ciphertexts in it.
     pub ciphertexts: usize,
 }
 
@@ -190,7 +229,8 @@ pub fn encrypt(
     }
     let count = ciphertexts.iter().map(|(_, group)| group.len()).sum();
     let upload = writer.to_bytes()?;
-    let record = Record { job, scaler, unscale: problem.unscale, w0: problem.w0, classes };
+    let magnitude = magnitude(&problem.x_hat, schedule.first_rate());
+    let record = Record { job, scaler, unscale: problem.unscale, w0: problem.w0, classes, magnitude };
     Ok(EncryptedJob { record, upload, ciphertexts: count })
 }
 
@@ -294,10 +334,12 @@ fn decrypt_iterates(keys: &Keys, container: &Container) -> Result<Vec<(usize, DM
     let iterations: Vec<usize> = serde_json::from_str(container.metadata(ITERATIONS)?)
         .map_err(|e| HeadError::InvalidArtefact(format!("the list of iterations: {e}")))?;
     let known = 1..=keys.plan.recipe().iterations();
-    if iterations.last() != Some(known.end()) || !iterations.iter().all(|t| known.contains(t)) {
-        return Err(HeadError::InvalidArtefact("the model lacks the last iteration".into()));
+    let increasing = iterations.is_sorted_by(|a, b| a < b) && iterations.iter().all(|t| known.contains(t));
+    if iterations.last() != Some(known.end()) || !increasing {
+        return Err(HeadError::InvalidArtefact("the model does not list its iterations up to the last".into()));
     }
-    iterations.into_iter().map(|t| Ok((t, decrypt_iterate(keys, container, t)?))).collect()
+    let forms = Estimate::returned(&keys.plan)?;
+    iterations.into_iter().map(|t| Ok((t, decrypt_iterate(keys, container, t, forms[t - 1])?))).collect()
 }
 
 /// Decrypts a model. With `releases` = Some(q), Gaussian noise is added to the weights that makes q such decrypted models safe to show
@@ -316,6 +358,9 @@ pub fn decrypt(keys: &Keys, record: &Record, model: &[u8], releases: Option<u32>
         )));
     }
     let (plan, mut weights) = (&keys.plan, decrypt_iterates(keys, &container)?);
+    if releases.is_some() && !record.is_within_plan() {
+        return Err(HeadError::Unbounded { magnitude: record.magnitude });
+    }
     let release = releases.map(|releases| flood(plan, releases, &mut weights)).transpose()?;
     let head = |(t, u): (usize, DMatrix<f64>)| {
         let scaled = precondition::weights(&u, &record.unscale, record.w0)?;
@@ -332,7 +377,7 @@ pub fn decrypt(keys: &Keys, record: &Record, model: &[u8], releases: Option<u32>
 }
 
 /// W_t = carry + (1 - eta_t) G_t in the coordinates u.
-fn decrypt_iterate(keys: &Keys, container: &Container, t: usize) -> Result<DMatrix<f64>> {
+fn decrypt_iterate(keys: &Keys, container: &Container, t: usize, form: ReturnedForm) -> Result<DMatrix<f64>> {
     let (plan, encoder) = (&keys.plan, Encoder::new(keys.plan.literal().log_n));
     let slots = |name: &str| -> Result<Vec<Vec<Complex64>>> {
         let ciphertexts = files::read_full(&keys.parameters, container, name)?;
@@ -340,6 +385,12 @@ fn decrypt_iterate(keys: &Keys, container: &Container, t: usize) -> Result<DMatr
             return Err(HeadError::InvalidArtefact(format!(
                 "the model holds {} ciphertexts {name}",
                 ciphertexts.len()
+            )));
+        }
+        let fits = |c: &Ciphertext| c.level() == form.level.min(1) && (c.scale() / form.scale - 1.0).abs() < 1e-9;
+        if !ciphertexts.iter().all(fits) {
+            return Err(HeadError::InvalidArtefact(format!(
+                "the ciphertexts {name} are not of the plan's level and scale"
             )));
         }
         let open = |c: &Ciphertext| {
@@ -350,8 +401,7 @@ fn decrypt_iterate(keys: &Keys, container: &Container, t: usize) -> Result<DMatr
     };
     let gradient = plan.layout().unpack_open(&slots(&gradient_name(t))?);
     let mut weights = gradient * (1.0 - plan.schedule().eta(t));
-    let has_carry = container.tensor_names().any(|name| name.starts_with(&carry_name(t)));
-    if has_carry {
+    if form.carry {
         weights += plan.layout().unpack_weights(&slots(&carry_name(t))?);
     }
     Ok(weights)
@@ -375,10 +425,11 @@ fn flood(plan: &Plan, releases: u32, weights: &mut Vec<(usize, DMatrix<f64>)>) -
     let deviation = Estimate::new(plan)?.flooding_deviation(releases);
     let mut sampler = Sampler::from_os().map_err(ciphertune_ckks::Error::from)?;
     let (_, u) = &mut weights[0];
+    u.apply(|x| *x += deviation * sampler.normal());
+    // From the weights with their noise: anything computed from those without it would be a release without noise.
     let precision_bits = (u.amax() / deviation).log2();
     if precision_bits < LEAST_PUBLISHED_BITS {
         return Err(HeadError::NothingLeft { bits: precision_bits, least: LEAST_PUBLISHED_BITS });
     }
-    u.apply(|x| *x += deviation * sampler.normal());
     Ok(Release { deviation, precision_bits })
 }

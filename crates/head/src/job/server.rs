@@ -7,7 +7,6 @@ use ciphertune_ckks::{Arithmetic, Ciphertext, Counts, Evaluator, KeyId, files};
 
 use super::{FORMAT, ITERATIONS, JOB, JOB_ID, JobId, MODEL, PLAN, group_name, origin};
 use crate::layout::Role;
-use crate::plan::Estimate;
 use crate::train::{Iterate, Returned, train};
 use crate::{HeadError, Plan, Result};
 
@@ -151,13 +150,4 @@ pub(super) fn carry_name(iteration: usize) -> String {
 /// Tensor name of an iterate's open gradient.
 pub(super) fn gradient_name(iteration: usize) -> String {
     format!("iterate.{iteration}.gradient")
-}
-
-/// The key switches that a trainer will do, for progress.
-///
-/// # Errors
-///
-/// [`HeadError::Ckks`] if the plan's circuit cannot run, which a checked plan's can.
-pub fn expected_key_switches(plan: &Plan) -> Result<u64> {
-    Ok(Estimate::new(plan)?.operations.key_switches)
 }

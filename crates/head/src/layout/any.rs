@@ -47,6 +47,10 @@ impl Layout for AnyLayout {
         delegate!(self, layout => layout.inputs(top, scales, offset))
     }
 
+    fn upload_count(&self, offset: bool) -> Option<usize> {
+        delegate!(self, layout => layout.upload_count(offset))
+    }
+
     fn weight_ciphertexts(&self) -> usize {
         delegate!(self, layout => layout.weight_ciphertexts())
     }

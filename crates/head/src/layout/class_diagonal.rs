@@ -39,7 +39,7 @@ pub enum TopAxis {
 }
 
 /// The class-diagonal layout of one shape in one ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClassDiagonal {
     shape: Shape,
     /// N/2
@@ -187,6 +187,11 @@ impl Layout for ClassDiagonal {
             inputs.extend(vec![offsets; self.blocks()]);
         }
         inputs
+    }
+
+    fn upload_count(&self, offset: bool) -> Option<usize> {
+        let each = self.uploads_per_block() + self.weight_ciphertexts() + usize::from(offset);
+        self.blocks().checked_mul(each)
     }
 
     fn weight_ciphertexts(&self) -> usize {

@@ -25,14 +25,12 @@ mod tests;
 
 use ciphertune_ckks::{Arithmetic, Complex64, Result};
 use nalgebra::DMatrix;
-use serde::{Deserialize, Serialize};
 
 use super::{GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source};
 pub use server::Prepared;
 
 /// The volley-revolver layout of one shape in one ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Sizes", into = "Sizes")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VolleyRevolver {
     shape: Shape,
     /// N/2
@@ -41,13 +39,6 @@ pub struct VolleyRevolver {
     columns: usize,
     /// C, a power of two
     class_rows: usize,
-}
-
-/// What a layout is made from, as it stands in files.
-#[derive(Serialize, Deserialize)]
-struct Sizes {
-    shape: Shape,
-    slots: usize,
 }
 
 impl VolleyRevolver {
@@ -101,20 +92,6 @@ impl VolleyRevolver {
     }
 }
 
-impl From<VolleyRevolver> for Sizes {
-    fn from(layout: VolleyRevolver) -> Self {
-        Self { shape: layout.shape, slots: layout.slots }
-    }
-}
-
-impl TryFrom<Sizes> for VolleyRevolver {
-    type Error = &'static str;
-
-    fn try_from(sizes: Sizes) -> std::result::Result<Self, Self::Error> {
-        Self::new(sizes.shape, sizes.slots).ok_or("the training does not fit the slots: make a new plan")
-    }
-}
-
 impl Layout for VolleyRevolver {
     type Data<C: Clone + Send + Sync> = Prepared<C>;
 
@@ -146,6 +123,11 @@ impl Layout for VolleyRevolver {
         inputs.extend(vec![labels; residuals]);
         inputs.extend(vec![offsets; if offset { residuals } else { 0 }]);
         inputs
+    }
+
+    fn upload_count(&self, offset: bool) -> Option<usize> {
+        let residuals = self.groups().checked_mul(1 + usize::from(offset))?;
+        self.blocks().checked_mul(1 + residuals)
     }
 
     fn weight_ciphertexts(&self) -> usize {

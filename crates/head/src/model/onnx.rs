@@ -9,6 +9,7 @@
 
 use super::Head;
 use crate::linalg::to_rows;
+use crate::{HeadError, Result};
 use messages::{Attribute, Entry, Graph, Model, Node, Opset, Tensor, ValueInfo, data_type};
 use prost::Message;
 
@@ -17,7 +18,11 @@ const OPSET: i64 = 13;
 
 impl Head {
     /// The head as the bytes of an `.onnx` file. Weights are rounded to single precision.
-    pub fn to_onnx(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::InvalidArtefact`] for a weight or bias that is too large for single precision.
+    pub fn to_onnx(&self) -> Result<Vec<u8>> {
         let (classes, features) = (self.classes.len() as i64, self.features() as i64);
         let (class_names, label_type) = self.class_names_tensor();
         let graph = Graph {
@@ -29,8 +34,8 @@ impl Head {
                 node("Gather", &["class_names", "index"], "label", vec![integer("axis", 0)]),
             ],
             initializer: vec![
-                floats("weight", &[classes, features], &to_rows(&self.weight)),
-                floats("bias", &[classes], self.bias.as_slice()),
+                floats("weight", &[classes, features], &to_rows(&self.weight))?,
+                floats("bias", &[classes], self.bias.as_slice())?,
                 class_names,
             ],
             input: vec![ValueInfo::new("features", data_type::FLOAT, Some(features))],
@@ -49,7 +54,7 @@ impl Head {
             opset_import: vec![Opset { domain: String::new(), version: OPSET }],
             metadata_props: vec![Entry { key: "classes".to_owned(), value: names }],
         };
-        model.encode_to_vec()
+        Ok(model.encode_to_vec())
     }
 
     /// The class names and their type: int64 if all of them are such numbers.
@@ -86,14 +91,19 @@ fn integer(name: &str, value: i64) -> Attribute {
     Attribute { name: name.to_owned(), i: value, r#type: messages::ATTRIBUTE_INT }
 }
 
-fn floats(name: &str, shape: &[i64], values: &[f64]) -> Tensor {
-    Tensor {
+fn floats(name: &str, shape: &[i64], values: &[f64]) -> Result<Tensor> {
+    if let Some(value) = values.iter().find(|value| !(**value as f32).is_finite()) {
+        return Err(HeadError::InvalidArtefact(format!(
+            "the {name} {value:e} is too large for the single precision of ONNX: export JSON, or scale the features"
+        )));
+    }
+    Ok(Tensor {
         name: name.to_owned(),
         dims: shape.to_vec(),
         data_type: data_type::FLOAT,
         raw_data: values.iter().flat_map(|&value| (value as f32).to_le_bytes()).collect(),
         ..Tensor::default()
-    }
+    })
 }
 
 /// The part of ONNX's schema in use; numbers are the schema's.

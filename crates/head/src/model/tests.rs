@@ -77,6 +77,13 @@ fn onnx_holds_weights_in_single_precision_and_numbers_as_numbers() {
     assert_eq!(graph.initializer[2].raw_data[8..16], 5i64.to_le_bytes());
 }
 
+#[test]
+fn onnx_refuses_weights_beyond_single_precision() {
+    let mut large = head();
+    large.weight[(0, 0)] = -1e300;
+    assert!(large.to_onnx().unwrap_err().to_string().contains("export JSON"));
+}
+
 fn onnx_model(head: &Head) -> onnx::messages::Model {
-    onnx::messages::Model::decode(head.to_onnx().as_slice()).unwrap()
+    onnx::messages::Model::decode(head.to_onnx().unwrap().as_slice()).unwrap()
 }

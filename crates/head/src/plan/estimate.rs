@@ -6,6 +6,7 @@ use super::tracer::{Operations, Tracer};
 use crate::Result;
 use crate::layout::{Layout, Role};
 use crate::train::{Iterate, Returned, train};
+use ciphertune_ckks::Arithmetic;
 
 /// Statistical security of a published model, in bits.
 pub const STATISTICAL_BITS: u32 = 30;
@@ -38,6 +39,17 @@ pub struct Estimate {
     pub server_bytes: usize,
 }
 
+/// What an iterate looks like when it comes back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ReturnedForm {
+    /// The level that it was computed at; limbs above the second are not sent.
+    pub level: usize,
+    /// The scale of its ciphertexts.
+    pub scale: f64,
+    /// Whether it has a carry beside its gradient.
+    pub carry: bool,
+}
+
 impl Estimate {
     /// Traces the plan's training. Milliseconds.
     pub fn new(plan: &Plan) -> Result<Self> {
@@ -52,7 +64,7 @@ impl Estimate {
 
         let n = 1usize << plan.literal().log_n;
         let special = plan.literal().p.len();
-        let upload_bytes = inputs.iter().map(|input| (input.level + 1) * n * 8 + 32).sum();
+        let upload_bytes = plan.upload_bytes();
         let key_bytes = operations.keys.serialized_bytes(n, special);
         let count = |role| inputs.iter().filter(|input| input.role == role).count();
         // Both halves of the keys; the largest transient of the key switches; what the program itself takes.
@@ -68,6 +80,22 @@ impl Estimate {
             key_bytes,
             server_bytes,
         })
+    }
+
+    /// Level, scale and presence of a carry of every iterate that a server may return, so that an owner can check those that come back.
+    pub fn returned(plan: &Plan) -> Result<Vec<ReturnedForm>> {
+        let tracer = Tracer::new(plan.literal());
+        let upload = plan.inputs().iter().map(|input| tracer.fresh(input)).collect();
+        let iterates = train(&tracer, plan.layout(), &plan.schedule(), upload, Returned::Every)?;
+        let form = |iterate: &Iterate<super::tracer::Traced>| {
+            let gradient = &iterate.gradient[0];
+            ReturnedForm {
+                level: tracer.level(gradient),
+                scale: tracer.scale(gradient),
+                carry: iterate.carry.is_some(),
+            }
+        };
+        Ok(iterates.iter().map(form).collect())
     }
 
     /// Real parts only; an open gradient's slots are summed after decryption, then scaled by 1 - eta.

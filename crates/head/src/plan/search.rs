@@ -62,7 +62,7 @@ impl Default for Constraints {
 ///
 /// [`HeadError::NoPlan`] if no ring has room for it at 128 bits, [`HeadError::Memory`] if every plan needs more memory than allowed.
 pub fn choose(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Result<Plan> {
-    // Precision for publication first; where no ring has room for it, as much as there is.
+    // Precision for publication first; where no ring has room for it, the cheapest plan that trains well.
     for release_bits in [constraints.release_bits, 3.0, f64::NEG_INFINITY] {
         let mut search = Search { shape, recipe, constraints, release_bits, best: None, least_memory: usize::MAX };
         search.try_rings()?;

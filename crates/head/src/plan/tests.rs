@@ -1,5 +1,7 @@
 //! Plans: what is chosen, what is refused, and that a plan survives its document.
 
+use ciphertune_ckks::security_bound;
+
 use super::*;
 use crate::layout::Role;
 
@@ -71,6 +73,10 @@ fn a_plan_survives_its_document_and_an_altered_document_is_refused() {
         refused("\"iterations\":2", "\"iterations\":9");
         refused("\"scale_bits\":45", "\"scale_bits\":4500");
         refused("\"format\":1", "\"format\":2");
+        refused("\"format\":1", "\"format\":0");
+        refused("\"rows\":128", "\"rows\":4294967296");
+        refused("\"p\":[", "\"p\":[0,");
+        refused("\"q\":[", "\"q\":[1125899906842624,");
         refused("{\"format\"", "{\"surprise\":1,\"format\"");
     }
     let plan = chosen(shape(128, 400, 10), &Recipe::default_for(2).unwrap(), LayoutKind::ClassDiagonal).to_json();
@@ -81,6 +87,9 @@ fn a_plan_survives_its_document_and_an_altered_document_is_refused() {
         assert_ne!(altered, plan);
         assert!(Plan::from_json(&altered).is_err(), "{from} -> {to}");
     }
+    let special = plan.find("\"p\":[").map(|at| at + 5).unwrap();
+    let end = plan[special..].find(']').unwrap() + special;
+    assert!(Plan::from_json(&format!("{}{}", &plan[..special], &plan[end..])).is_err(), "no special primes");
     assert!(Plan::from_json("{}").is_err() && Plan::from_json("no json").is_err());
 }
 

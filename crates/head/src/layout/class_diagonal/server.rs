@@ -80,7 +80,6 @@ impl ClassDiagonal {
             parts = even;
             power *= 2;
         }
-        parts.iter().for_each(|part| m.expect_magnitude(part, 1.0));
         Ok(parts)
     }
 
