@@ -9,11 +9,12 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use ciphertune_head::{FeatureTable, LabelColumn, TableFormat};
+use ciphertune_head::{FeatureTable, Head, LabelColumn, TableFormat};
 use tempfile::Builder;
 use zeroize::Zeroizing;
 
 use crate::errors::{CliError, InFile, Result};
+use crate::text::warn;
 pub use folder::NewFolder;
 
 /// A file's content, with its name for messages.
@@ -80,6 +81,20 @@ pub fn read_table(path: &Path, labels: LabelColumn) -> Result<FeatureTable> {
     }
     let format = TableFormat::from_extension(extension).in_file(path)?;
     FeatureTable::parse(&read(path)?, format, labels).in_file(path)
+}
+
+/// Reads a head, and says who may read what is derived from it: a private head's scores and predictions are private as well.
+pub fn read_head(path: &Path) -> Result<(Head, Privacy)> {
+    let head = Head::from_bytes(&read(path)?).in_file(path)?;
+    let privacy = if head.published().is_some() { Privacy::Public } else { Privacy::Private };
+    Ok((head, privacy))
+}
+
+/// Warns of what was derived from a private head, called `what`.
+pub fn warn_if_private(privacy: Privacy, what: &str) {
+    if privacy == Privacy::Private {
+        warn(&format!("this head was decrypted without --publish: keep it and its {what} to yourself"));
+    }
 }
 
 /// A file that is to be written, checked before the work begins.

@@ -6,16 +6,20 @@
 //!   evaluation.keys           for the server
 //!   plan.json                 ring, layout, recipe, shape: public
 //!   jobs/JOB-ID/record.safetensors    scaler and class names of an encrypted job: the owner's
+//!   releases.json             the models that were published, mode 0600: how much noise the next one needs
 //! ```
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use ciphertune_head::Plan;
 use ciphertune_head::job::JobId;
 use ciphertune_head::job::owner::{Keys, Record};
+use serde::{Deserialize, Serialize};
 
 use crate::errors::{CliError, InFile, Result};
-use crate::files::{self, NewFolder, Privacy};
+use crate::files::{self, NewFile, NewFolder, Privacy};
 use crate::roles::owner;
 
 /// The secret key's file.
@@ -28,6 +32,8 @@ pub const PLAN: &str = "plan.json";
 pub const JOBS: &str = "jobs";
 /// A record's file.
 pub const RECORD: &str = "record.safetensors";
+/// The list of published models.
+pub const RELEASES: &str = "releases.json";
 
 /// A folder of keys that exists.
 pub struct KeysFolder<'a> {
@@ -86,7 +92,86 @@ impl<'a> KeysFolder<'a> {
         Record::from_bytes(&files::read(&path)?).in_file(&path)
     }
 
+    /// The models that were published so far. Until it is dropped, no other process can publish one of these keys.
+    pub fn releases(&self) -> Result<Releases> {
+        let lock_path = self.path.join(SECRET);
+        let lock = files::open(&lock_path)?;
+        match lock.lock() {
+            Ok(()) => {}
+            // Without locks, only simultaneous publications could be miscounted.
+            Err(error) if error.kind() == ErrorKind::Unsupported => {}
+            Err(error) => {
+                return Err(CliError::failure(format!("cannot be locked: {error}")).in_file(&lock_path));
+            }
+        }
+        let path = self.path.join(RELEASES);
+        // A link without a target is no empty list.
+        let made = match path.symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            _ => {
+                let list: Vec<Published> = serde_json::from_slice(&files::read(&path)?).map_err(|error| {
+                    let message = format!("the list of published models is damaged: restore it ({error})");
+                    CliError::input(message).in_file(&path)
+                })?;
+                if list.iter().any(|published| published.releases == 0) {
+                    let message = "the list of published models is damaged: restore it (releases: 0)";
+                    return Err(CliError::input(message).in_file(&path));
+                }
+                list
+            }
+        };
+        Ok(Releases { path, made, _lock: lock })
+    }
+
     fn record_path(&self, job: JobId) -> PathBuf {
         self.path.join(JOBS).join(job.to_string()).join(RECORD)
+    }
+}
+
+/// A model that was published.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Published {
+    job: String,
+    /// The number of models that its noise was made for.
+    releases: u32,
+}
+
+/// The models of these keys that were published.
+pub struct Releases {
+    path: PathBuf,
+    made: Vec<Published>,
+    _lock: File,
+}
+
+impl Releases {
+    /// Which one the next would be, counted from 1.
+    pub fn next(&self) -> usize {
+        self.made.len() + 1
+    }
+
+    /// Refuses a publication with noise for fewer models than there would be.
+    pub fn check(&self, releases: u32) -> Result<()> {
+        let next = self.next();
+        if next <= releases as usize {
+            return Ok(());
+        }
+        Err(CliError::input(format!(
+            "this would be release {next} of these keys: pass --releases {next} (more noise), or show the model that was already published"
+        ))
+        .in_file(&self.path))
+    }
+
+    /// How many times over the bound for all models together is used up: noise for q models takes 1/q of it.
+    pub fn used(&self) -> f64 {
+        self.made.iter().map(|published| 1.0 / f64::from(published.releases)).sum()
+    }
+
+    /// Adds a model, before anybody can see it: a count that is too high does no harm.
+    pub fn add(&mut self, job: JobId, releases: u32) -> Result<()> {
+        self.made.push(Published { job: job.to_string(), releases });
+        let text = serde_json::to_string_pretty(&self.made)
+            .map_err(|error| CliError::failure(error.to_string()).in_file(&self.path))?;
+        NewFile::plan(&self.path, Privacy::Private, true)?.write(format!("{text}\n").as_bytes())
     }
 }

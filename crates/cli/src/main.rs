@@ -56,5 +56,5 @@ fn main() -> ExitCode {
 
 fn complain(message: &str) {
     // Nobody to tell if standard error is closed.
-    let _ = writeln!(std::io::stderr(), "error: {message}");
+    let _ = writeln!(std::io::stderr(), "error: {}", text::printable(message));
 }

@@ -10,6 +10,7 @@ use ciphertune_head::{Classes, FeatureTable, LabelColumn, Plan, Recipe, ScalerKi
 use clap::{Args, ValueEnum};
 
 use crate::errors::{CliError, InFile, Result};
+use crate::progress::Progress;
 use crate::{files, memory};
 
 /// How to train.
@@ -188,6 +189,8 @@ impl PlanFlags {
             LayoutName::ClassDiagonal => LayoutKind::ClassDiagonal,
             LayoutName::VolleyRevolver => LayoutKind::VolleyRevolver,
         };
+        // Of the paper's layout, it can take long.
+        let _progress = Progress::spinner("planning");
         let memory = memory::limit(self.memory);
         let (log_n, release_bits) = (self.log_n, self.publish_bits);
         let constraints = Constraints { layout, memory, log_n, release_bits, ..Constraints::default() };

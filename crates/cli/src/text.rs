@@ -14,7 +14,23 @@ pub(crate) use say;
 pub fn warn(message: &str) {
     use std::io::Write as _;
     // Nothing is lost if nobody reads it.
-    let _ = writeln!(std::io::stderr(), "warning: {message}");
+    let _ = writeln!(std::io::stderr(), "warning: {}", printable(message));
+}
+
+/// Text of a file nobody vouches for, with control characters written out: a terminal would obey them.
+pub fn printable(text: &str) -> String {
+    // Marks of the writing direction are no control characters, but can make a line read as another.
+    let misleads = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if misleads(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// The same for text whose line breaks are ours.
+pub fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// Bytes with a unit, in powers of 1024.
@@ -108,6 +124,12 @@ mod tests {
         );
         assert_eq!([thousands(7), thousands(1234), thousands(1234567)], ["7", "1,234", "1,234,567"]);
         assert_eq!([count(1, "row"), count(4096, "row"), count(2, "class")], ["1 row", "4,096 rows", "2 classes"]);
+    }
+
+    #[test]
+    fn control_characters_are_written_out_and_other_letters_kept() {
+        assert_eq!(printable("a\u{1b}[2J\r\nü\u{9b}\u{202e}"), "a\\u{1b}[2J\\r\\nü\\u{9b}\\u{202e}");
+        assert_eq!(printable_lines("a\tb\nc\n"), "a\\tb\nc\n");
     }
 
     #[test]

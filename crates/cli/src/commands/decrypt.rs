@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 
 use ciphertune_ckks::container::Container;
+use ciphertune_ckks::files::KEY_ID;
 use ciphertune_head::job;
 use clap::Args;
 
-use crate::errors::{InFile, Result};
+use crate::errors::{CliError, InFile, Result};
 use crate::files::{Document, NewFile, Privacy};
-use crate::keys_folder::KeysFolder;
+use crate::keys_folder::{KeysFolder, Releases};
 use crate::rehearsal::timed;
 use crate::roles::owner;
-use crate::text::{count, say, seconds};
+use crate::text::{count, say, seconds, warn};
 
 /// Owner: decrypt a model into a head for raw features
 ///
@@ -38,7 +39,7 @@ pub struct Decrypt {
     #[arg(long)]
     publish: bool,
 
-    /// How many models in all will be published of these keys: more need more noise each
+    /// How many models in all will be published of these keys: more need more noise each. KEYS/releases.json counts those that were
     #[arg(long, value_name = "Q", default_value_t = 1, requires = "publish", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     releases: u32,
 
@@ -56,13 +57,30 @@ impl Decrypt {
         let model = Document::read(&self.model)?;
         let container = Container::parse(&model.bytes, job::MODEL, job::FORMAT).in_file(&self.model)?;
         let job = job::job_id_of(&container).in_file(&self.model)?;
-        drop(container);
         let keys = keys_folder.keys()?;
+        let (found, expected) = (container.metadata(KEY_ID).in_file(&self.model)?, keys.id().to_string());
+        if found != expected {
+            let message = format!(
+                "the model is encrypted under key {found}, {} holds key {expected}: use the keys that the job was encrypted with",
+                self.keys.display()
+            );
+            return Err(CliError::input(message).in_file(&self.model));
+        }
+        drop(container);
         let record = keys_folder.record(job, &self.model)?;
         let releases = self.publish.then_some(self.releases);
+        let mut published = if self.publish { Some(keys_folder.releases()?) } else { None };
+        if let Some(published) = &published {
+            published.check(self.releases)?;
+        }
         let (opened, took) = timed(|| owner::decrypt(&keys, &record, &model, releases))?;
         let head = opened.decrypted.last();
-        out.write(&head.to_bytes()?)?;
+        let content = head.to_bytes()?;
+        let which = published.as_ref().map_or(0, Releases::next);
+        if let Some(published) = &mut published {
+            published.add(job, self.releases)?;
+        }
+        out.write(&content)?;
 
         let iterates = opened.decrypted.heads.len();
         say!("decrypted the model of job {job} in {}", seconds(took))?;
@@ -75,7 +93,7 @@ impl Decrypt {
             Some(release) => {
                 let shown = match self.releases {
                     1 => "safe to show, as the only model of these keys".to_owned(),
-                    releases => format!("safe to show, as one of {releases} models of these keys"),
+                    releases => format!("safe to show, as release {which} of {releases} that its noise covers"),
                 };
                 say!("  {shown}")?;
                 say!("  precision: {:.1} bits of the largest weight are left above the noise", release.precision_bits)?;
@@ -84,6 +102,12 @@ impl Decrypt {
                 say!("  precision: weights are right to {:.1} bits of the largest one", opened.precision_bits)?;
                 say!("  for your eyes only: before you show it to anyone, decrypt it with --publish")?;
             }
+        }
+        // Noise for q models takes 1/q of the bound: rounding aside, q of them take all of it.
+        if let Some(used) = published.map(|published| published.used()).filter(|used| *used > 1.0 + 1e-9) {
+            warn(&format!(
+                "earlier models of these keys were published with noise for fewer: together they take {used:.2} times what is safe to show; make new keys for models that you publish from now on"
+            ));
         }
         say!("next:\n  ciphertune evaluate --head {} --test FILE", self.out.display())?;
         Ok(())

@@ -45,10 +45,11 @@ impl Demo {
         let estimate = Estimate::new(&plan)?;
         let literal = plan.literal();
         say!(
-            "  Plan    {}, ring N = 2^{}, log QP = {:.0}: 128-bit security",
+            "  Plan    {}, ring N = 2^{}, log QP = {:.0}: {}-bit security",
             count(self.iterations, "iteration"),
             literal.log_n,
-            literal.log_qp()
+            literal.log_qp(),
+            plan.security_bits()
         )?;
         let expected = estimate.seconds(&plan, &UnitCosts::measure()?);
         say!("          about {} of training on this machine\n", seconds(expected))?;

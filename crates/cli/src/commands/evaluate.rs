@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
+use ciphertune_head::LabelColumn;
 use ciphertune_head::metrics::Evaluation;
-use ciphertune_head::{Head, LabelColumn};
 use clap::Args;
 use serde_json::json;
 
 use crate::errors::{InFile, Result};
 use crate::files;
-use crate::text::{Table, percent, say, thousands};
+use crate::text::{Table, percent, printable, say, thousands};
 
 /// More columns than this do not fit on a screen.
 const WIDEST_CONFUSION: usize = 12;
@@ -33,10 +33,11 @@ pub struct Evaluate {
 impl Evaluate {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
-        let head = Head::from_bytes(&files::read(&self.head)?).in_file(&self.head)?;
+        let (head, privacy) = files::read_head(&self.head)?;
         let test = files::read_table(&self.test, LabelColumn::Present)?;
         let evaluation = head.evaluate(&test).in_file(&self.test)?;
         let names = head.classes().names();
+        files::warn_if_private(privacy, "scores");
         if self.json {
             let mut object = serde_json::to_value(&evaluation).map_err(std::io::Error::from)?;
             object["classes"] = json!(names);
@@ -63,7 +64,7 @@ fn text(evaluation: &Evaluation, names: &[String]) -> String {
 
 /// Rows by true class, columns by predicted class.
 fn confusion(evaluation: &Evaluation, names: &[String]) -> String {
-    let short = |name: &String| name.chars().take(6).collect::<String>();
+    let short = |name: &String| printable(&name.chars().take(6).collect::<String>());
     let largest = evaluation.confusion.iter().flatten().map(|n| n.to_string().len()).max().unwrap_or(1);
     let width = names.iter().map(|name| short(name).chars().count()).max().unwrap_or(1).max(largest);
     let line = |first: &str, cells: Vec<String>| {

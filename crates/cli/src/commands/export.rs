@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use ciphertune_head::Head;
 use clap::{Args, ValueEnum};
 
 use crate::errors::{InFile, Result};
-use crate::files::{self, NewFile, Privacy};
-use crate::text::{bytes, say, warn};
+use crate::files::{self, NewFile};
+use crate::text::{bytes, say};
 
 /// Write a head as ONNX or JSON
 ///
@@ -46,18 +45,14 @@ impl Export {
     pub fn execute(&self) -> Result<()> {
         let extension = if self.format == Format::Onnx { "onnx" } else { "json" };
         let path = self.out.clone().unwrap_or_else(|| self.head.with_extension(extension));
-        let head = Head::from_bytes(&files::read(&self.head)?).in_file(&self.head)?;
-        // What holds a private head is private as well.
-        let privacy = if head.published().is_some() { Privacy::Public } else { Privacy::Private };
+        let (head, privacy) = files::read_head(&self.head)?;
         let out = NewFile::plan(&path, privacy, self.force)?;
         let content = match self.format {
-            Format::Onnx => head.to_onnx(),
+            Format::Onnx => head.to_onnx().in_file(&self.head)?,
             Format::Json => head.to_json().into_bytes(),
         };
         out.write(&content)?;
-        if head.published().is_none() {
-            warn("this head was decrypted without --publish: keep it and its exports to yourself");
-        }
+        files::warn_if_private(privacy, "exports");
         say!("  {}  {}", path.display(), bytes(content.len()))?;
         Ok(())
     }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::errors::{InFile, Result};
 use crate::files::{NewFolder, Privacy};
-use crate::keys_folder::{EVALUATION, JOBS, PLAN, SECRET};
+use crate::keys_folder::{EVALUATION, JOBS, PLAN, RELEASES, SECRET};
 use crate::options::{PlanFlags, RecipeFlags, ShapeFlags};
 use crate::rehearsal::timed;
 use crate::roles::owner;
@@ -41,8 +41,10 @@ pub struct Keygen {
 impl Keygen {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
-        let (ours, loss) =
-            ([SECRET, EVALUATION, PLAN, JOBS], "the old secret key and with it every model that is encrypted under it");
+        let (ours, loss) = (
+            [SECRET, EVALUATION, PLAN, JOBS, RELEASES],
+            "the old secret key and with it every model that is encrypted under it",
+        );
         let folder = NewFolder::plan(&self.out, Privacy::Private, self.force, &ours, loss)?;
         let recipe = self.recipe.recipe()?;
         let plan = self.shape.plan(&recipe, &self.plan)?;

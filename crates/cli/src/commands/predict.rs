@@ -1,14 +1,16 @@
 //! `predict`: labels and probabilities of rows.
 
+use std::io::{IsTerminal, Write, stdout};
 use std::path::PathBuf;
 
+use ciphertune_head::LabelColumn;
 use ciphertune_head::model::Prediction;
-use ciphertune_head::{Head, LabelColumn};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::errors::{CliError, InFile, Result};
-use crate::files::{self, NewFile, Privacy};
+use crate::files::{self, NewFile};
+use crate::text::printable_lines;
 
 /// Label rows of features with a head
 ///
@@ -50,11 +52,11 @@ enum Format {
 impl Predict {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
+        let (head, privacy) = files::read_head(&self.head)?;
         let out = match &self.out {
-            Some(path) => Some(NewFile::plan(path, Privacy::Public, self.force)?),
+            Some(path) => Some(NewFile::plan(path, privacy, self.force)?),
             None => None,
         };
-        let head = Head::from_bytes(&files::read(&self.head)?).in_file(&self.head)?;
         let table = files::read_table(&self.features, LabelColumn::Detect { features: head.features() })?;
         let predictions = head.predict(table.features()).in_file(&self.features)?;
         let names = head.classes().names();
@@ -62,9 +64,12 @@ impl Predict {
             Format::Csv => csv_text(&predictions, names)?,
             Format::Json => json_text(&predictions, names),
         };
+        files::warn_if_private(privacy, "predictions");
         match out {
             Some(file) => file.write(text.as_bytes()),
-            None => Ok(std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes())?),
+            // Class names are a file's: a terminal would obey control characters in them.
+            None if stdout().is_terminal() => Ok(stdout().lock().write_all(printable_lines(&text).as_bytes())?),
+            None => Ok(stdout().lock().write_all(text.as_bytes())?),
         }
     }
 }
@@ -87,7 +92,7 @@ fn csv_text(predictions: &[Prediction], names: &[String]) -> Result<String> {
 /// Written piece by piece, so that the fields and classes keep their order.
 fn json_text(predictions: &[Prediction], names: &[String]) -> String {
     let object = |(row, prediction): (usize, &Prediction)| {
-        let pair = |(name, p): (&String, &f64)| format!("{}: {}", json!(name), json!(p));
+        let pair = |(name, p): (&String, &f64)| format!("{}: {p:.6}", json!(name));
         let probabilities: Vec<String> = names.iter().zip(&prediction.probabilities).map(pair).collect();
         let label = json!(prediction.label);
         format!(r#"  {{"row": {}, "label": {label}, "probabilities": {{{}}}}}"#, row + 1, probabilities.join(", "))

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use ciphertune_ckks::container::{Container, describe};
-use ciphertune_ckks::{Counts, files};
+use ciphertune_ckks::{Counts, Parameters, files};
 use ciphertune_head::job::server::Trainer;
-use ciphertune_head::job::{FORMAT, JOB};
+use ciphertune_head::job::{FORMAT, JOB, plan_of};
 use ciphertune_head::plan::Estimate;
 use ciphertune_head::train::Returned;
 use ciphertune_head::{HeadError, Plan};
@@ -62,13 +62,30 @@ pub fn train(job: Document, evaluation_keys: Document, returned: Returned) -> Re
 /// Puts the name of the file at fault in front of the trainer's error.
 fn blame(error: HeadError, job: &Document, keys: &Document) -> CliError {
     let at_fault = match &error {
+        _ if opened(job, JOB, FORMAT).is_err() => job,
         HeadError::Mismatch(_) => keys,
-        _ if Container::parse(&job.bytes, JOB, FORMAT).is_err() => job,
-        _ if Container::parse(&keys.bytes, files::EVALUATION_KEYS, files::FORMAT).is_err() => keys,
-        HeadError::Ckks(ciphertune_ckks::Error::File(reason)) if reason.contains("key") => keys,
+        _ if check_keys(keys).is_err() => keys,
         _ => job,
     };
     CliError::from(error).in_file(&at_fault.path)
+}
+
+/// A document on its own: whole, of the right kind, with a plan, and of that plan's parameters.
+fn opened<'a>(
+    document: &'a Document,
+    kind: &str,
+    version: u32,
+) -> std::result::Result<(Container<'a>, Parameters), HeadError> {
+    let container = Container::parse(&document.bytes, kind, version)?;
+    let parameters = plan_of(&container)?.parameters()?;
+    files::check_origin(&container, &parameters)?;
+    Ok((container, parameters))
+}
+
+fn check_keys(keys: &Document) -> std::result::Result<(), HeadError> {
+    let (container, parameters) = opened(keys, files::EVALUATION_KEYS, files::FORMAT)?;
+    files::read_evaluation_keys(&parameters, &container)?;
+    Ok(())
 }
 
 /// The plan in a document's header, before the rest is read.

@@ -12,7 +12,7 @@ fn what_does_not_belong_together_is_refused_with_the_name_of_the_file() {
         "train --job JOB --eval-keys TWIN/evaluation.keys --out m",
         &["TWIN/evaluation.keys", "another secret key", "send the keys"],
     );
-    scratch.fails(2, "decrypt --model model.enc --keys TWIN --out h", &["model.enc", "no record", "TWIN"]);
+    scratch.fails(2, "decrypt --model model.enc --keys TWIN --out h", &["model.enc", "under key", "TWIN"]);
     copy_jobs(&scratch, "KEYS", "TWIN");
     scratch.fails(2, "decrypt --model model.enc --keys TWIN --out h", &["model.enc", "under key", "use the keys"]);
 

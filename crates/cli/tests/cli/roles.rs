@@ -63,6 +63,10 @@ fn secret_keys_records_and_private_heads_are_for_their_owner_alone() {
     assert_eq!(mode("KEYS/secret.key"), 0o600);
     assert_eq!(mode("KEYS"), 0o700);
     assert_eq!(mode("head.safetensors"), 0o600);
+    scratch.succeeds("predict --head head.safetensors --features test.csv --out predictions.csv");
+    assert_eq!(mode("predictions.csv"), 0o600);
+    let output = scratch.ciphertune("evaluate --head head.safetensors --test test.csv --json");
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("warning: "));
     let record = scratch.listing().into_iter().find(|name| name.ends_with("record.safetensors")).unwrap();
     assert_eq!(mode(&record), 0o600);
 }
@@ -81,6 +85,34 @@ fn published_models_say_how_much_precision_is_left_and_more_releases_leave_less(
     let usage = scratch.ciphertune("decrypt --model model.enc --keys KEYS/ --releases 2 --out x");
     assert_eq!(usage.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&usage.stderr).contains("--publish"));
+}
+
+#[test]
+fn every_published_model_of_the_keys_is_counted() {
+    let scratch = Scratch::with_artefacts();
+    let publish = "decrypt --model model.enc --keys KEYS --publish";
+    let text = scratch.succeeds(&format!("{publish} --out one.safetensors"));
+    assert!(text.contains("the only model of these keys"), "{text}");
+    scratch.fails(2, &format!("{publish} --out two.safetensors"), &["releases.json", "release 2", "--releases 2"]);
+    let output = scratch.ciphertune(&format!("{publish} --releases 2 --out two.safetensors"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("release 2 of 2"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("1.50 times"));
+    let list: Value = serde_json::from_slice(&scratch.read("KEYS/releases.json")).unwrap();
+    assert_eq!((list[0]["releases"].as_u64(), list[1]["releases"].as_u64()), (Some(1), Some(2)));
+    // For the owner's eyes only: not counted.
+    scratch.succeeds("decrypt --model model.enc --keys KEYS --out private.safetensors");
+    scratch.write("KEYS/releases.json", "[");
+    scratch.fails(2, &format!("{publish} --releases 9 --out three.safetensors"), &["releases.json", "damaged"]);
+}
+
+#[test]
+fn decrypting_with_other_keys_names_both_keys() {
+    let scratch = Scratch::with_artefacts();
+    scratch.succeeds("keygen --train table.csv --iterations 1 --out OTHER");
+    let id = |file: &str| scratch.json(&format!("inspect {file} --json"))["metadata"]["key-id"].clone();
+    let (found, expected) = (id("model.enc"), id("OTHER/secret.key"));
+    let parts = ["model.enc", found.as_str().unwrap(), expected.as_str().unwrap()];
+    scratch.fails(2, "decrypt --model model.enc --keys OTHER --out x.safetensors", &parts);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use ciphertune_ckks::SECURITY_BITS;
 use ciphertune_ckks::container::Container;
 use ciphertune_head::{Plan, Recipe};
 use serde_json::{Map, Value, json};
@@ -10,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::errors::{InFile, Result};
 use crate::files;
-use crate::text::{Table, bytes, count};
+use crate::text::{Table, bytes, count, printable};
 
 /// A file, read and checked.
 pub struct Description {
@@ -72,7 +71,7 @@ impl Description {
             "plan": self.plan.as_ref().map(|plan| parsed(&plan.to_json())),
             "log_n": self.plan.as_ref().map(|plan| plan.literal().log_n),
             "log_qp": self.plan.as_ref().map(|plan| plan.literal().log_qp()),
-            "security_bits": self.plan.as_ref().map(security_bits),
+            "security_bits": self.plan.as_ref().map(Plan::security_bits),
             "tensors": tensors,
         })
     }
@@ -81,10 +80,10 @@ impl Description {
     pub fn text(&self, all_tensors: bool) -> String {
         let mut table = Table::default();
         let version = self.version.map_or(String::new(), |version| format!(", format version {version}"));
-        table.row("kind", format!("{}{version}", self.kind));
+        table.row("kind", format!("{}{version}", printable(&self.kind)));
         table.row("size", bytes(self.size));
         for (key, value) in &self.metadata {
-            table.row(&key.replace('-', " "), readable(key, value));
+            table.row(&printable(&key.replace('-', " ")), printable(&readable(key, value)));
         }
         if let Some(plan) = &self.plan {
             let shape = plan.shape();
@@ -93,7 +92,8 @@ impl Description {
             table.row("recipe", recipe_text(plan.recipe()));
             table.row("layout", plan.layout_kind().to_string());
             let (log_n, log_qp) = (plan.literal().log_n, plan.literal().log_qp());
-            table.row("ring", format!("N = 2^{log_n}, log QP = {log_qp:.1}: {} bits of security", security_bits(plan)));
+            table
+                .row("ring", format!("N = 2^{log_n}, log QP = {log_qp:.1}: {} bits of security", plan.security_bits()));
             table.row("levels", format!("{}, {} left after training", plan.top_level(), plan.levels_left()));
         }
         if !self.tensors.is_empty() {
@@ -106,17 +106,13 @@ impl Description {
         const FEW: usize = 8;
         let line = |(name, element, shape): &(String, String, Vec<usize>)| {
             let shape: Vec<String> = shape.iter().map(usize::to_string).collect();
-            format!("{name} {element} [{}]", shape.join(", "))
+            format!("{} {element} [{}]", printable(name), shape.join(", "))
         };
         if all || self.tensors.len() <= FEW {
             return self.tensors.iter().map(line).collect::<Vec<_>>().join("\n");
         }
         format!("{}: list them with --tensors", count(self.tensors.len(), "tensor"))
     }
-}
-
-fn security_bits(plan: &Plan) -> u32 {
-    if plan.is_toy() { 0 } else { SECURITY_BITS }
 }
 
 fn recipe_text(recipe: &Recipe) -> String {
