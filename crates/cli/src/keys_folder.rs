@@ -150,21 +150,25 @@ impl Releases {
         self.made.len() + 1
     }
 
-    /// Refuses a publication with noise for fewer models than there would be.
+    /// Refuses a publication that takes the models of these keys past what is safe to show: noise for q models takes 1/q of that.
     pub fn check(&self, releases: u32) -> Result<()> {
-        let next = self.next();
-        if next <= releases as usize {
+        const ROUNDING: f64 = 1e-9;
+        let used: f64 = self.made.iter().map(|published| 1.0 / f64::from(published.releases)).sum();
+        let (left, made) = (1.0 - used, self.made.len());
+        if 1.0 / f64::from(releases) <= left + ROUNDING {
             return Ok(());
         }
-        Err(CliError::input(format!(
-            "this would be release {next} of these keys: pass --releases {next} (more noise), or show the model that was already published"
-        ))
-        .in_file(&self.path))
-    }
-
-    /// How many times over the bound for all models together is used up: noise for q models takes 1/q of it.
-    pub fn used(&self) -> f64 {
-        self.made.iter().map(|published| 1.0 / f64::from(published.releases)).sum()
+        let message = if left > ROUNDING {
+            let least = (1.0 / left - ROUNDING).ceil();
+            format!(
+                "{made} published model(s) leave room for noise of --releases {least} or more: pass that, or make new keys"
+            )
+        } else {
+            format!(
+                "the {made} model(s) published with these keys are all that their noise covers: show those, or make new keys; and say with --releases how many there will be, from the first on"
+            )
+        };
+        Err(CliError::input(message).in_file(&self.path))
     }
 
     /// Adds a model, before anybody can see it: a count that is too high does no harm.

@@ -12,7 +12,7 @@ use crate::files::{Document, NewFile, Privacy};
 use crate::keys_folder::{KeysFolder, Releases};
 use crate::rehearsal::timed;
 use crate::roles::owner;
-use crate::text::{count, say, seconds, warn};
+use crate::text::{count, say, seconds};
 
 /// Owner: decrypt a model into a head for raw features
 ///
@@ -99,15 +99,13 @@ impl Decrypt {
                 say!("  precision: {:.1} bits of the largest weight are left above the noise", release.precision_bits)?;
             }
             None => {
-                say!("  precision: weights are right to {:.1} bits of the largest one", opened.precision_bits)?;
+                if record.is_within_plan() {
+                    say!("  precision: weights are right to {:.1} bits of the largest one", opened.precision_bits)?;
+                } else {
+                    say!("  precision: not known, because the features are larger than the plan takes for granted")?;
+                }
                 say!("  for your eyes only: before you show it to anyone, decrypt it with --publish")?;
             }
-        }
-        // Noise for q models takes 1/q of the bound: rounding aside, q of them take all of it.
-        if let Some(used) = published.map(|published| published.used()).filter(|used| *used > 1.0 + 1e-9) {
-            warn(&format!(
-                "earlier models of these keys were published with noise for fewer: together they take {used:.2} times what is safe to show; make new keys for models that you publish from now on"
-            ));
         }
         say!("next:\n  ciphertune evaluate --head {} --test FILE", self.out.display())?;
         Ok(())

@@ -52,6 +52,14 @@ impl Train {
         let out = NewFile::plan(&self.out, Privacy::Public, self.force)?;
         let job_path = job_file(&self.job)?;
         let plan = server::plan_in(&mut files::open(&job_path)?, &job_path)?;
+        let (needed, found) = (plan.upload_bytes(), job_path.metadata().map_or(0, |metadata| metadata.len()));
+        if needed as u64 > found {
+            // Before anything is computed from a shape that the file does not bear out.
+            let message = format!(
+                "the plan in it asks for {needed} bytes of ciphertexts, and the file has {found}: fetch the job again"
+            );
+            return Err(CliError::input(message).in_file(&job_path));
+        }
         memory::check(Estimate::new(&plan)?.server_bytes, self.memory).in_file(&job_path)?;
         let returned = if self.trace { Returned::Every } else { Returned::Last };
         let (trained, took) = timed(|| {
