@@ -2,9 +2,9 @@
 //!
 //! | kind | tensors |
 //! |---|---|
-//! | `secret-key` | `secret` i8 [N], coefficients in {-1, 0, 1} |
+//! | `secret-key` | `secret` i8 `[N]`, coefficients in {-1, 0, 1} |
 //! | `evaluation-keys` | per key `KEY.b` u64 [digits, limbs, N] and `KEY.seed` u8 [digits, 32], KEY = `relinearization` or `galois.ELEMENT` |
-//! | others | [`CiphertextWriter`] and [`read_seeded`], [`read_full`] put ciphertexts in containers of any kind |
+//! | others | [`write_seeded`], [`write_full`] and [`read_seeded`], [`read_full`] put ciphertexts in containers of any kind |
 //!
 //! The uniform half of keys and of fresh ciphertexts is not stored: its seed is.
 
@@ -126,7 +126,7 @@ fn read_switching_key(parameters: &Parameters, container: &Container, name: &str
     Ok(SwitchingKey { digits, seeds: seeds.to_vec(), level: q_limbs - 1 })
 }
 
-/// Adds seeded ciphertexts that share a level under `name`: `name.c0` u64 [count, limbs, N], `name.seed` u8 [count, 32], `name.scale` f64 [count].
+/// Adds seeded ciphertexts that share a level under `name`: `name.c0` u64 `[count, limbs, N]`, `name.seed` u8 `[count, 32]`, `name.scale` f64 `[count]`.
 pub fn write_seeded<'a>(
     writer: ContainerWriter<'a>,
     name: &str,
@@ -157,7 +157,7 @@ pub fn read_seeded(parameters: &Parameters, container: &Container, name: &str) -
         .collect())
 }
 
-/// Adds ciphertexts that share a level under `name`: `name.c0`, `name.c1` u64 [count, limbs, N] and `name.scale` f64 [count].
+/// Adds ciphertexts that share a level under `name`: `name.c0`, `name.c1` u64 `[count, limbs, N]` and `name.scale` f64 `[count]`.
 pub fn write_full<'a>(writer: ContainerWriter<'a>, name: &str, ciphertexts: &'a [Ciphertext]) -> ContainerWriter<'a> {
     let Some(first) = ciphertexts.first() else { return writer };
     debug_assert!(ciphertexts.iter().all(|c| c.level() == first.level()));

@@ -3,7 +3,7 @@
 //! Evaluation i of a(X) is a(psi^e(i)), e(i) = 2 bitreverse(i) + 1, so evaluation i of a(X^g) is evaluation j of a with
 //! e(j) = g e(i) mod 2N.
 
-/// The permutation p with (evaluations of a(X^g))[i] = (evaluations of a)[p[i]], for odd g.
+/// The permutation p with `(evaluations of a(X^g))[i] = (evaluations of a)[p[i]]`, for odd g.
 pub fn permutation(log_n: u32, g: usize) -> Vec<u32> {
     let n = 1usize << log_n;
     let reverse = |i: usize| i.reverse_bits() >> (usize::BITS - log_n);

@@ -1,6 +1,6 @@
 //! Element-wise kernels over limbs: the one place where a limb's words are worked on, and where an instruction set is chosen.
 //!
-//! Everything above calls these functions and nothing else. Each has a portable form ([`portable`]) and a form for the processor at
+//! Everything above calls these functions and nothing else. Each has a portable form (`portable`) and a form for the processor at
 //! hand, chosen once at run time; all forms agree bit for bit, which tests assert. `CIPHERTUNE_KERNELS=portable` in the environment forces the
 //! portable ones.
 //!
@@ -109,7 +109,7 @@ pub fn add_mul_constant(m: &Modulus, a: &mut [u64], b: &[u64], w: ShoupConstant)
     dispatch!(backend(), add_mul_constant(m, a, b, w))
 }
 
-/// out[i] = a[permutation[i]]
+/// `out[i] = a[permutation[i]]`
 pub fn permute(permutation: &[u32], a: &[u64], out: &mut [u64]) {
     for (x, &j) in out.iter_mut().zip(permutation) {
         *x = a[j as usize];
@@ -121,7 +121,7 @@ pub fn dot(m: &Modulus, pairs: &[(&[u64], &[u64])], out: &mut [u64]) {
     dispatch!(backend(), dot(m, pairs, out))
 }
 
-/// out0 = sum of a_k[permutation] b_k and out1 = sum of a_k[permutation] c_k: the inner product of a key switch, with the
+/// `out0 = sum of a_k[permutation] b_k` and `out1 = sum of a_k[permutation] c_k`: the inner product of a key switch, with the
 /// automorphism applied as the digits are read. No permutation is the identity.
 pub fn gather_dot(
     m: &Modulus,

@@ -1,4 +1,4 @@
-//! RNS polynomial rings: Z[X]/(X^N + 1) modulo a product of word-sized primes.
+//! RNS polynomial rings: `Z[X]/(X^N + 1)` modulo a product of word-sized primes.
 //!
 //! From the bottom up: [`modulus`] (arithmetic modulo one prime), [`kernels`] (the element-wise work on limbs, the one
 //! place that any instruction set will be chosen), [`ntt`] (transforms), [`galois`] (automorphisms), [`RnsPoly`] and [`Ring`]
