@@ -1,6 +1,6 @@
 //! What `plan` prints.
 
-use ciphertune_ckks::{SECURITY_BITS, security_bound};
+use ciphertune_ckks::security_bound;
 use ciphertune_head::Plan;
 use ciphertune_head::layout::{AnyLayout, TopAxis};
 use ciphertune_head::plan::Estimate;
@@ -68,7 +68,7 @@ impl Report {
             log_n: literal.log_n,
             log_qp: literal.log_qp(),
             log_qp_bound: security_bound(literal.log_n),
-            security_bits: if plan.is_toy() { 0 } else { SECURITY_BITS },
+            security_bits: plan.security_bits(),
             levels: plan.top_level(),
             levels_left: plan.levels_left(),
             scale_bits: plan.scale_bits(),
