@@ -8,7 +8,7 @@
 //! a slot's value and the integer that carries it). Operations check both and never align them silently; only
 //! additions tolerate scales that agree to a relative 2^-30.
 
-use crate::{Complex64, Result};
+use crate::{Complex64, Error, Result};
 
 /// The operations of CKKS on ciphertexts with complex slots.
 ///
@@ -61,6 +61,23 @@ pub trait Arithmetic {
     /// sum of a_k * b_k over the pairs, not relinearised. All a at one level and scale, all b at one level and scale;
     /// operands may be at higher levels than the lowest: the product is taken at the lowest level present.
     fn dot(&self, pairs: &[(&Self::Ciphertext, &Self::Ciphertext)]) -> Result<Self::Product>;
+    /// A matrix product of ciphertexts: entry (i, j) of the result is the sum over k of `rows[i][k] * columns[j][k]`, not relinearised. All
+    /// rows and columns have one length; all of `rows` are at one level and scale, and so are all of `columns`. Every operand is
+    /// meant to be read once for all entries that it has a part in, so that memory does not bound the products.
+    fn dot_many(
+        &self,
+        rows: &[Vec<&Self::Ciphertext>],
+        columns: &[Vec<&Self::Ciphertext>],
+    ) -> Result<Vec<Vec<Self::Product>>> {
+        let entry = |row: &Vec<&Self::Ciphertext>, column: &Vec<&Self::Ciphertext>| {
+            if row.len() != column.len() {
+                return Err(Error::Length { found: column.len(), expected: row.len() });
+            }
+            let pairs: Vec<_> = row.iter().copied().zip(column.iter().copied()).collect();
+            self.dot(&pairs)
+        };
+        rows.iter().map(|row| columns.iter().map(|column| entry(row, column)).collect()).collect()
+    }
     /// a + b for products at the same level and scale.
     fn add_products(&self, a: &Self::Product, b: &Self::Product) -> Result<Self::Product>;
     /// product * factor, the factor rounded to an integer at `scale`.

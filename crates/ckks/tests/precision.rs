@@ -183,6 +183,38 @@ fn a_dot_product_of_many_pairs_at_mixed_levels_is_taken_at_the_lowest() {
 }
 
 #[test]
+fn a_matrix_product_of_ciphertexts_has_the_dot_product_of_every_row_and_column() {
+    for f in fixtures() {
+        let matrix = |count: usize, seed: f64| -> Vec<Vec<Vec<Complex64>>> {
+            (0..count).map(|i| (0..5).map(|k| f.values(seed + (5 * i + k) as f64)).collect()).collect()
+        };
+        let (left, right) = (matrix(3, 0.1), matrix(2, -4.0));
+        let encrypted = |values: &[Vec<Vec<Complex64>>], level: usize| -> Vec<Vec<Ciphertext>> {
+            values.iter().map(|row| row.iter().map(|v| f.encrypt(v, level)).collect()).collect()
+        };
+        let (x, y) = (encrypted(&left, 3), encrypted(&right, 2));
+        let rows: Vec<Vec<&Ciphertext>> = x.iter().map(|row| row.iter().collect()).collect();
+        let columns: Vec<Vec<&Ciphertext>> = y.iter().map(|column| column.iter().collect()).collect();
+        let before = f.server.counts();
+        let products = f.server.dot_many(&rows, &columns).unwrap();
+        assert_eq!(f.server.counts().products - before.products, 3 * 2 * 5);
+        let prime = f.server.prime(2);
+        let carried = 5.0 * 2.0 * 0.49 * f.noise.fresh() * f.scale * f.scale;
+        let variance = carried / (prime * prime) + f.noise.rounding();
+        for (i, row) in products.iter().enumerate() {
+            for (j, product) in row.iter().enumerate() {
+                let expected: Vec<Complex64> =
+                    (0..f.encoder.slots()).map(|s| (0..5).map(|k| left[i][k][s] * right[j][k][s]).sum()).collect();
+                assert_eq!(product.level(), 2);
+                f.check("matrix", &f.server.relinearize_rescale(product).unwrap(), &expected, variance, 23.0);
+            }
+        }
+        let uneven = f.server.dot_many(&rows, &[columns[0][..4].to_vec()]);
+        assert!(matches!(uneven, Err(Error::Length { found: 4, expected: 5 })));
+    }
+}
+
+#[test]
 fn plaintexts_scalars_and_monomials_multiply_as_they_should() {
     for f in fixtures() {
         let (a, mask) = (f.values(0.1), f.values(5.0));
