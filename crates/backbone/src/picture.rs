@@ -2,9 +2,10 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageReader, Limits};
+use image::{DynamicImage, ImageEncoder, ImageReader, Limits};
 
 use crate::error::{BackboneError, Result};
+use crate::resize::antialiased;
 
 /// The largest width and height that is decoded.
 pub const MAX_SIDE: u32 = 16_384;
@@ -66,6 +67,27 @@ impl Picture {
         Self::new(width, height, channels, pixels).ok_or_else(|| BackboneError::image(name, "the image has no pixels"))
     }
 
+    /// The picture with its longer side at `side` pixels, the proportions kept; unchanged if it is not longer.
+    pub fn thumbnail(&self, side: usize) -> Self {
+        let longer = self.width.max(self.height);
+        if longer <= side || side == 0 {
+            return self.clone();
+        }
+        let scaled = |length: usize| (length * side / longer).max(1);
+        antialiased(self, scaled(self.width), scaled(self.height))
+    }
+
+    /// The picture as a PNG file.
+    pub fn to_png(&self) -> Vec<u8> {
+        let colour = if self.channels == 1 { image::ExtendedColorType::L8 } else { image::ExtendedColorType::Rgb8 };
+        let mut bytes = Vec::new();
+        let (width, height) = (self.width as u32, self.height as u32);
+        image::codecs::png::PngEncoder::new(&mut bytes)
+            .write_image(&self.pixels, width, height, colour)
+            .expect("memory takes any picture, and its shape was checked");
+        bytes
+    }
+
     /// The width in pixels.
     pub fn width(&self) -> usize {
         self.width
@@ -122,6 +144,16 @@ mod tests {
         let colour = image::ImageBuffer::from_raw(1, 1, vec![65535u16, 0, 32896]).expect("a pixel");
         let picture = Picture::decode("c", &png(DynamicImage::ImageRgb16(colour))).expect("a PNG");
         assert_eq!((picture.channels(), picture.pixels()), (3, &[255u8, 0, 128][..]));
+    }
+
+    #[test]
+    fn thumbnails_keep_the_proportions_and_pngs_the_pixels() {
+        let picture = Picture::new(40, 10, 3, vec![77; 1200]).expect("40 x 10 pixels");
+        let small = picture.thumbnail(20);
+        assert_eq!((small.width(), small.height(), small.pixels()[0]), (20, 5, 77));
+        assert_eq!(picture.thumbnail(40), picture);
+        assert_eq!(Picture::new(900, 1, 1, vec![5; 900]).expect("a line").thumbnail(9).height(), 1);
+        assert_eq!(Picture::decode("p", &picture.to_png()).expect("a PNG"), picture);
     }
 
     #[test]

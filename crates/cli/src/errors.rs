@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use ciphertune_backbone::BackboneError;
 use ciphertune_ckks as ckks;
 use ciphertune_ckks::container::ContainerError;
 use ciphertune_head::HeadError;
@@ -71,6 +72,17 @@ impl From<HeadError> for CliError {
         let kind = match &error {
             HeadError::Ckks(error) => ckks_kind(error),
             HeadError::Container(error) => container_kind(error),
+            _ => Kind::Input,
+        };
+        Self { kind, message: error.to_string() }
+    }
+}
+
+impl From<BackboneError> for CliError {
+    fn from(error: BackboneError) -> Self {
+        let kind = match &error {
+            // What was read is found by its name; what fails otherwise was to be written.
+            BackboneError::File { source, .. } if source.kind() == io::ErrorKind::StorageFull => Kind::Failure,
             _ => Kind::Input,
         };
         Self { kind, message: error.to_string() }

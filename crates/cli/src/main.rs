@@ -6,6 +6,7 @@
 mod commands;
 mod errors;
 mod files;
+mod inputs;
 mod keys_folder;
 mod memory;
 mod options;

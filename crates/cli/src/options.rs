@@ -6,12 +6,13 @@ use ciphertune_head::layout::{LayoutKind, Shape};
 use ciphertune_head::plan::search::RELEASE_BITS;
 use ciphertune_head::plan::{self, Constraints};
 use ciphertune_head::recipe::{Bound, Cubic, Gradient, Preset, RecipeOverrides};
-use ciphertune_head::{Classes, FeatureTable, LabelColumn, Plan, Recipe, ScalerKind};
+use ciphertune_head::{Classes, LabelColumn, Plan, Recipe, ScalerKind};
 use clap::{Args, ValueEnum};
 
 use crate::errors::{CliError, InFile, Result};
+use crate::inputs::Examples;
+use crate::memory;
 use crate::progress::Progress;
-use crate::{files, memory};
 
 /// How to train.
 #[derive(Args, Clone, Debug)]
@@ -232,7 +233,7 @@ impl ShapeFlags {
     /// The shape.
     fn shape(&self) -> Result<Shape> {
         match (&self.train, self.rows, self.features, self.classes) {
-            (Some(path), rows, ..) => shape_of(&read_training_table(path, rows)?, path),
+            (Some(path), rows, ..) => shape_of(&read_training_table(path, rows)?),
             (None, Some(rows), Some(features), Some(classes)) => {
                 let within = |name: &str, number: usize, least: usize, most: usize| match number {
                     n if (least..=most).contains(&n) => Ok(()),
@@ -249,20 +250,21 @@ impl ShapeFlags {
 }
 
 /// Reads a training table; with `rows`, only its first rows.
-pub fn read_training_table(path: &Path, rows: Option<usize>) -> Result<FeatureTable> {
-    let table = files::read_table(path, LabelColumn::Present)?;
+pub fn read_training_table(path: &Path, rows: Option<usize>) -> Result<Examples> {
+    let examples = Examples::read_table(path, LabelColumn::Present)?;
+    let all = examples.table.rows();
     match rows {
-        None => Ok(table),
-        Some(rows) if (1..=table.rows()).contains(&rows) => Ok(table.first_rows(rows)),
+        None => Ok(examples),
+        Some(rows) if (1..=all).contains(&rows) => Ok(examples.select(&(0..rows).collect::<Vec<_>>())),
         Some(rows) => {
-            let message = format!("the table has {} rows, not {rows}: choose a smaller --rows", table.rows());
+            let message = format!("the table has {all} rows, not {rows}: choose a smaller --rows");
             Err(CliError::input(message).in_file(path))
         }
     }
 }
 
 /// The public shape of a training table.
-pub fn shape_of(table: &FeatureTable, path: &Path) -> Result<Shape> {
-    let classes = table.require_labels().and_then(Classes::from_labels).in_file(path)?;
-    Ok(Shape { rows: table.rows(), features: table.columns(), classes: classes.len() })
+pub fn shape_of(train: &Examples) -> Result<Shape> {
+    let classes = train.table.require_labels().and_then(Classes::from_labels).in_file(&train.path)?;
+    Ok(Shape { rows: train.table.rows(), features: train.table.columns(), classes: classes.len() })
 }

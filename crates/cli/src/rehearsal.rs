@@ -3,7 +3,6 @@
 //!
 //! Only here is a model also trained in the clear, to compare with.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use ciphertune_head::job::owner::Record;
@@ -15,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::errors::Result;
 use crate::files::Document;
+use crate::inputs::Examples;
 use crate::roles::owner::Opened;
 use crate::roles::{owner, server};
 
@@ -44,14 +44,6 @@ pub fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
     Ok((result, start.elapsed().as_secs_f64()))
 }
 
-/// A training table with the names that messages use.
-pub struct Table {
-    /// Where it came from.
-    pub path: PathBuf,
-    /// The table.
-    pub table: FeatureTable,
-}
-
 /// The owner's keys and the server's, as documents.
 pub struct KeyDocuments {
     /// The secret key.
@@ -78,9 +70,9 @@ pub struct JobDocuments {
 }
 
 /// Owner: encrypts the table.
-pub fn encrypt(plan: &Plan, secret: &[u8], train: &Table, scaler: Option<Scaler>) -> Result<JobDocuments> {
+pub fn encrypt(plan: &Plan, secret: &[u8], train: &Examples, scaler: Option<Scaler>) -> Result<JobDocuments> {
     let keys = owner::open_keys(plan, secret, "the secret key".as_ref())?;
-    let made = owner::encrypt(&keys, &train.table, &train.path, scaler)?;
+    let made = owner::encrypt(&keys, train, scaler)?;
     let job = Document { path: "the job".into(), bytes: made.upload };
     Ok(JobDocuments { job, record: made.record.to_bytes()?, ciphertexts: made.ciphertexts })
 }

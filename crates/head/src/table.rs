@@ -143,8 +143,12 @@ impl FeatureTable {
         self.select(&rows)
     }
 
-    /// The rows of these indices, in this order.
-    fn select(&self, rows: &[usize]) -> Self {
+    /// The rows of these indices, counted from 0, in this order.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row.
+    pub fn select(&self, rows: &[usize]) -> Self {
         FeatureTable {
             features: self.features.select_rows(rows),
             labels: self.labels.as_ref().map(|labels| rows.iter().map(|&row| labels[row].clone()).collect()),

@@ -84,12 +84,25 @@ pub(super) fn open_one(path: &Path) -> Source {
 }
 
 fn source(entries: Vec<Entry>) -> Source {
-    let images = Some(entries.len());
-    let samples = entries.into_iter().map(|Entry { path, label }| {
-        let bytes = read_image_file(&path)?;
-        Ok(Sample::encoded(path.display().to_string(), label, bytes))
-    });
-    Source { images, samples: Box::new(samples) }
+    Source { images: Some(entries.len()), samples: Box::new(Files(entries.into_iter())) }
+}
+
+/// Reads each file when its turn comes, and none that is passed over.
+struct Files(std::vec::IntoIter<Entry>);
+
+impl Iterator for Files {
+    type Item = Result<Sample>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Entry { path, label } = self.0.next()?;
+        Some(read_image_file(&path).map(|bytes| Sample::encoded(path.display().to_string(), label, bytes)))
+    }
+
+    fn nth(&mut self, n: usize) -> Option<Self::Item> {
+        let skipped = n.min(self.0.len());
+        self.0.by_ref().take(skipped).for_each(drop);
+        self.next()
+    }
 }
 
 /// The folders and the image files in a folder, each sorted by name.

@@ -4,13 +4,14 @@ mod digits;
 
 use ciphertune_head::plan::Estimate;
 use ciphertune_head::plan::cost::UnitCosts;
-use ciphertune_head::{FeatureTable, Head, Recipe};
+use ciphertune_head::{Head, Recipe};
 use clap::Args;
 
 use crate::errors::Result;
+use crate::inputs::Examples;
 use crate::memory;
 use crate::options::{PlanFlags, shape_of};
-use crate::rehearsal::{self, Comparison, Table, timed};
+use crate::rehearsal::{self, Comparison, timed};
 use crate::text::{bytes, count, percent, say, seconds, thousands};
 
 /// Share of the digits that is held out for testing.
@@ -35,13 +36,16 @@ impl Demo {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
         let (train, test) = digits::load()?.split_holdout(TEST_SHARE, self.seed)?;
-        let train = Table { path: "digits".into(), table: train };
         let recipe = Recipe::default_for(self.iterations)?;
         say!("Ciphertune trains a classifier on images that the training machine never sees.\n")?;
         say!("  Data    UCI handwritten digits, 8 x 8 pixels, 10 classes")?;
-        say!("          {} images to train on, {} to test on", thousands(train.table.rows() as u64), test.rows())?;
+        say!(
+            "          {} images to train on, {} to test on",
+            thousands(train.table.rows() as u64),
+            test.table.rows()
+        )?;
 
-        let plan = PlanFlags::default().choose(shape_of(&train.table, &train.path)?, &recipe)?;
+        let plan = PlanFlags::default().choose(shape_of(&train)?, &recipe)?;
         let estimate = Estimate::new(&plan)?;
         let literal = plan.literal();
         say!(
@@ -94,10 +98,10 @@ impl Demo {
         Ok(())
     }
 
-    fn scores(&self, head: &Head, comparison: &Comparison, test: &FeatureTable) -> Result<()> {
-        let encrypted = head.evaluate(test)?;
-        let clear = comparison.heads.last().unwrap_or(head).evaluate(test)?;
-        say!("\nAccuracy on the {} test images", test.rows())?;
+    fn scores(&self, head: &Head, comparison: &Comparison, test: &Examples) -> Result<()> {
+        let encrypted = head.evaluate(&test.table)?;
+        let clear = comparison.heads.last().unwrap_or(head).evaluate(&test.table)?;
+        say!("\nAccuracy on the {} test images", test.table.rows())?;
         say!("  trained encrypted      {}  ({} right)", percent(encrypted.accuracy), encrypted.right)?;
         say!("  trained in the clear   {}  ({} right)", percent(clear.accuracy), clear.right)?;
         say!("  largest weight error   {:.1e} of the largest weight\n", comparison.max_weight_error)?;

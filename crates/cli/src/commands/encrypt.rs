@@ -51,7 +51,7 @@ impl Encrypt {
         let folder = NewFolder::plan(&self.out, Privacy::Public, self.force, &[JOB_FILE], "the old job")?;
         let keys_folder = KeysFolder::open(&self.keys)?;
         let keys = keys_folder.keys()?;
-        let table = read_training_table(&self.train, self.rows)?;
+        let train = read_training_table(&self.train, self.rows)?;
         let scaler = match &self.scaler_file {
             Some(path) => {
                 let scaler = Scaler::from_bytes(&files::read(path)?).in_file(path)?;
@@ -60,8 +60,8 @@ impl Encrypt {
             }
             None => None,
         };
-        let (job, took) = timed(|| owner::encrypt(&keys, &table, &self.train, scaler))?;
-        drop(table);
+        let (job, took) = timed(|| owner::encrypt(&keys, &train, scaler))?;
+        drop(train);
         // The record first: a job without its record could never be opened.
         keys_folder.keep(&job.record)?;
         let written = folder.fill().and_then(|filling| {

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::errors::{InFile, Result};
 use crate::files;
+use crate::inputs::Examples;
 use crate::text::{Table, percent, printable, say, thousands};
 
 /// More columns than this do not fit on a screen.
@@ -34,8 +35,8 @@ impl Evaluate {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
         let (head, privacy) = files::read_head(&self.head)?;
-        let test = files::read_table(&self.test, LabelColumn::Present)?;
-        let evaluation = head.evaluate(&test).in_file(&self.test)?;
+        let test = Examples::read_table(&self.test, LabelColumn::Present)?;
+        let evaluation = head.evaluate(&test.table).in_file(&test.path)?;
         let names = head.classes().names();
         files::warn_if_private(privacy, "scores");
         if self.json {

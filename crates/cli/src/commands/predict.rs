@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::errors::{CliError, InFile, Result};
 use crate::files::{self, NewFile};
+use crate::inputs::Examples;
 use crate::text::printable_lines;
 
 /// Label rows of features with a head
@@ -57,8 +58,8 @@ impl Predict {
             Some(path) => Some(NewFile::plan(path, privacy, self.force)?),
             None => None,
         };
-        let table = files::read_table(&self.features, LabelColumn::Detect { features: head.features() })?;
-        let predictions = head.predict(table.features()).in_file(&self.features)?;
+        let rows = Examples::read_table(&self.features, LabelColumn::Detect { features: head.features() })?;
+        let predictions = head.predict(rows.table.features()).in_file(&rows.path)?;
         let names = head.classes().names();
         let text = match self.format {
             Format::Csv => csv_text(&predictions, names)?,

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use ciphertune_head::metrics::Evaluation;
 use ciphertune_head::plan::Estimate;
-use ciphertune_head::{FeatureTable, Head, LabelColumn, Plan, Scaler};
+use ciphertune_head::{Head, LabelColumn, Plan, Scaler};
 use clap::Args;
 
 use crate::errors::{InFile, Result};
+use crate::inputs::Examples;
 use crate::options::{PlanFlags, RecipeFlags, read_training_table, shape_of};
-use crate::rehearsal::{self, Comparison, Outcome, Seconds, Table, timed};
+use crate::rehearsal::{self, Comparison, Outcome, Seconds, timed};
 use crate::roles::owner;
 use crate::text::{say, warn};
 use crate::{files, memory};
@@ -88,7 +89,7 @@ impl Run {
             None => None,
         };
         let recipe = self.recipe.recipe()?;
-        let shape = shape_of(&train.table, &train.path)?;
+        let shape = shape_of(&train)?;
         let mut seconds = Seconds::default();
         let plan;
         (plan, seconds.plan) = timed(|| self.plan.choose(shape, &recipe).in_file(&train.path))?;
@@ -150,36 +151,32 @@ impl Run {
         })
     }
 
-    /// The tables to train and to test on.
-    fn tables(&self) -> Result<(Table, FeatureTable)> {
+    /// The rows to train and to test on.
+    fn tables(&self) -> Result<(Examples, Examples)> {
         let train = read_training_table(&self.train, self.rows)?;
-        let name = |table| Table { path: self.train.clone(), table };
-        let (train, test, test_path) = match (&self.test, self.holdout) {
-            (Some(path), _) => (train, files::read_table(path, LabelColumn::Present)?, path),
-            (None, fraction) => {
-                let (train, test) = train.split_holdout(fraction.unwrap_or(0.2), self.seed).in_file(&self.train)?;
-                (train, test, &self.train)
-            }
+        let (train, test) = match (&self.test, self.holdout) {
+            (Some(path), _) => (train, Examples::read_table(path, LabelColumn::Present)?),
+            (None, share) => train.split_holdout(share.unwrap_or(0.2), self.seed)?,
         };
-        shape_of(&train, &self.train)?;
-        owner::check_test_table(&train, &test, test_path)?;
-        Ok((name(train), test))
+        shape_of(&train)?;
+        owner::check_test_table(&train, &test)?;
+        Ok((train, test))
     }
 }
 
 /// Scores of the encrypted training's head, read back from its file, and of the twin's.
-fn evaluate(outcome: &Outcome, comparison: &Comparison, test: &FeatureTable) -> Result<(Evaluation, Evaluation)> {
+fn evaluate(outcome: &Outcome, comparison: &Comparison, test: &Examples) -> Result<(Evaluation, Evaluation)> {
     let head = Head::from_bytes(&outcome.head)?;
     let twin = comparison.heads.last().unwrap_or(&head);
-    Ok((head.evaluate(test)?, twin.evaluate(test)?))
+    Ok((head.evaluate(&test.table)?, twin.evaluate(&test.table)?))
 }
 
 /// Accuracies after every iteration, encrypted and in the clear.
-fn accuracies(outcome: &Outcome, comparison: &Comparison, test: &FeatureTable) -> Result<(Vec<f64>, Vec<f64>)> {
+fn accuracies(outcome: &Outcome, comparison: &Comparison, test: &Examples) -> Result<(Vec<f64>, Vec<f64>)> {
     let mut all = (Vec::new(), Vec::new());
     for ((_, head), twin) in outcome.opened.decrypted.heads.iter().zip(&comparison.heads) {
-        all.0.push(head.evaluate(test)?.accuracy);
-        all.1.push(twin.evaluate(test)?.accuracy);
+        all.0.push(head.evaluate(&test.table)?.accuracy);
+        all.1.push(twin.evaluate(&test.table)?.accuracy);
     }
     Ok(all)
 }

@@ -6,7 +6,8 @@ use ciphertune_head::{LabelColumn, Scaler, ScalerKind};
 use clap::{Args, Subcommand};
 
 use crate::errors::{CliError, InFile, Result};
-use crate::files::{self, NewFile, Privacy};
+use crate::files::{NewFile, Privacy};
+use crate::inputs::Examples;
 use crate::options::ScalerName;
 use crate::text::{count, say};
 
@@ -65,7 +66,7 @@ impl Fit {
         let out = NewFile::plan(&self.out, Privacy::Public, self.force)?;
         let is_csv = self.features.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         let labels = if self.no_labels || !is_csv { LabelColumn::Absent } else { LabelColumn::Present };
-        let table = files::read_table(&self.features, labels)?;
+        let Examples { path, table, .. } = Examples::read_table(&self.features, labels)?;
         let kind = self.scaler.kind();
         if self.lambda.is_some() && kind != ScalerKind::Whiten {
             return Err(CliError::input("--lambda belongs to whitening: choose --scaler whiten with it"));
@@ -73,7 +74,7 @@ impl Fit {
         if self.lambda.is_some_and(|lambda| !(1e-6..=1e6).contains(&lambda)) {
             return Err(CliError::input("--lambda lies between 1e-6 and 1e6, usually between 0.05 and 1"));
         }
-        let scaler = Scaler::fit(kind, self.lambda, table.features()).in_file(&self.features)?;
+        let scaler = Scaler::fit(kind, self.lambda, table.features()).in_file(&path)?;
         out.write(&scaler.to_bytes()?)?;
         let size = format!("{} x {}", count(table.rows(), "row"), count(table.columns(), "feature"));
         say!("fitted a scaler of kind {kind} to {size}")?;

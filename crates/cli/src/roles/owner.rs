@@ -6,11 +6,12 @@ use std::path::Path;
 use ciphertune_ckks::KeyId;
 use ciphertune_head::job::owner::{self, Decrypted, EncryptedJob, Keys, Record};
 use ciphertune_head::plan::Estimate;
-use ciphertune_head::{Classes, DMatrix, FeatureTable, HeadError, Plan, Scaler};
+use ciphertune_head::{Classes, DMatrix, HeadError, Plan, Scaler};
 use zeroize::Zeroizing;
 
 use crate::errors::{CliError, InFile, Result};
 use crate::files::Document;
+use crate::inputs::Examples;
 use crate::progress::Progress;
 
 /// Makes keys for a plan: returns the secret key's document and identifier, and writes the evaluation keys' document to `evaluation`.
@@ -26,13 +27,13 @@ pub fn open_keys(plan: &Plan, secret: &[u8], path: &Path) -> Result<Keys> {
     Keys::from_bytes(plan, secret).in_file(path)
 }
 
-/// Encrypts a table: the record stays, the job goes to the server.
-pub fn encrypt(keys: &Keys, table: &FeatureTable, table_path: &Path, scaler: Option<Scaler>) -> Result<EncryptedJob> {
+/// Encrypts examples: the record stays, the job goes to the server.
+pub fn encrypt(keys: &Keys, train: &Examples, scaler: Option<Scaler>) -> Result<EncryptedJob> {
     if let Some(scaler) = &scaler {
         check_scaler(keys.plan(), scaler)?;
     }
     let progress = Progress::new("encrypting", keys.plan().inputs().len() as u64);
-    owner::encrypt(keys, table, scaler, &|done, _| progress.set(done as u64)).in_file(table_path)
+    owner::encrypt(keys, &train.table, scaler, &|done, _| progress.set(done as u64)).in_file(&train.path)
 }
 
 /// A scaler from a file must be of the kind that the recipe reckons with: steps are made for it.
@@ -69,13 +70,13 @@ pub fn decrypt(keys: &Keys, record: &Record, model: &Document, releases: Option<
 }
 
 /// Refuses, before any work, test labels that training never sees.
-pub fn check_test_table(train: &FeatureTable, test: &FeatureTable, test_path: &Path) -> Result<()> {
-    let classes = Classes::from_labels(train.require_labels()?)?;
-    test.require_labels().and_then(|labels| classes.indices(labels)).in_file(test_path)?;
-    if train.columns() != test.columns() {
-        let error =
-            HeadError::FeatureCount { found: test.columns(), expected: train.columns(), what: "training table" };
-        return Err(error).in_file(test_path);
+pub fn check_test_table(train: &Examples, test: &Examples) -> Result<()> {
+    let classes = train.table.require_labels().and_then(Classes::from_labels).in_file(&train.path)?;
+    test.table.require_labels().and_then(|labels| classes.indices(labels)).in_file(&test.path)?;
+    let (found, expected) = (test.table.columns(), train.table.columns());
+    if found != expected {
+        let error = HeadError::FeatureCount { found, expected, what: "training table" };
+        return Err(error).in_file(&test.path);
     }
     Ok(())
 }

@@ -14,6 +14,16 @@ impl FeatureTable {
     ///
     /// [`HeadError::NoLabels`]; [`HeadError::EmptyHoldout`] for a fraction outside (0, 1), or one that holds out no row.
     pub fn split_holdout(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
+        let (train, test) = self.holdout_rows(fraction, seed)?;
+        Ok((self.select(&train), self.select(&test)))
+    }
+
+    /// The rows, counted from 0, of [`FeatureTable::split_holdout`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn holdout_rows(&self, fraction: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
         let labels = self.require_labels()?;
         let empty = HeadError::EmptyHoldout { fraction, rows: self.rows() };
         if !(fraction > 0.0 && fraction < 1.0) {
@@ -40,7 +50,7 @@ impl FeatureTable {
         }
         test.sort_unstable();
         let train: Vec<usize> = (0..self.rows()).filter(|row| test.binary_search(row).is_err()).collect();
-        Ok((self.select(&train), self.select(&test)))
+        Ok((train, test))
     }
 }
 

@@ -1,27 +1,39 @@
 //! The digits that come with the program: UCI's "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak, 1998), the 1,797
 //! images of its test part, as smartcore bundles them.
 
+use ciphertune_backbone::Picture;
 use ciphertune_head::{DMatrix, FeatureTable, Head};
 
 use crate::errors::Result;
+use crate::inputs::Examples;
 
-/// Pixels on each side; every pixel is a number from 0 to 16.
+/// Pixels on each side.
 const SIDE: usize = 8;
+
+/// The largest value of a pixel; the least is 0.
+const BRIGHTEST: f32 = 16.0;
 
 /// Classes that an image is drawn of.
 const DRAWN: [&str; 4] = ["0", "3", "5", "6"];
 
 /// All digits: 64 pixels a row, labels 0 to 9.
-pub fn load() -> Result<FeatureTable> {
+pub fn load() -> Result<Examples> {
     let digits = smartcore::dataset::digits::load_dataset();
     let pixels =
         DMatrix::from_row_iterator(digits.num_samples, digits.num_features, digits.data.iter().map(|&x| x.into()));
     let labels = digits.target.iter().map(|label| format!("{label:.0}")).collect();
-    Ok(FeatureTable::new(pixels, Some(labels))?)
+    let picture = |row: usize| {
+        let values = &digits.data[row * SIDE * SIDE..(row + 1) * SIDE * SIDE];
+        Picture::new(SIDE, SIDE, 1, values.iter().map(|&x| (x / BRIGHTEST * 255.0).round() as u8).collect())
+            .expect("an image has SIDE x SIDE pixels")
+    };
+    let pictures = (0..digits.num_samples).map(picture).collect();
+    Ok(Examples::of_pictures("digits", FeatureTable::new(pixels, Some(labels))?, pictures))
 }
 
 /// Draws the first test image of some classes side by side, with what the head takes them for.
-pub fn draw(table: &FeatureTable, head: &Head) -> Result<String> {
+pub fn draw(examples: &Examples, head: &Head) -> Result<String> {
+    let table = &examples.table;
     let labels = table.require_labels()?;
     let first = |class: &&str| labels.iter().position(|label| label == *class);
     let rows: Vec<usize> = DRAWN.iter().filter_map(first).collect();
