@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+mod curves;
 mod decrypt;
 mod demo;
 mod encrypt;
@@ -23,6 +24,7 @@ use crate::errors::Result;
 pub enum Command {
     Demo(demo::Demo),
     Run(run::Run),
+    Curves(curves::Curves),
     Plan(plan::PlanCommand),
     Keygen(keygen::Keygen),
     Scaler(scaler::ScalerCommand),
@@ -41,6 +43,7 @@ impl Command {
         match self {
             Command::Demo(command) => command.execute(),
             Command::Run(command) => command.execute(),
+            Command::Curves(command) => command.execute(),
             Command::Plan(command) => command.execute(),
             Command::Keygen(command) => command.execute(),
             Command::Scaler(command) => command.execute(),

@@ -12,6 +12,7 @@ mod memory;
 mod options;
 mod progress;
 mod rehearsal;
+mod report;
 mod roles;
 mod text;
 

@@ -195,6 +195,16 @@ pub enum HeadError {
         /// The largest that is trusted.
         limit: f64,
     },
+    /// A learning curve that left the range of numbers.
+    #[error(
+        "the scores of {method} are no finite numbers after iteration {iteration}: the features are too large; divide them by a constant"
+    )]
+    CurveDiverged {
+        /// The method's name.
+        method: String,
+        /// The iteration, from 1.
+        iteration: usize,
+    },
     /// A job whose numbers are larger than its plan's prediction of errors allows for.
     #[error(
         "the features of this job are {magnitude:.1} times as large as its plan's bound on errors allows for, so no noise can be promised to hide them: encrypt again with --scaler whiten or standardize and Quadratic Gradient, or keep the model to yourself"
