@@ -105,6 +105,12 @@ fn container_kind(error: &ContainerError) -> Kind {
     }
 }
 
+impl From<ciphertune_ring::Error> for CliError {
+    fn from(error: ciphertune_ring::Error) -> Self {
+        HeadError::from(ckks::Error::from(error)).into()
+    }
+}
+
 impl From<ContainerError> for CliError {
     fn from(error: ContainerError) -> Self {
         HeadError::from(error).into()

@@ -43,7 +43,10 @@ fn main() -> ExitCode {
         let text = info.payload_as_str().unwrap_or("unknown");
         complain(&format!("this is a bug in ciphertune{place}, please report it: {text}"));
     }));
-    let outcome = panic::catch_unwind(|| arguments.command.execute());
+    let outcome = panic::catch_unwind(|| {
+        ciphertune_ring::kernels::check_choice()?;
+        arguments.command.execute()
+    });
     match outcome {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {

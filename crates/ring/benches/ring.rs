@@ -4,9 +4,9 @@
 #![allow(missing_docs)]
 
 use ciphertune_ring::{Ntt, Ring, RnsPoly, prime::ntt_primes, sampler};
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-/// One limb at a time: 48-bit primes for rescaling, 50-bit primes for key switching.
+/// One limb at a time: 48-bit primes for rescaling, 50-bit primes for key switching; beside tfhe-ntt's.
 fn transforms(c: &mut Criterion) {
     for log_n in [13, 14, 15, 16] {
         let n = 1usize << log_n;
@@ -16,12 +16,18 @@ fn transforms(c: &mut Criterion) {
             let limb: Vec<u64> = (0..n as u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) % q).collect();
             let mut group = c.benchmark_group(format!("transform of {bits} bits"));
             group.throughput(Throughput::Elements(n as u64));
-            for (name, forward) in [("forward", true), ("inverse", false)] {
-                group.bench_function(BenchmarkId::new(name, format!("2^{log_n}")), |b| {
-                    let work = |x: &mut Vec<u64>| if forward { ntt.forward(x) } else { ntt.inverse(x) };
-                    b.iter_batched_ref(|| limb.clone(), work, BatchSize::LargeInput);
-                });
-            }
+            let other = tfhe_ntt::prime64::Plan::try_new(n, q).unwrap();
+            let mut x = limb;
+            let shape = format!("2^{log_n}");
+            group.bench_function(BenchmarkId::new("forward", &shape), |b| b.iter(|| ntt.forward(&mut x)));
+            group.bench_function(BenchmarkId::new("inverse", &shape), |b| b.iter(|| ntt.inverse(&mut x)));
+            group.bench_function(BenchmarkId::new("forward, tfhe-ntt", &shape), |b| b.iter(|| other.fwd(&mut x)));
+            group.bench_function(BenchmarkId::new("inverse, tfhe-ntt", &shape), |b| {
+                b.iter(|| {
+                    other.inv(&mut x);
+                    other.normalize(&mut x);
+                })
+            });
         }
     }
 }

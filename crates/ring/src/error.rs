@@ -32,6 +32,14 @@ pub enum Error {
         /// The ring dimension.
         n: usize,
     },
+    /// The environment asks for kernels that do not exist here.
+    #[error("CIPHERTUNE_KERNELS is {choice:?}, but this processor has: {available}")]
+    Kernels {
+        /// What was asked for.
+        choice: String,
+        /// What there is.
+        available: String,
+    },
     /// The operating system's random generator failed.
     #[error("the operating system's random generator failed ({0}): nothing was encrypted")]
     Randomness(String),

@@ -1,21 +1,29 @@
 //! Element-wise kernels over limbs: the one place where a limb's words are worked on, and where an instruction set is chosen.
 //!
-//! Everything above calls these functions and nothing else. Each has a portable form (`portable`) and a form for the processor at
-//! hand, chosen once at run time; all forms agree bit for bit, which tests assert. `CIPHERTUNE_KERNELS=portable` in the environment forces the
-//! portable ones.
+//! Everything above calls these functions and nothing else. Each has a portable form (`portable`), which compilers vectorise as far as
+//! they can on any processor, one in double precision for AVX2 with FMA (`fma`) and one in 52-bit integers for AVX-512 (`ifma`). The best that
+//! the processor has is chosen once, at run time; all forms agree bit for bit, which tests assert. `CIPHERTUNE_KERNELS` in the environment, one of
+//! `portable`, `avx2` and `avx512`, forces a choice; [`check_choice`] says whether it can be followed.
 //!
-//! All inputs and outputs are reduced, in [0, q), unless a function says otherwise.
+//! All inputs and outputs are reduced, in [0, q), unless a function says otherwise. Lengths are multiples of 8.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod fma;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod ifma;
 mod portable;
 
 use std::sync::OnceLock;
 
+use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
+use crate::{Error, Result};
 
 /// Words worked on at a time by the kernels that accumulate: their partial sums stay in the L1 cache.
 const BLOCK: usize = 512;
+
+/// The environment variable that forces a choice.
+const VARIABLE: &str = "CIPHERTUNE_KERNELS";
 
 /// The instruction sets that there are kernels for.
 #[derive(Clone, Copy)]
@@ -25,36 +33,71 @@ pub(crate) enum Backend {
     /// AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
     Fma(pulp::x86::V3),
+    /// AVX-512 with 52-bit integer products.
+    #[cfg(target_arch = "x86_64")]
+    Ifma(ifma::Ifma),
 }
 
-/// The backend in use.
+impl Backend {
+    /// The backends that this processor has, from the slowest to the fastest.
+    pub(crate) fn available() -> Vec<Self> {
+        #[allow(unused_mut)]
+        let mut found = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            found.extend(pulp::x86::V3::try_new().map(Self::Fma));
+            found.extend(ifma::Ifma::detect().map(Self::Ifma));
+        }
+        found
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Fma(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Ifma(_) => "avx512",
+        }
+    }
+
+    /// The fastest backend, or the one that `choice` names.
+    fn choose(choice: Option<&str>) -> Result<Self> {
+        let available = Self::available();
+        let refused = |name: &str| Error::Kernels {
+            choice: name.to_owned(),
+            available: available.iter().map(|backend| backend.name()).collect::<Vec<_>>().join(", "),
+        };
+        match choice {
+            None => Ok(*available.last().expect("the portable kernels are always there")),
+            Some(name) => available.iter().find(|backend| backend.name() == name).copied().ok_or_else(|| refused(name)),
+        }
+    }
+}
+
+fn choose_by_environment() -> Result<Backend> {
+    Backend::choose(std::env::var_os(VARIABLE).map(|choice| choice.to_string_lossy().into_owned()).as_deref())
+}
+
+/// The backend in use. A choice that cannot be followed is passed over here: [`check_choice`] reports it.
 #[inline]
 pub(crate) fn backend() -> Backend {
     static CHOSEN: OnceLock<Backend> = OnceLock::new();
-    *CHOSEN.get_or_init(|| {
-        if std::env::var_os("CIPHERTUNE_KERNELS").is_some_and(|choice| choice == "portable") {
-            return Backend::Portable;
-        }
-        best()
-    })
+    *CHOSEN.get_or_init(|| choose_by_environment().or_else(|_| Backend::choose(None)).unwrap_or(Backend::Portable))
 }
 
-/// The best backend that this processor has.
-pub(crate) fn best() -> Backend {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V3::try_new() {
-        return Backend::Fma(simd);
-    }
-    Backend::Portable
+/// Whether the kernels that the environment asks for exist here; a program calls this once when it starts.
+///
+/// # Errors
+///
+/// [`Error::Kernels`], naming those that do.
+pub fn check_choice() -> Result<()> {
+    choose_by_environment().map(|_| ())
 }
 
 /// The name of the backend in use, for reports.
 pub fn backend_name() -> &'static str {
-    match backend() {
-        Backend::Portable => "portable",
-        #[cfg(target_arch = "x86_64")]
-        Backend::Fma(_) => "avx2-fma",
-    }
+    backend().name()
 }
 
 /// Calls a kernel's form for the chosen backend.
@@ -64,29 +107,25 @@ macro_rules! dispatch {
             Backend::Portable => portable::$kernel($($arg),*),
             #[cfg(target_arch = "x86_64")]
             Backend::Fma(simd) => fma::$kernel(simd, $($arg),*),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Ifma(simd) => ifma::$kernel(simd, $($arg),*),
         }
     };
 }
 
 /// a += b
 pub fn add_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
-    for (x, &y) in a.iter_mut().zip(b) {
-        *x = m.add(*x, y);
-    }
+    dispatch!(backend(), add_assign(m, a, b))
 }
 
 /// a -= b
 pub fn sub_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
-    for (x, &y) in a.iter_mut().zip(b) {
-        *x = m.sub(*x, y);
-    }
+    dispatch!(backend(), sub_assign(m, a, b))
 }
 
 /// a = -a
 pub fn negate_assign(m: &Modulus, a: &mut [u64]) {
-    for x in a {
-        *x = m.negate(*x);
-    }
+    dispatch!(backend(), negate_assign(m, a))
 }
 
 /// a *= b
@@ -109,11 +148,9 @@ pub fn add_mul_constant(m: &Modulus, a: &mut [u64], b: &[u64], w: ShoupConstant)
     dispatch!(backend(), add_mul_constant(m, a, b, w))
 }
 
-/// `out[i] = a[permutation[i]]`
-pub fn permute(permutation: &[u32], a: &[u64], out: &mut [u64]) {
-    for (x, &j) in out.iter_mut().zip(permutation) {
-        *x = a[j as usize];
-    }
+/// The evaluations of a(X^g) from those of a(X).
+pub fn permute(permutation: &Permutation, a: &[u64], out: &mut [u64]) {
+    dispatch!(backend(), permute(permutation, a, out))
 }
 
 /// out = sum of a_k b_k
@@ -121,35 +158,17 @@ pub fn dot(m: &Modulus, pairs: &[(&[u64], &[u64])], out: &mut [u64]) {
     dispatch!(backend(), dot(m, pairs, out))
 }
 
-/// `out0 = sum of a_k[permutation] b_k` and `out1 = sum of a_k[permutation] c_k`: the inner product of a key switch, with the
+/// out0 = sum of permuted a_k times b_k and out1 = sum of permuted a_k times c_k: the inner product of a key switch, with the
 /// automorphism applied as the digits are read. No permutation is the identity.
 pub fn gather_dot(
     m: &Modulus,
-    permutation: Option<&[u32]>,
+    permutation: Option<&Permutation>,
     digits: &[&[u64]],
     keys: &[(&[u64], &[u64])],
     out0: &mut [u64],
     out1: &mut [u64],
 ) {
-    let Some(permutation) = permutation else {
-        let (low, high): (Vec<_>, Vec<_>) = digits.iter().zip(keys).map(|(d, (b, c))| ((*d, *b), (*d, *c))).unzip();
-        dot(m, &low, out0);
-        dot(m, &high, out1);
-        return;
-    };
-    // The gathered words stay in the cache for both products.
-    let mut gathered = vec![[0u64; BLOCK]; digits.len()];
-    for (block, (out0, out1)) in out0.chunks_mut(BLOCK).zip(out1.chunks_mut(BLOCK)).enumerate() {
-        let len = out0.len();
-        let range = block * BLOCK..block * BLOCK + len;
-        for (words, digit) in gathered.iter_mut().zip(digits) {
-            permute(&permutation[range.clone()], digit, &mut words[..len]);
-        }
-        let low: Vec<_> = gathered.iter().zip(keys).map(|(d, (b, _))| (&d[..len], &b[range.clone()])).collect();
-        dot(m, &low, out0);
-        let high: Vec<_> = gathered.iter().zip(keys).map(|(d, (_, c))| (&d[..len], &c[range.clone()])).collect();
-        dot(m, &high, out1);
-    }
+    dispatch!(backend(), gather_dot(m, permutation, digits, keys, out0, out1))
 }
 
 /// First half of a basis conversion, in place on limbs that lie one after the other: y_i = x_i (D/d_i)^-1 mod d_i, and

@@ -22,6 +22,10 @@ pub struct Modulus {
     reciprocal: u64,
     /// 2^64 mod q
     word: ShoupConstant,
+    /// 2^52 mod q
+    radix: ShoupConstant,
+    /// 2^104 mod q
+    radix_squared: ShoupConstant,
 }
 
 impl Modulus {
@@ -40,8 +44,11 @@ impl Modulus {
             barrett: ((1u128 << (2 * bits)) / q as u128) as u64,
             reciprocal: ((1u128 << 64) / q as u128) as u64,
             word: ShoupConstant { value: 0, quotient: 0 },
+            radix: ShoupConstant { value: 0, quotient: 0 },
+            radix_squared: ShoupConstant { value: 0, quotient: 0 },
         };
-        modulus.word = modulus.shoup(((1u128 << 64) % q as u128) as u64);
+        let power = |exponent: u32| modulus.shoup(((1u128 << exponent) % q as u128) as u64);
+        (modulus.word, modulus.radix, modulus.radix_squared) = (power(64), power(52), power(104));
         Some(modulus)
     }
 
@@ -49,6 +56,24 @@ impl Modulus {
     #[inline(always)]
     pub fn value(&self) -> u64 {
         self.q
+    }
+
+    /// floor(2^64 / q).
+    #[inline(always)]
+    pub(crate) fn reciprocal(&self) -> u64 {
+        self.reciprocal
+    }
+
+    /// 2^52 mod q.
+    #[inline(always)]
+    pub(crate) fn radix(&self) -> ShoupConstant {
+        self.radix
+    }
+
+    /// 2^104 mod q.
+    #[inline(always)]
+    pub(crate) fn radix_squared(&self) -> ShoupConstant {
+        self.radix_squared
     }
 
     /// a + b mod q.
@@ -94,7 +119,7 @@ impl Modulus {
 
     /// a w mod q, left in [0, 2q).
     #[inline(always)]
-    fn mul_shoup_lazy(&self, a: u64, w: ShoupConstant) -> u64 {
+    pub(crate) fn mul_shoup_lazy(&self, a: u64, w: ShoupConstant) -> u64 {
         let quotient = ((a as u128 * w.quotient as u128) >> 64) as u64;
         a.wrapping_mul(w.value).wrapping_sub(quotient.wrapping_mul(self.q))
     }

@@ -7,8 +7,9 @@ use std::sync::{Arc, RwLock};
 use rayon::prelude::*;
 
 use crate::conversion::Conversion;
+use crate::galois::Permutation;
 use crate::modulus::ShoupConstant;
-use crate::{Error, Modulus, Ntt, Result, RnsPoly, galois, kernels};
+use crate::{Error, Modulus, Ntt, Result, RnsPoly, kernels};
 
 /// A ring with its primes, transforms and cached constants.
 pub struct Ring {
@@ -17,7 +18,7 @@ pub struct Ring {
     primes: Vec<Ntt>,
     q_count: usize,
     conversions: RwLock<HashMap<Span, Arc<Conversion>>>,
-    permutations: RwLock<HashMap<usize, Arc<Vec<u32>>>>,
+    permutations: RwLock<HashMap<usize, Arc<Permutation>>>,
 }
 
 /// A run of ciphertext primes and a run of special primes, as the source of a conversion.
@@ -294,14 +295,7 @@ impl Ring {
                     })
                     .collect();
                 let m = self.limb_modulus(q_limbs, i);
-                kernels::gather_dot(
-                    m,
-                    permutation.as_ref().map(|p| p.as_slice()),
-                    &digit_limbs,
-                    &key_limbs,
-                    out0,
-                    out1,
-                );
+                kernels::gather_dot(m, permutation.as_deref(), &digit_limbs, &key_limbs, out0, out1);
             },
         );
         out
@@ -344,8 +338,8 @@ impl Ring {
         })
     }
 
-    fn permutation(&self, g: usize) -> Arc<Vec<u32>> {
-        cached(&self.permutations, g, || galois::permutation(self.log_n, g))
+    fn permutation(&self, g: usize) -> Arc<Permutation> {
+        cached(&self.permutations, g, || Permutation::new(self.log_n, g))
     }
 }
 

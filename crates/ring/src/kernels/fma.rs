@@ -9,6 +9,8 @@
 //! The loops are written for the compiler to vectorise; [`pulp::x86::V3`] is the proof that the instructions are there.
 
 use super::BLOCK;
+use super::portable::{self, gather_dot_by};
+use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
 
 /// Products that may be summed, each below 7/8 q, on top of a reduced sum: 7.5 q stays below 2^53.
@@ -111,6 +113,49 @@ impl Real {
 #[inline(always)]
 fn constant(real: Real, w: ShoupConstant) -> RealConstant {
     RealConstant { value: to_f64(w.value), quotient: to_f64(w.value) / real.q }
+}
+
+vectorized! {
+    fn add_assign(m: &'a Modulus, a: &'a mut [u64], b: &'a [u64]) {
+        let real = Real::new(m);
+        for (x, &y) in a.iter_mut().zip(b) {
+            *x = to_u64(real.canonical(to_f64(*x) + to_f64(y) - real.q));
+        }
+    }
+}
+
+vectorized! {
+    fn sub_assign(m: &'a Modulus, a: &'a mut [u64], b: &'a [u64]) {
+        let real = Real::new(m);
+        for (x, &y) in a.iter_mut().zip(b) {
+            *x = to_u64(real.canonical(to_f64(*x) - to_f64(y)));
+        }
+    }
+}
+
+vectorized! {
+    fn negate_assign(m: &'a Modulus, a: &'a mut [u64]) {
+        let real = Real::new(m);
+        for x in a.iter_mut() {
+            *x = to_u64(real.canonical(-to_f64(*x)));
+        }
+    }
+}
+
+pub(super) fn permute(_: pulp::x86::V3, permutation: &Permutation, a: &[u64], out: &mut [u64]) {
+    portable::permute(permutation, a, out);
+}
+
+pub(super) fn gather_dot(
+    simd: pulp::x86::V3,
+    m: &Modulus,
+    permutation: Option<&Permutation>,
+    digits: &[&[u64]],
+    keys: &[(&[u64], &[u64])],
+    out0: &mut [u64],
+    out1: &mut [u64],
+) {
+    gather_dot_by(|pairs, out| dot(simd, m, pairs, out), permutation, digits, keys, out0, out1);
 }
 
 vectorized! {

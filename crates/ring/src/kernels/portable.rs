@@ -1,7 +1,26 @@
 //! The portable kernels, in integers: what every other form must equal bit for bit.
 
 use super::BLOCK;
+use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
+
+pub(super) fn add_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
+    for (x, &y) in a.iter_mut().zip(b) {
+        *x = m.add(*x, y);
+    }
+}
+
+pub(super) fn sub_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
+    for (x, &y) in a.iter_mut().zip(b) {
+        *x = m.sub(*x, y);
+    }
+}
+
+pub(super) fn negate_assign(m: &Modulus, a: &mut [u64]) {
+    for x in a {
+        *x = m.negate(*x);
+    }
+}
 
 pub(super) fn mul_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
     for (x, &y) in a.iter_mut().zip(b) {
@@ -42,6 +61,58 @@ pub(super) fn dot(m: &Modulus, pairs: &[(&[u64], &[u64])], out: &mut [u64]) {
         for (x, &sum) in out.iter_mut().zip(sums.iter()) {
             *x = m.reduce_wide(sum);
         }
+    }
+}
+
+pub(super) fn permute(permutation: &Permutation, a: &[u64], out: &mut [u64]) {
+    permute_blocks(permutation, a, permutation.sources(), out);
+}
+
+/// The blocks that come from `sources`.
+fn permute_blocks(permutation: &Permutation, a: &[u64], sources: &[u32], out: &mut [u64]) {
+    let (a, _) = a.as_chunks::<8>();
+    for (out, &source) in out.as_chunks_mut::<8>().0.iter_mut().zip(sources) {
+        let (block, order) = permutation.source(source);
+        let words = &a[block];
+        // The mask tells the compiler that no index is out of bounds.
+        *out = order.map(|k| words[(k & 7) as usize]);
+    }
+}
+
+pub(super) fn gather_dot(
+    m: &Modulus,
+    permutation: Option<&Permutation>,
+    digits: &[&[u64]],
+    keys: &[(&[u64], &[u64])],
+    out0: &mut [u64],
+    out1: &mut [u64],
+) {
+    gather_dot_by(|pairs, out| dot(m, pairs, out), permutation, digits, keys, out0, out1);
+}
+
+/// A gathering inner product by blocks, whose gathered words stay in the cache for both sums that `dot` makes of them.
+pub(super) fn gather_dot_by(
+    dot: impl Fn(&[(&[u64], &[u64])], &mut [u64]),
+    permutation: Option<&Permutation>,
+    digits: &[&[u64]],
+    keys: &[(&[u64], &[u64])],
+    out0: &mut [u64],
+    out1: &mut [u64],
+) {
+    let mut gathered = vec![[0u64; BLOCK]; digits.len()];
+    for (block, (out0, out1)) in out0.chunks_mut(BLOCK).zip(out1.chunks_mut(BLOCK)).enumerate() {
+        let range = block * BLOCK..block * BLOCK + out0.len();
+        let len = out0.len();
+        for (words, digit) in gathered.iter_mut().zip(digits) {
+            match permutation {
+                Some(p) => permute_blocks(p, digit, &p.sources()[range.start / 8..range.end / 8], &mut words[..len]),
+                None => words[..len].copy_from_slice(&digit[range.clone()]),
+            }
+        }
+        let low: Vec<_> = gathered.iter().zip(keys).map(|(d, (b, _))| (&d[..len], &b[range.clone()])).collect();
+        dot(&low, out0);
+        let high: Vec<_> = gathered.iter().zip(keys).map(|(d, (_, c))| (&d[..len], &c[range.clone()])).collect();
+        dot(&high, out1);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::prime::ntt_primes;
 
-const LEN: usize = 1500;
+const LEN: usize = 1 << 11;
 
 /// Random residues, with 0, 1, q - 1 and values around q/2 among them.
 fn words(m: &Modulus, seed: u64) -> Vec<u64> {
@@ -35,12 +35,8 @@ fn moduli() -> Vec<Modulus> {
 
 #[test]
 fn all_backends_agree_bit_for_bit() {
-    let Some(simd) = accelerated() else {
-        println!("no accelerated backend on this processor: nothing to compare");
-        return;
-    };
-    let all = moduli();
-    for m in &all {
+    for (simd, m) in Backend::available().into_iter().flat_map(|simd| moduli().into_iter().map(move |m| (simd, m))) {
+        let m = &m;
         let (a, b) = (words(m, 1), words(m, 2));
         let w = m.shoup(words(m, 3)[0]);
         let extreme = m.shoup(m.value() - 1);
@@ -48,15 +44,22 @@ fn all_backends_agree_bit_for_bit() {
             let (mut x, mut y) = (a.clone(), a.clone());
             kernel(Backend::Portable, &mut x);
             kernel(simd, &mut y);
-            assert_eq!(x, y, "modulus {}", m.value());
+            assert!(x == y, "{}, modulus {}", simd.name(), m.value());
         };
+        both(&|backend, x| dispatch!(backend, add_assign(m, x, &b)));
+        both(&|backend, x| dispatch!(backend, sub_assign(m, x, &b)));
+        both(&|backend, x| dispatch!(backend, negate_assign(m, x)));
         both(&|backend, x| dispatch!(backend, mul_assign(m, x, &b)));
         for w in [w, extreme] {
             both(&|backend, x| dispatch!(backend, mul_constant_assign(m, x, w)));
             both(&|backend, x| dispatch!(backend, sub_mul_constant(m, &b, x, w)));
             both(&|backend, x| dispatch!(backend, add_mul_constant(m, x, &b, w)));
         }
-        for count in [1, 3, 8, 9, 40] {
+        for g in [5, (4 * LEN / 3) | 1, 2 * LEN - 1] {
+            let permutation = Permutation::new(LEN.ilog2(), g);
+            both(&|backend, x| dispatch!(backend, permute(&permutation, &b, x)));
+        }
+        for count in [1, 3, 8, 9, 15, 16, 40] {
             let left: Vec<_> = (0..count).map(|k| words(m, 10 + k)).collect();
             let right: Vec<_> = (0..count).map(|k| words(m, 100 + k)).collect();
             let pairs: Vec<_> = left.iter().zip(&right).map(|(a, b)| (&a[..], &b[..])).collect();
@@ -66,10 +69,24 @@ fn all_backends_agree_bit_for_bit() {
 }
 
 #[test]
+fn the_largest_sums_of_products_do_not_overflow() {
+    let m = moduli().pop().unwrap();
+    let largest = vec![m.value() - 1; 64];
+    // (q - 1)^2 = 1 modulo q.
+    for count in [15, 16, 4095, 4096, 8191, 9000] {
+        let pairs = vec![(&largest[..], &largest[..]); count];
+        for simd in Backend::available() {
+            let mut out = vec![0; 64];
+            dispatch!(simd, dot(&m, &pairs, &mut out));
+            assert_eq!(out, vec![count as u64; 64], "{} products, {}", count, simd.name());
+        }
+    }
+}
+
+#[test]
 fn basis_conversion_agrees_between_backends() {
-    let Some(simd) = accelerated() else { return };
     let all = moduli();
-    for sources in [&all[..1], &all[3..5], &all[6..10], &all[..10]] {
+    for sources in [&all[..1], &all[3..5], &all[6..10], &all[..10], &vec![all[9]; 33][..]] {
         let originals: Vec<_> = sources.iter().enumerate().map(|(i, m)| words(m, 7 + i as u64)).collect();
         let inverses: Vec<_> = sources.iter().map(|m| m.shoup(m.value() / 3)).collect();
         let references: Vec<_> = sources.iter().collect();
@@ -84,37 +101,44 @@ fn basis_conversion_agrees_between_backends() {
             dispatch!(backend, convert_combine(target, &views, &weights, &overflow, target.value() - 1, &mut out));
             (limbs, overflow, out)
         };
-        assert_eq!(run(Backend::Portable), run(simd));
+        let expected = run(Backend::Portable);
+        for simd in Backend::available() {
+            assert!(run(simd) == expected, "{}, {} sources", simd.name(), sources.len());
+        }
     }
 }
 
 #[test]
 fn the_inner_product_of_a_key_switch_gathers_as_it_multiplies() {
     let m = moduli()[8];
-    let digits: Vec<_> = (0..3).map(|k| words(&m, k)).collect();
-    let keys: Vec<_> = (0..3).map(|k| (words(&m, 20 + k), words(&m, 30 + k))).collect();
-    let permutation: Vec<u32> = (0..LEN as u32).map(|i| (i * 7 + 3) % LEN as u32).collect();
-    let digit_views: Vec<&[u64]> = digits.iter().map(|d| &d[..]).collect();
-    let key_views: Vec<_> = keys.iter().map(|(b, c)| (&b[..], &c[..])).collect();
-    for permutation in [None, Some(&permutation[..])] {
-        let (mut out0, mut out1) = (vec![0; LEN], vec![0; LEN]);
-        gather_dot(&m, permutation, &digit_views, &key_views, &mut out0, &mut out1);
-        for i in 0..LEN {
-            let j = permutation.map_or(i, |p| p[i] as usize);
-            let sum = |half: usize| {
-                let key = |k: usize| if half == 0 { &keys[k].0 } else { &keys[k].1 };
-                (0..3).fold(0, |sum, k| m.add(sum, m.mul(digits[k][j], key(k)[i])))
-            };
-            assert_eq!((out0[i], out1[i]), (sum(0), sum(1)));
+    for (count, simd) in [3, 17].into_iter().flat_map(|count| Backend::available().into_iter().map(move |s| (count, s)))
+    {
+        let digits: Vec<_> = (0..count).map(|k| words(&m, k)).collect();
+        let keys: Vec<_> = (0..count).map(|k| (words(&m, 20 + k), words(&m, 50 + k))).collect();
+        let permutation = Permutation::new(LEN.ilog2(), 2 * LEN - 1);
+        let digit_views: Vec<&[u64]> = digits.iter().map(|d| &d[..]).collect();
+        let key_views: Vec<_> = keys.iter().map(|(b, c)| (&b[..], &c[..])).collect();
+        for permutation in [None, Some(&permutation)] {
+            let (mut out0, mut out1) = (vec![0; LEN], vec![0; LEN]);
+            dispatch!(simd, gather_dot(&m, permutation, &digit_views, &key_views, &mut out0, &mut out1));
+            for i in 0..LEN {
+                let j = permutation.map_or(i, |p| {
+                    let (block, order) = p.source(p.sources()[i / 8]);
+                    8 * block + order[i % 8] as usize
+                });
+                let sum = |half: usize| {
+                    let key = |k: usize| if half == 0 { &keys[k].0 } else { &keys[k].1 };
+                    (0..count as usize).fold(0, |sum, k| m.add(sum, m.mul(digits[k][j], key(k)[i])))
+                };
+                assert_eq!((out0[i], out1[i]), (sum(0), sum(1)), "{}", simd.name());
+            }
         }
     }
 }
 
-/// The processor's own backend, if it has one beside the portable kernels.
-fn accelerated() -> Option<Backend> {
-    match best() {
-        Backend::Portable => None,
-        #[cfg(target_arch = "x86_64")]
-        accelerated => Some(accelerated),
-    }
+#[test]
+fn a_choice_of_kernels_that_does_not_exist_is_refused_by_name() {
+    assert_eq!(Backend::choose(Some("portable")).unwrap().name(), "portable");
+    let message = Backend::choose(Some("avx1024")).map(|b| b.name()).unwrap_err().to_string();
+    assert!(message.contains("avx1024") && message.contains("portable"), "{message}");
 }

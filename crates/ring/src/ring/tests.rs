@@ -1,6 +1,7 @@
 //! Tests of the ring's basis changes against big-integer arithmetic on small cases.
 
 use super::*;
+use crate::galois;
 use crate::prime::ntt_primes;
 use crate::sampler;
 
