@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ciphertune_ring::{Digits, RnsPoly, galois};
+use ciphertune_ring::{Digits, PolyPair, RnsPoly, galois};
 use rayon::prelude::*;
 
 use crate::keys::SwitchingKey;
@@ -219,25 +219,29 @@ impl Arithmetic for Evaluator {
     }
 
     fn dot(&self, pairs: &[(&Ciphertext, &Ciphertext)]) -> Result<Product> {
-        let Some((first_a, first_b)) = pairs.first() else {
-            return Err(Error::Length { found: 0, expected: 1 });
+        let (row, column) = pairs.iter().copied().unzip();
+        let product = self.dot_many(&[row], &[column])?.pop().and_then(|mut row| row.pop());
+        product.ok_or(Error::Length { found: 0, expected: 1 })
+    }
+
+    fn dot_many(&self, rows: &[Vec<&Ciphertext>], columns: &[Vec<&Ciphertext>]) -> Result<Vec<Vec<Product>>> {
+        let (Some(row), Some(column)) = (rows.first(), columns.first()) else {
+            return Ok(rows.iter().map(|_| Vec::new()).collect());
         };
-        for (a, b) in pairs {
-            self.check_aligned((0, first_a.scale), (0, a.scale))?;
-            self.check_aligned((0, first_b.scale), (0, b.scale))?;
+        if let Some(other) = rows.iter().chain(columns).find(|terms| terms.len() != row.len() || terms.is_empty()) {
+            return Err(Error::Length { found: other.len(), expected: row.len().max(1) });
         }
-        self.products.fetch_add(pairs.len() as u64, Ordering::Relaxed);
-        let ring = self.parameters().ring();
-        let limbs = pairs.iter().map(|(a, b)| a.level().min(b.level()) + 1).min().unwrap_or(1);
-        let low: Vec<_> = pairs.iter().map(|(a, b)| (&a.c0, &b.c0)).collect();
-        let cross: Vec<_> = pairs.iter().flat_map(|(a, b)| [(&a.c0, &b.c1), (&a.c1, &b.c0)]).collect();
-        let high: Vec<_> = pairs.iter().map(|(a, b)| (&a.c1, &b.c1)).collect();
-        Ok(Product {
-            d0: ring.dot(limbs, &low),
-            d1: ring.dot(limbs, &cross),
-            d2: ring.dot(limbs, &high),
-            scale: first_a.scale * first_b.scale,
-        })
+        for (first, operands) in [(row[0], rows), (column[0], columns)] {
+            for operand in operands.iter().flatten() {
+                self.check_aligned((0, first.scale), (0, operand.scale))?;
+            }
+        }
+        self.products.fetch_add((rows.len() * columns.len() * row.len()) as u64, Ordering::Relaxed);
+        let lowest = rows.iter().chain(columns).flatten().map(|operand| operand.level()).min().unwrap_or(0);
+        let scale = row[0].scale * column[0].scale;
+        let products = self.parameters().ring().dot_many(lowest + 1, &polynomials(rows), &polynomials(columns));
+        let product = |[d0, d1, d2]: [RnsPoly; 3]| Product { d0, d1, d2, scale };
+        Ok(products.into_iter().map(|row| row.into_iter().map(product).collect()).collect())
     }
 
     fn add_products(&self, a: &Product, b: &Product) -> Result<Product> {
@@ -291,4 +295,8 @@ impl Arithmetic for Evaluator {
         let ring = self.parameters().ring();
         self.automorphism(a, &ring.decompose(&a.c1), galois::conjugation_element(ring.log_n()))
     }
+}
+
+fn polynomials<'a>(operands: &[Vec<&'a Ciphertext>]) -> Vec<Vec<PolyPair<'a>>> {
+    operands.iter().map(|terms| terms.iter().map(|c| (&c.c0, &c.c1)).collect()).collect()
 }

@@ -22,6 +22,9 @@ use crate::{Error, Result};
 /// Words worked on at a time by the kernels that accumulate: their partial sums stay in the L1 cache.
 const BLOCK: usize = 512;
 
+/// Words of each operand in a tile of a matrix product: some dozens of rows and columns of some dozens of operands stay in the L2 cache.
+const TILE: usize = 128;
+
 /// The environment variable that forces a choice.
 const VARIABLE: &str = "CIPHERTUNE_KERNELS";
 
@@ -153,9 +156,16 @@ pub fn permute(permutation: &Permutation, a: &[u64], out: &mut [u64]) {
     dispatch!(backend(), permute(permutation, a, out))
 }
 
-/// out = sum of a_k b_k
-pub fn dot(m: &Modulus, pairs: &[(&[u64], &[u64])], out: &mut [u64]) {
-    dispatch!(backend(), dot(m, pairs, out))
+/// Two limbs of a ciphertext, c0 and c1.
+pub type Pair<'a> = [&'a [u64]; 2];
+
+/// The three limbs d0, d1, d2 of a product of ciphertexts, to be written.
+pub type Triple<'a> = [&'a mut [u64]; 3];
+
+/// A matrix product: for every row i and column j the sum over k of (a0 + a1 s)(b0 + b1 s), with (a0, a1) = `rows[i][k]` and (b0, b1) =
+/// `columns[j][k]`, to `out[i * columns.len() + j]`. Works on a tile of all operands at a time, so that each is read from memory once.
+pub fn dot_many(m: &Modulus, rows: &[Vec<Pair>], columns: &[Vec<Pair>], out: &mut [Triple]) {
+    dispatch!(backend(), dot_many(m, rows, columns, out))
 }
 
 /// out0 = sum of permuted a_k times b_k and out1 = sum of permuted a_k times c_k: the inner product of a key switch, with the

@@ -29,6 +29,9 @@ struct Span {
     p_count: usize,
 }
 
+/// The polynomials c0 and c1 of c0 + c1 s.
+pub type PolyPair<'a> = (&'a RnsPoly, &'a RnsPoly);
+
 /// A polynomial split into digits and raised to the extended basis, ready for any number of key switches.
 pub struct Digits {
     digits: Vec<RnsPoly>,
@@ -132,14 +135,32 @@ impl Ring {
         });
     }
 
-    /// Sum of a_k b_k over the first `q_limbs` limbs, in evaluations, reduced once at the end.
-    pub fn dot(&self, q_limbs: usize, pairs: &[(&RnsPoly, &RnsPoly)]) -> RnsPoly {
-        let mut out = RnsPoly::dirty(self.n(), q_limbs, 0);
-        self.for_each_limb(&mut out, |i, prime, limb| {
-            let limbs: Vec<_> = pairs.iter().map(|(a, b)| (a.limb(i), b.limb(i))).collect();
-            kernels::dot(prime.modulus(), &limbs, limb);
+    /// Sums of products of linear polynomials in s, over the first `q_limbs` limbs, in evaluations: for every row i and column j the
+    /// sum over k of (a0 + a1 s)(b0 + b1 s) = d0 + d1 s + d2 s^2, with (a0, a1) = `rows[i][k]` and (b0, b1) = `columns[j][k]`. All rows and columns
+    /// have one length. Every operand is read from memory once, whatever the number of rows and columns.
+    pub fn dot_many(
+        &self,
+        q_limbs: usize,
+        rows: &[Vec<PolyPair>],
+        columns: &[Vec<PolyPair>],
+    ) -> Vec<Vec<[RnsPoly; 3]>> {
+        let n = self.n();
+        let poly = || RnsPoly::dirty(n, q_limbs, 0);
+        let mut out: Vec<[RnsPoly; 3]> = (0..rows.len() * columns.len()).map(|_| [poly(), poly(), poly()]).collect();
+        // By limb what is to be written.
+        let mut limbs: Vec<Vec<kernels::Triple>> = (0..q_limbs).map(|_| Vec::with_capacity(out.len())).collect();
+        for [d0, d1, d2] in &mut out {
+            let [d0, d1, d2] = [d0, d1, d2].map(|d| d.words_mut().chunks_mut(n));
+            for (limb, ((d0, d1), d2)) in limbs.iter_mut().zip(d0.zip(d1).zip(d2)) {
+                limb.push([d0, d1, d2]);
+            }
+        }
+        limbs.par_iter_mut().enumerate().for_each(|(i, limb)| {
+            kernels::dot_many(self.primes[i].modulus(), &limb_pairs(rows, i), &limb_pairs(columns, i), limb);
         });
-        out
+        drop(limbs);
+        let mut out = out.into_iter();
+        rows.iter().map(|_| out.by_ref().take(columns.len()).collect()).collect()
     }
 
     // ---- transforms and automorphisms --------------------------------------------------------------------------
@@ -341,6 +362,11 @@ impl Ring {
     fn permutation(&self, g: usize) -> Arc<Permutation> {
         cached(&self.permutations, g, || Permutation::new(self.log_n, g))
     }
+}
+
+/// Limb `i` of all operands.
+fn limb_pairs<'a>(operands: &[Vec<PolyPair<'a>>], i: usize) -> Vec<Vec<kernels::Pair<'a>>> {
+    operands.iter().map(|terms| terms.iter().map(|(c0, c1)| [c0.limb(i), c1.limb(i)]).collect()).collect()
 }
 
 fn cached<K: Copy + Eq + std::hash::Hash, V>(

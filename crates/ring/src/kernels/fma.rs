@@ -8,8 +8,8 @@
 //!
 //! The loops are written for the compiler to vectorise; [`pulp::x86::V3`] is the proof that the instructions are there.
 
-use super::BLOCK;
-use super::portable::{self, gather_dot_by};
+use super::portable::{self, dot_many_by, gather_dot_by};
+use super::{BLOCK, Pair, Triple};
 use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
 
@@ -144,6 +144,16 @@ vectorized! {
 
 pub(super) fn permute(_: pulp::x86::V3, permutation: &Permutation, a: &[u64], out: &mut [u64]) {
     portable::permute(permutation, a, out);
+}
+
+pub(super) fn dot_many(
+    simd: pulp::x86::V3,
+    m: &Modulus,
+    rows: &[Vec<Pair>],
+    columns: &[Vec<Pair>],
+    out: &mut [Triple],
+) {
+    dot_many_by(|pairs, out| dot(simd, m, pairs, out), rows, columns, out);
 }
 
 pub(super) fn gather_dot(

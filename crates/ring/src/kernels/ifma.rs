@@ -13,8 +13,9 @@
 //! Memory is read and written as `[u64; 8]`; lengths are multiples of 8, which every ring's are.
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
-use super::BLOCK;
+use super::{BLOCK, Pair, TILE, Triple};
 use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
 
@@ -59,7 +60,7 @@ entry! {
     fn sub_mul_constant(m: &Modulus, a: &[u64], b: &mut [u64], w: ShoupConstant) => body::sub_mul_constant;
     fn add_mul_constant(m: &Modulus, a: &mut [u64], b: &[u64], w: ShoupConstant) => body::add_mul_constant;
     fn permute(permutation: &Permutation, a: &[u64], out: &mut [u64]) => body::permute;
-    fn dot(m: &Modulus, pairs: &[(&[u64], &[u64])], out: &mut [u64]) => body::dot;
+    fn dot_many(m: &Modulus, rows: &[Vec<Pair>], columns: &[Vec<Pair>], out: &mut [Triple]) => body::dot_many;
     fn gather_dot(
         m: &Modulus, permutation: Option<&Permutation>, digits: &[&[u64]], keys: &[(&[u64], &[u64])], out0: &mut [u64],
         out1: &mut [u64],
@@ -322,52 +323,77 @@ mod body {
         _mm512_permutexvar_epi64(load(lanes), load(&a[block]))
     }
 
+    /// The sums of a tile's three result limbs, low and high halves.
+    type TripleSums = [([u64; 8], [u64; 8]); 3];
+
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-    pub(super) fn dot(m: &Modulus, pairs: &[(&[u64], &[u64])], out: &mut [u64]) {
+    pub(super) fn dot_many(m: &Modulus, rows: &[Vec<Pair>], columns: &[Vec<Pair>], out: &mut [Triple]) {
         let folding = Folding::new(m);
-        // A block's sums stay in the L1 cache while its products stream by, four at a time.
-        let mut sums = [([0u64; 8], [0u64; 8]); BLOCK / 8];
-        for (block, out) in eights_mut(out).chunks_mut(BLOCK / 8).enumerate() {
-            let start = block * BLOCK;
-            let sums = &mut sums[..out.len()];
-            sums.fill(([0; 8], [0; 8]));
-            for (index, group) in pairs.chunks(MANY - 1).enumerate() {
-                if index > 0 {
-                    // The reduced sum so far counts as one product.
-                    for (lo, hi) in sums.iter_mut() {
-                        store(folding.many(Sum { lo: load(lo), hi: load(hi) }), lo);
-                        *hi = [0; 8];
+        let n = out.first().map_or(0, |[d0, ..]| d0.len());
+        let mut sums: [TripleSums; TILE / 8] = [[([0; 8], [0; 8]); 3]; TILE / 8];
+        for start in (0..n).step_by(TILE) {
+            let len = TILE.min(n - start);
+            let sums = &mut sums[..len / 8];
+            for (row, out) in rows.iter().zip(out.chunks_mut(columns.len())) {
+                for (column, out) in columns.iter().zip(out) {
+                    // d1 takes two products a term.
+                    sums.fill([([0; 8], [0; 8]); 3]);
+                    for (index, (row, column)) in row.chunks(MANY / 2 - 1).zip(column.chunks(MANY / 2 - 1)).enumerate()
+                    {
+                        if index > 0 {
+                            // The reduced sums so far count as one product.
+                            for (lo, hi) in sums.iter_mut().flatten() {
+                                store(folding.many(Sum { lo: load(lo), hi: load(hi) }), lo);
+                                *hi = [0; 8];
+                            }
+                        }
+                        let (fours, rest) = row.as_chunks::<4>();
+                        let (column_fours, column_rest) = column.as_chunks::<4>();
+                        for (a, b) in fours.iter().zip(column_fours) {
+                            accumulate_products(a, b, start, sums);
+                        }
+                        for (a, b) in rest.iter().zip(column_rest) {
+                            accumulate_products(&[*a], &[*b], start, sums);
+                        }
+                    }
+                    for (h, out) in out.iter_mut().enumerate() {
+                        let products = row.len() * if h == 1 { 2 } else { 1 };
+                        for (sums, out) in sums.iter().zip(eights_mut(&mut out[start..start + len])) {
+                            let sum = Sum { lo: load(&sums[h].0), hi: load(&sums[h].1) };
+                            store(if products <= FEW { folding.few(sum) } else { folding.many(sum) }, out);
+                        }
                     }
                 }
-                let (fours, rest) = group.as_chunks::<4>();
-                fours.iter().for_each(|four| accumulate(four, start, sums));
-                match *rest {
-                    [a] => accumulate(&[a], start, sums),
-                    [a, b] => accumulate(&[a, b], start, sums),
-                    [a, b, c] => accumulate(&[a, b, c], start, sums),
-                    _ => {}
-                }
-            }
-            for ((lo, hi), out) in sums.iter().zip(out) {
-                let sum = Sum { lo: load(lo), hi: load(hi) };
-                store(if pairs.len() <= FEW { folding.few(sum) } else { folding.many(sum) }, out);
             }
         }
     }
 
-    /// Adds `K` products of the words from `start` on to as many sums as there are.
+    #[inline(always)]
+    fn part<'a>([c0, c1]: &Pair<'a>, range: &Range<usize>) -> [&'a [[u64; 8]]; 2] {
+        [eights(&c0[range.clone()]), eights(&c1[range.clone()])]
+    }
+
+    /// Adds `K` products of pairs, the words from `start` on, to as many sums as there are.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-    fn accumulate<const K: usize>(pairs: &[(&[u64], &[u64]); K], start: usize, sums: &mut [([u64; 8], [u64; 8])]) {
+    fn accumulate_products<const K: usize>(a: &[Pair; K], b: &[Pair; K], start: usize, sums: &mut [TripleSums]) {
         let range = start..start + 8 * sums.len();
-        let pairs = pairs.map(|(a, b)| (eights(&a[range.clone()]), eights(&b[range.clone()])));
-        for (i, (lo, hi)) in sums.iter_mut().enumerate() {
-            let mut sum = Sum { lo: load(lo), hi: load(hi) };
-            for (a, b) in pairs {
-                sum = sum.add_product(load(&a[i]), load(&b[i]));
+        let terms: [_; K] = std::array::from_fn(|k| (part(&a[k], &range), part(&b[k], &range)));
+        for (i, sums) in sums.iter_mut().enumerate() {
+            let [s0, s1, s2] = sums;
+            let mut d0 = Sum { lo: load(&s0.0), hi: load(&s0.1) };
+            let mut d1 = Sum { lo: load(&s1.0), hi: load(&s1.1) };
+            let mut d2 = Sum { lo: load(&s2.0), hi: load(&s2.1) };
+            for ([a0, a1], [b0, b1]) in terms {
+                let (a0, a1, b0, b1) = (load(&a0[i]), load(&a1[i]), load(&b0[i]), load(&b1[i]));
+                d0 = d0.add_product(a0, b0);
+                d1 = d1.add_product(a0, b1).add_product(a1, b0);
+                d2 = d2.add_product(a1, b1);
             }
-            store(sum.lo, lo);
-            store(sum.hi, hi);
+            for (sum, to) in [(d0, s0), (d1, s1), (d2, s2)] {
+                store(sum.lo, &mut to.0);
+                store(sum.hi, &mut to.1);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The portable kernels, in integers: what every other form must equal bit for bit.
 
-use super::BLOCK;
+use super::{BLOCK, Pair, TILE, Triple};
 use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
 
@@ -60,6 +60,35 @@ pub(super) fn dot(m: &Modulus, pairs: &[(&[u64], &[u64])], out: &mut [u64]) {
         }
         for (x, &sum) in out.iter_mut().zip(sums.iter()) {
             *x = m.reduce_wide(sum);
+        }
+    }
+}
+
+pub(super) fn dot_many(m: &Modulus, rows: &[Vec<Pair>], columns: &[Vec<Pair>], out: &mut [Triple]) {
+    dot_many_by(|pairs, out| dot(m, pairs, out), rows, columns, out);
+}
+
+/// A matrix product by tiles, as three sums each that `dot` makes.
+pub(super) fn dot_many_by(
+    dot: impl Fn(&[(&[u64], &[u64])], &mut [u64]),
+    rows: &[Vec<Pair>],
+    columns: &[Vec<Pair>],
+    out: &mut [Triple],
+) {
+    let n = out.first().map_or(0, |[d0, ..]| d0.len());
+    let mut pairs = Vec::new();
+    for start in (0..n).step_by(TILE) {
+        let range = start..(start + TILE).min(n);
+        for (row, out) in rows.iter().zip(out.chunks_mut(columns.len())) {
+            for (column, [d0, d1, d2]) in columns.iter().zip(out) {
+                for (d, terms) in [(d0, &[(0, 0)][..]), (d1, &[(0, 1), (1, 0)]), (d2, &[(1, 1)])] {
+                    pairs.clear();
+                    for (a, b) in row.iter().zip(column) {
+                        pairs.extend(terms.iter().map(|&(i, j)| (&a[i][range.clone()], &b[j][range.clone()])));
+                    }
+                    dot(&pairs, &mut d[range.clone()]);
+                }
+            }
         }
     }
 }

@@ -59,11 +59,52 @@ fn all_backends_agree_bit_for_bit() {
             let permutation = Permutation::new(LEN.ilog2(), g);
             both(&|backend, x| dispatch!(backend, permute(&permutation, &b, x)));
         }
-        for count in [1, 3, 8, 9, 15, 16, 40] {
-            let left: Vec<_> = (0..count).map(|k| words(m, 10 + k)).collect();
-            let right: Vec<_> = (0..count).map(|k| words(m, 100 + k)).collect();
-            let pairs: Vec<_> = left.iter().zip(&right).map(|(a, b)| (&a[..], &b[..])).collect();
-            both(&|backend, x| dispatch!(backend, dot(m, &pairs, x)));
+    }
+}
+
+/// Pairs of limbs.
+fn pairs(m: &Modulus, count: u64, seed: u64) -> Vec<[Vec<u64>; 2]> {
+    (0..count).map(|k| [words(m, seed + 2 * k), words(m, seed + 2 * k + 1)]).collect()
+}
+
+fn views(pairs: &[[Vec<u64>; 2]]) -> Vec<Pair<'_>> {
+    pairs.iter().map(|[c0, c1]| [&c0[..], &c1[..]]).collect()
+}
+
+fn matrix_product(
+    simd: Backend,
+    m: &Modulus,
+    rows: &[Vec<Pair>],
+    columns: &[Vec<Pair>],
+    n: usize,
+) -> Vec<[Vec<u64>; 3]> {
+    let mut out = vec![[vec![0; n], vec![0; n], vec![0; n]]; rows.len() * columns.len()];
+    let mut triples: Vec<Triple> = out.iter_mut().map(|triple| triple.each_mut().map(|d| &mut d[..])).collect();
+    dispatch!(simd, dot_many(m, rows, columns, &mut triples));
+    out
+}
+
+#[test]
+fn a_matrix_product_is_a_sum_of_products_in_every_entry_on_every_backend() {
+    for m in &moduli() {
+        for count in [1, 3, 4, 7, 8, 15, 16, 21] {
+            let (a, b) = ([pairs(m, count, 10), pairs(m, count, 60)], [pairs(m, count, 110), pairs(m, count, 160)]);
+            let (rows, columns) = (a.each_ref().map(|a| views(a)), b.each_ref().map(|b| views(b)));
+            let expected = matrix_product(Backend::Portable, m, &rows, &columns, LEN);
+            for (row, column) in [(0, 0), (1, 0), (1, 1)] {
+                for i in (0..LEN).step_by(97) {
+                    let sum = |terms: &[(usize, usize)]| {
+                        rows[row].iter().zip(&columns[column]).fold(0, |sum, (a, b)| {
+                            terms.iter().fold(sum, |sum, &(x, y)| m.add(sum, m.mul(a[x][i], b[y][i])))
+                        })
+                    };
+                    let [d0, d1, d2] = &expected[2 * row + column];
+                    assert_eq!((d0[i], d1[i], d2[i]), (sum(&[(0, 0)]), sum(&[(0, 1), (1, 0)]), sum(&[(1, 1)])));
+                }
+            }
+            for simd in Backend::available() {
+                assert!(matrix_product(simd, m, &rows, &columns, LEN) == expected, "{}, {}", simd.name(), m.value());
+            }
         }
     }
 }
@@ -73,12 +114,11 @@ fn the_largest_sums_of_products_do_not_overflow() {
     let m = moduli().pop().unwrap();
     let largest = vec![m.value() - 1; 64];
     // (q - 1)^2 = 1 modulo q.
-    for count in [15, 16, 4095, 4096, 8191, 9000] {
-        let pairs = vec![(&largest[..], &largest[..]); count];
+    for count in [7, 8, 15, 16, 2047, 2048, 5000] {
+        let operands = [vec![[&largest[..], &largest[..]]; count]];
         for simd in Backend::available() {
-            let mut out = vec![0; 64];
-            dispatch!(simd, dot(&m, &pairs, &mut out));
-            assert_eq!(out, vec![count as u64; 64], "{} products, {}", count, simd.name());
+            let expected = [1, 2, 1].map(|factor| vec![factor * count as u64; 64]);
+            assert_eq!(matrix_product(simd, &m, &operands, &operands, 64), [expected], "{count}, {}", simd.name());
         }
     }
 }

@@ -80,17 +80,26 @@ fn digits_times_the_gadget_give_back_the_polynomial() {
 }
 
 #[test]
-fn a_dot_product_equals_the_sum_of_products() {
+fn a_matrix_product_equals_the_sums_of_products() {
     let ring = ring(3, 1);
-    let polys: Vec<_> = (0..6u8).map(|i| sampler::uniform(&ring, &[i; 32], 3, 0)).collect();
-    let pairs: Vec<_> = polys.chunks(2).map(|pair| (&pair[0], &pair[1])).collect();
-    let mut expected = RnsPoly::zero(ring.n(), 2, 0);
-    for (a, b) in &pairs {
-        let mut product = a.truncated(2);
-        ring.mul_assign(&mut product, b);
-        ring.add_assign(&mut expected, &product);
+    let polys: Vec<_> = (0..12u8).map(|i| sampler::uniform(&ring, &[i; 32], 3, 0)).collect();
+    let pairs: Vec<PolyPair> = polys.chunks(2).map(|pair| (&pair[0], &pair[1])).collect();
+    let (rows, columns) = ([pairs[..2].to_vec(), pairs[2..4].to_vec()], [pairs[4..].to_vec()]);
+    let found = ring.dot_many(2, &rows, &columns);
+    assert_eq!((found.len(), found[0].len()), (2, 1));
+    for (row, found) in rows.iter().zip(&found) {
+        let mut expected = [(); 3].map(|_| RnsPoly::zero(ring.n(), 2, 0));
+        for (a, b) in row.iter().zip(&columns[0]) {
+            for (d, x, y) in [(0, a.0, b.0), (1, a.0, b.1), (1, a.1, b.0), (2, a.1, b.1)] {
+                let mut product = x.truncated(2);
+                ring.mul_assign(&mut product, y);
+                ring.add_assign(&mut expected[d], &product);
+            }
+        }
+        for (found, expected) in found[0].iter().zip(&expected) {
+            assert_eq!(found.words(), expected.words());
+        }
     }
-    assert_eq!(ring.dot(2, &pairs).words(), expected.words());
 }
 
 #[test]
