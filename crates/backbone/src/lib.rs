@@ -19,7 +19,7 @@ pub use backbone::{Backbone, InputSize, Matrix};
 pub use cache::clear_cache;
 pub use error::{BackboneError, Result};
 pub use extract::{Collected, ExtractOptions, Progress, Row, Skipped, Summary, collect, extract};
-pub use network::{OnnxNetwork, OnnxOptions, RegNetX};
+pub use network::{Builtin, OnnxNetwork, OnnxOptions, RegNetX};
 pub use picture::{MAX_DECODE_BYTES, MAX_FILE_BYTES, MAX_SIDE, Picture};
 pub use preprocess::{Channels, Filter, Preprocess};
 pub use source::{Sample, Source};

@@ -1,9 +1,12 @@
-//! The networks behind [`crate::Backbone`]: any ONNX model, and torchvision's RegNetX family built as one.
+//! The networks behind [`crate::Backbone`]: any ONNX model, torchvision's RegNetX family built as one, and the small
+//! network of that form whose weights come with the program.
 
+mod builtin;
 mod graph;
 mod onnx;
 mod protobuf;
 mod regnet;
 
+pub use builtin::Builtin;
 pub use onnx::{OnnxNetwork, OnnxOptions};
 pub use regnet::RegNetX;

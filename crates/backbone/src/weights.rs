@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use half::f16;
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 
@@ -23,7 +24,7 @@ pub struct Tensor {
     pub values: Vec<f32>,
 }
 
-/// The tensors of a state dict by name. Tensors that are not of 32-bit floats (counters) are left out.
+/// The tensors of a state dict by name. Tensors that are not of floats (counters) are left out.
 #[derive(Clone, Debug, Default)]
 pub struct Weights {
     tensors: BTreeMap<String, Tensor>,
@@ -40,9 +41,17 @@ impl Weights {
     pub fn load(path: &Path) -> Result<Self> {
         let bytes = read_model_file(path)?;
         let digest = Sha256::digest(&bytes).into();
-        let tensors =
-            if bytes.starts_with(b"PK\x03\x04") { pth::read(path, &bytes)? } else { read_safetensors(path, &bytes)? };
+        let tensors = if bytes.starts_with(b"PK\x03\x04") {
+            pth::read(path, &bytes)?
+        } else {
+            read_safetensors(&bytes).map_err(|reason| BackboneError::model(path, reason))?
+        };
         Ok(Self { tensors, digest })
+    }
+
+    /// As [`Weights::load`], from the bytes of a `.safetensors` file; the error is a sentence without the file's name.
+    pub(crate) fn from_safetensors(bytes: &[u8]) -> std::result::Result<Self, String> {
+        Ok(Self { tensors: read_safetensors(bytes)?, digest: Sha256::digest(bytes).into() })
     }
 
     /// Weights from tensors that are already at hand; each shape must match its number of values.
@@ -84,19 +93,23 @@ pub(crate) fn read_model_file(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(BackboneError::file(path))
 }
 
-fn read_safetensors(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, Tensor>> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| {
-        let reason = format!("neither a .safetensors nor a .pth file ({error}); {}", pth::CONVERT);
-        BackboneError::model(path, reason)
-    })?;
+/// Tensors of 32-bit floats, and of 16-bit ones (IEEE's half precision), which become 32-bit ones exactly.
+fn read_safetensors(bytes: &[u8]) -> std::result::Result<BTreeMap<String, Tensor>, String> {
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|error| format!("neither a .safetensors nor a .pth file ({error}); {}", pth::CONVERT))?;
     let mut tensors = BTreeMap::new();
     for (name, view) in file.tensors() {
-        if view.dtype() == Dtype::F32 {
-            tensors.insert(name, Tensor { shape: view.shape().to_vec(), values: floats(view.data()) });
-        }
+        let values = match view.dtype() {
+            Dtype::F32 => floats(view.data()),
+            Dtype::F16 => {
+                view.data().chunks_exact(2).map(|two| f16::from_le_bytes([two[0], two[1]]).to_f32()).collect()
+            }
+            _ => continue,
+        };
+        tensors.insert(name, Tensor { shape: view.shape().to_vec(), values });
     }
     if tensors.is_empty() {
-        return Err(BackboneError::model(path, "no 32-bit floating-point tensors: save the weights as float32"));
+        return Err("no tensors of 32-bit or 16-bit floats: save the weights as float32".into());
     }
     Ok(tensors)
 }

@@ -29,6 +29,9 @@ const EPSILON: f32 = 1e-5;
 /// The side of the input that the pretrained networks are used with.
 const SIDE: usize = 224;
 
+/// The stride of each stage's first block.
+const STRIDES: [usize; 4] = [2; 4];
+
 /// Torchvision's names and the features of each size.
 const FAMILY: [(&str, usize); 7] = [
     ("regnet_x_400mf", 400),
@@ -82,14 +85,11 @@ impl RegNetX {
         let &(_, features) = FAMILY.iter().find(|(known, _)| *known == name).ok_or_else(|| {
             format!("no RegNetX is called {name:?}: the names are {}", Self::names().collect::<Vec<_>>().join(", "))
         })?;
-        let mut builder = Builder { weights, graph: Graph::default() };
-        let (last, width) = builder.network()?;
-        if width != features {
+        let network = build(weights, STRIDES, SIDE)?;
+        if network.features() != features {
+            let width = network.features();
             return Err(format!("the weights give {width} features, {name} has {features}: choose the name that fits"));
         }
-        let output = builder.graph.average(&last);
-        let model = builder.graph.into_model(&output, SIDE, SIDE);
-        let network = OnnxNetwork::from_bytes(&model, &OnnxOptions::default())?;
         let mut hash = Sha256::new();
         hash.update(b"regnet_x 1");
         hash.update(weights.digest());
@@ -131,14 +131,24 @@ fn preprocess_of(digest: [u8; 32]) -> Preprocess {
     }
 }
 
+/// The network of these weights for pictures of `side` x `side`, with those strides of the stages, up to the mean of each
+/// channel.
+pub(super) fn build(weights: &Weights, strides: [usize; 4], side: usize) -> std::result::Result<OnnxNetwork, String> {
+    let mut builder = Builder { weights, graph: Graph::default() };
+    let last = builder.network(strides)?;
+    let output = builder.graph.average(&last);
+    let model = builder.graph.into_model(&output, side, side);
+    OnnxNetwork::from_bytes(&model, &OnnxOptions::default())
+}
+
 struct Builder<'a> {
     weights: &'a Weights,
     graph: Graph,
 }
 
 impl Builder<'_> {
-    /// The last stage's output and its number of channels.
-    fn network(&mut self) -> std::result::Result<(Edge, usize), String> {
+    /// The last stage's output.
+    fn network(&mut self, strides: [usize; 4]) -> std::result::Result<Edge, String> {
         if self.weights.names().any(|name| name.contains(".f.se.")) {
             return Err(
                 "these are weights of a RegNetY, whose squeeze-and-excitation is not supported: take a RegNetX".into(),
@@ -147,7 +157,7 @@ impl Builder<'_> {
         let input = self.graph.input();
         let (stem, mut width) = self.convolve(&input, "stem.0", "stem.1", 3, 2)?;
         let mut last = self.graph.relu(&stem);
-        for stage in 1..=4 {
+        for (stage, stride) in (1..).zip(strides) {
             for number in 0.. {
                 let block = format!("trunk_output.block{stage}.block{stage}-{number}");
                 if self.weights.tensor(&format!("{block}.f.a.0.weight")).is_none() {
@@ -158,10 +168,10 @@ impl Builder<'_> {
                     }
                     break;
                 }
-                (last, width) = self.block(&block, &last, width, if number == 0 { 2 } else { 1 })?;
+                (last, width) = self.block(&block, &last, width, if number == 0 { stride } else { 1 })?;
             }
         }
-        Ok((last, width))
+        Ok(last)
     }
 
     fn block(
