@@ -4,11 +4,14 @@
 // criterion_group! makes a public function without documentation.
 #![allow(missing_docs)]
 
+use std::hint::black_box;
+
+use ciphertune_ckks::container::packing;
 use ciphertune_ckks::{
     Arithmetic, Complex64, Encoder, EvaluationKeys, Evaluator, KeySet, Parameters, ParametersLiteral, SecretKey,
     decrypt, encrypt, galois,
 };
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const HOISTED: [isize; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 
@@ -44,9 +47,22 @@ fn operations(c: &mut Criterion) {
     }
 }
 
+/// The residues of one limb, as files have them: bytes a second of residues in memory.
+fn residues(c: &mut Criterion) {
+    for width in [48, 50] {
+        let words: Vec<u64> = (0..1u64 << 15).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - width)).collect();
+        let mut bytes = vec![0; packing::packed_bytes(words.len(), [width])];
+        let mut back = vec![0; words.len()];
+        let mut group = c.benchmark_group(format!("a limb of 2^15 residues of {width} bits"));
+        group.throughput(Throughput::Bytes(8 << 15));
+        group.bench_function("pack", |b| b.iter(|| packing::pack(black_box(&words), width, black_box(&mut bytes))));
+        group.bench_function("unpack", |b| b.iter(|| packing::unpack(black_box(&bytes), width, black_box(&mut back))));
+    }
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20);
-    targets = operations
+    targets = operations, residues
 }
 criterion_main!(benches);

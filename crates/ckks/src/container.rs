@@ -1,11 +1,12 @@
 //! The file container: every artefact that Ciphertune writes or sends is one.
 //!
 //! A container is a [safetensors](https://github.com/huggingface/safetensors) file, so that other programs can open it:
-//! an eight-byte header length, a JSON header, then the tensors' bytes, little-endian. The header's metadata hold three
+//! an eight-byte header length, a JSON header, then the tensors' bytes, little-endian. The header's metadata hold four
 //! entries of ours beside those of the caller:
 //!
 //! * `kind`: what the file is, for example `head` or `evaluation keys`;
 //! * `version`: the version of that kind's format, a whole number;
+//! * `packed`: where residues are stored, how many bits each takes ([`packing`]);
 //! * `digest`: SHA-256 over everything else, in hexadecimal.
 //!
 //! The digest covers the other metadata, sorted by key, and every tensor's name, element type, shape and bytes, sorted
@@ -17,13 +18,14 @@
 //! [`describe`] reads only the header.
 
 mod error;
+pub mod packing;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use error::ContainerError;
-pub use read::{Container, Description, Tensor, TensorDescription, describe};
+pub use read::{Container, Description, Packed, Tensor, TensorDescription, describe};
 pub use write::ContainerWriter;
 
 use safetensors::Dtype;
@@ -38,6 +40,10 @@ const MAX_HEADER: usize = 16 << 20;
 const KIND: &str = "kind";
 const VERSION: &str = "version";
 const DIGEST: &str = "digest";
+const PACKED: &str = "packed";
+
+/// The metadata entries that callers cannot set.
+const OWN: [&str; 4] = [KIND, VERSION, DIGEST, PACKED];
 
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,29 +3,34 @@
 //! | kind | tensors |
 //! |---|---|
 //! | `secret-key` | `secret` i8 `[N]`, coefficients in {-1, 0, 1} |
-//! | `evaluation-keys` | per key `KEY.b` u64 [digits, limbs, N] and `KEY.seed` u8 [digits, 32], KEY = `relinearization` or `galois.ELEMENT` |
+//! | `evaluation-keys` | per key `KEY.b`, a packed row a digit, and `KEY.seed` u8 [digits, 32], KEY = `relinearization` or `galois.ELEMENT` |
 //! | others | [`write_seeded`], [`write_full`] and [`read_seeded`], [`read_full`] put ciphertexts in containers of any kind |
 //!
-//! The uniform half of keys and of fresh ciphertexts is not stored: its seed is.
+//! Polynomials are packed: a residue takes as many bits as its prime has ([`crate::container::packing`]). The uniform half of keys and of
+//! fresh ciphertexts is not stored: its seed is.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::io::Write;
+mod ciphertexts;
+mod evaluation_keys;
 
-use ciphertune_ring::{Ring, RnsPoly, Seed, sampler};
+use ciphertune_ring::{Ring, RnsPoly};
 use rayon::prelude::*;
 use zeroize::Zeroize;
 
-use crate::container::{Container, ContainerWriter};
-use crate::keys::SwitchingKey;
-use crate::{Ciphertext, Error, EvaluationKeys, KeyId, Parameters, Result, SecretKey, SeededCiphertext};
+use crate::container::packing::{pack, packed_bytes, unpack, width};
+use crate::container::{Container, ContainerWriter, Packed};
+use crate::{Error, KeyId, Parameters, Result, SecretKey};
+
+pub use ciphertexts::{read_full, read_seeded, write_full, write_seeded};
+pub use evaluation_keys::{EvaluationKeyFile, read_evaluation_keys};
 
 /// Kind of a secret-key file.
 pub const SECRET_KEY: &str = "secret-key";
+/// The format version of secret-key files.
+pub const SECRET_KEY_FORMAT: u32 = 1;
 /// Kind of an evaluation-key file.
 pub const EVALUATION_KEYS: &str = "evaluation-keys";
-/// The format version that this crate writes and the newest that it reads.
-pub const FORMAT: u32 = 1;
+/// The format version of evaluation-key files.
+pub const EVALUATION_KEYS_FORMAT: u32 = 2;
 
 /// Metadata key of the parameters' digest.
 pub const PARAMETERS_DIGEST: &str = "parameters";
@@ -36,7 +41,7 @@ pub const KEY_ID: &str = "key-id";
 /// they are written (they are wrapped so that dropping does it).
 pub fn secret_key_to_bytes(parameters: &Parameters, key: &SecretKey) -> Result<zeroize::Zeroizing<Vec<u8>>> {
     let secret: zeroize::Zeroizing<Vec<i8>> = key.coefficients.iter().map(|&x| x as i8).collect::<Vec<_>>().into();
-    let writer = ContainerWriter::new(SECRET_KEY, FORMAT)
+    let writer = ContainerWriter::new(SECRET_KEY, SECRET_KEY_FORMAT)
         .metadata(PARAMETERS_DIGEST, parameters.digest())
         .metadata(KEY_ID, key.id.to_string())
         .i8("secret", &[secret.len()], secret.as_slice());
@@ -45,7 +50,7 @@ pub fn secret_key_to_bytes(parameters: &Parameters, key: &SecretKey) -> Result<z
 
 /// Reads a secret key made under the given parameters.
 pub fn secret_key_from_bytes(parameters: &Parameters, bytes: &[u8]) -> Result<SecretKey> {
-    let container = Container::parse(bytes, SECRET_KEY, FORMAT)?;
+    let container = Container::parse(bytes, SECRET_KEY, SECRET_KEY_FORMAT)?;
     let id = check_origin(&container, parameters)?;
     let tensor = container.tensor("secret")?.of_shape(&[parameters.ring().n()])?;
     let mut coefficients: Vec<i64> = tensor.i8s()?.map(i64::from).collect();
@@ -56,173 +61,6 @@ pub fn secret_key_from_bytes(parameters: &Parameters, bytes: &[u8]) -> Result<Se
     Ok(SecretKey::from_coefficients(parameters, coefficients, id))
 }
 
-/// Writes evaluation keys, with further metadata of the caller's.
-pub fn write_evaluation_keys(keys: &EvaluationKeys, metadata: &[(&str, String)], out: &mut impl Write) -> Result<()> {
-    let n = keys.parameters.ring().n();
-    let mut writer = ContainerWriter::new(EVALUATION_KEYS, FORMAT)
-        .metadata(PARAMETERS_DIGEST, keys.parameters.digest())
-        .metadata(KEY_ID, keys.id.to_string());
-    for (name, value) in metadata {
-        writer = writer.metadata(*name, value.as_str());
-    }
-    let galois = keys.galois.iter().map(|(element, key)| (format!("galois.{element}"), key));
-    let relinearization = keys.relinearization.iter().map(|key| ("relinearization".to_string(), key));
-    for (name, key) in relinearization.chain(galois) {
-        let shape = [key.digits.len(), key.level + 1 + keys.parameters.ring().p_count(), n];
-        let parts: Vec<&[u64]> = key.digits.iter().map(|(b, _)| b.words()).collect();
-        writer = writer.u64_parts(&format!("{name}.b"), &shape, parts);
-        writer = writer.u8(&format!("{name}.seed"), &[key.seeds.len(), size_of::<Seed>()], key.seeds.as_flattened());
-    }
-    Ok(writer.write_to(out)?)
-}
-
-/// Reads evaluation keys made under the given parameters.
-pub fn read_evaluation_keys(parameters: &Parameters, container: &Container) -> Result<EvaluationKeys> {
-    let id = check_origin(container, parameters)?;
-    let (mut relinearization, mut galois) = (None, BTreeMap::new());
-    let names: Vec<&str> = container.tensor_names().filter_map(|name| name.strip_suffix(".b")).collect();
-    let keys: Vec<_> = names
-        .par_iter()
-        .map(|&name| Ok((name, read_switching_key(parameters, container, name)?)))
-        .collect::<Result<_>>()?;
-    for (name, key) in keys {
-        let element = name.strip_prefix("galois.").and_then(|element| element.parse::<usize>().ok());
-        match element {
-            Some(element) if element % 2 == 1 && element < 2 * parameters.ring().n() => {
-                galois.insert(element, key);
-            }
-            None if name == "relinearization" => relinearization = Some(key),
-            _ => return Err(Error::File(format!("holds a key with the unknown name {name:?}: fetch the file again"))),
-        }
-    }
-    Ok(EvaluationKeys { parameters: parameters.clone(), id, relinearization, galois })
-}
-
-fn read_switching_key(parameters: &Parameters, container: &Container, name: &str) -> Result<SwitchingKey> {
-    let ring = parameters.ring();
-    let (n, p_limbs) = (ring.n(), ring.p_count());
-    let tensor = container.tensor(&format!("{name}.b"))?;
-    let limbs = tensor.shape().get(1).copied().unwrap_or(0);
-    if limbs <= p_limbs || limbs > p_limbs + ring.q_count() {
-        return Err(Error::File(format!(
-            "holds the key {name} with {limbs} limbs, which its parameters do not allow: fetch the file again"
-        )));
-    }
-    let q_limbs = limbs - p_limbs;
-    let count = ring.digit_count(q_limbs);
-    let tensor = tensor.of_shape(&[count, limbs, n])?;
-    let seeds = container.tensor(&format!("{name}.seed"))?.of_shape(&[count, size_of::<Seed>()])?;
-    let (seeds, _) = seeds.u8s()?.as_chunks::<{ size_of::<Seed>() }>();
-    let digits = seeds
-        .iter()
-        .enumerate()
-        .map(|(j, seed)| {
-            let mut b = RnsPoly::zero(n, q_limbs, p_limbs);
-            tensor.read_u64_into(j * limbs * n, b.words_mut())?;
-            check_residues(ring, &b)?;
-            Ok((b, sampler::uniform(ring, seed, q_limbs, p_limbs)))
-        })
-        .collect::<Result<_>>()?;
-    Ok(SwitchingKey { digits, seeds: seeds.to_vec(), level: q_limbs - 1 })
-}
-
-/// Adds seeded ciphertexts that share a level under `name`: `name.c0` u64 `[count, limbs, N]`, `name.seed` u8 `[count, 32]`, `name.scale` f64 `[count]`.
-pub fn write_seeded<'a>(
-    writer: ContainerWriter<'a>,
-    name: &str,
-    ciphertexts: &'a [SeededCiphertext],
-) -> ContainerWriter<'a> {
-    let Some(first) = ciphertexts.first() else { return writer };
-    debug_assert!(ciphertexts.iter().all(|c| c.level() == first.level()));
-    let shape = [ciphertexts.len(), first.c0.q_limbs(), first.c0.n()];
-    let parts: Vec<&[u64]> = ciphertexts.iter().map(|c| c.c0.words()).collect();
-    let seeds: Vec<u8> = ciphertexts.iter().flat_map(|c| c.seed).collect();
-    writer
-        .u64_parts(&format!("{name}.c0"), &shape, parts)
-        .u8(&format!("{name}.seed"), &[ciphertexts.len(), size_of::<Seed>()], seeds)
-        .f64(&format!("{name}.scale"), &[ciphertexts.len()], scales(ciphertexts.iter().map(|c| c.scale)))
-}
-
-/// Reads what [`write_seeded`] wrote, checks it and draws the uniform halves.
-pub fn read_seeded(parameters: &Parameters, container: &Container, name: &str) -> Result<Vec<Ciphertext>> {
-    let ring = parameters.ring();
-    let (c0s, scales) = read_halves(parameters, container, name, "c0")?;
-    let seeds = container.tensor(&format!("{name}.seed"))?.of_shape(&[c0s.len(), size_of::<Seed>()])?;
-    let (seeds, _) = seeds.u8s()?.as_chunks::<{ size_of::<Seed>() }>();
-    Ok(c0s
-        .into_par_iter()
-        .zip(scales)
-        .zip(seeds)
-        .map(|((c0, scale), &seed)| SeededCiphertext { c0, seed, scale }.expand(ring))
-        .collect())
-}
-
-/// Adds ciphertexts that share a level under `name`: `name.c0`, `name.c1` u64 `[count, limbs, N]` and `name.scale` f64 `[count]`.
-pub fn write_full<'a>(writer: ContainerWriter<'a>, name: &str, ciphertexts: &'a [Ciphertext]) -> ContainerWriter<'a> {
-    let Some(first) = ciphertexts.first() else { return writer };
-    debug_assert!(ciphertexts.iter().all(|c| c.level() == first.level()));
-    let shape = [ciphertexts.len(), first.c0.q_limbs(), first.c0.n()];
-    let half = |c: fn(&Ciphertext) -> &RnsPoly| ciphertexts.iter().map(|x| c(x).words()).collect::<Vec<_>>();
-    writer
-        .u64_parts(&format!("{name}.c0"), &shape, half(|c| &c.c0))
-        .u64_parts(&format!("{name}.c1"), &shape, half(|c| &c.c1))
-        .f64(&format!("{name}.scale"), &[ciphertexts.len()], scales(ciphertexts.iter().map(|c| c.scale)))
-}
-
-/// Reads what [`write_full`] wrote and checks it.
-pub fn read_full(parameters: &Parameters, container: &Container, name: &str) -> Result<Vec<Ciphertext>> {
-    let (c0s, scales) = read_halves(parameters, container, name, "c0")?;
-    let (c1s, _) = read_halves(parameters, container, name, "c1")?;
-    if c0s.len() != c1s.len() || c0s.iter().zip(&c1s).any(|(a, b)| a.q_limbs() != b.q_limbs()) {
-        return Err(Error::File(format!("holds ciphertexts {name} whose halves do not match: fetch the file again")));
-    }
-    Ok(c0s.into_iter().zip(c1s).zip(scales).map(|((c0, c1), scale)| Ciphertext { c0, c1, scale }).collect())
-}
-
-fn scales(scales: impl Iterator<Item = f64>) -> Cow<'static, [f64]> {
-    Cow::Owned(scales.collect())
-}
-
-/// One half of every ciphertext of a group, and the scales.
-fn read_halves(
-    parameters: &Parameters,
-    container: &Container,
-    name: &str,
-    half: &str,
-) -> Result<(Vec<RnsPoly>, Vec<f64>)> {
-    let ring = parameters.ring();
-    let n = ring.n();
-    let tensor = container.tensor(&format!("{name}.{half}"))?;
-    let &[count, limbs, length] = tensor.shape() else {
-        return Err(Error::File(format!("holds ciphertexts {name} of a wrong shape: fetch the file again")));
-    };
-    if length != n || limbs == 0 || limbs > ring.q_count() {
-        return Err(Error::ParameterMismatch);
-    }
-    let polys = (0..count)
-        .into_par_iter()
-        .map(|i| {
-            let mut poly = RnsPoly::zero(n, limbs, 0);
-            tensor.read_u64_into(i * limbs * n, poly.words_mut())?;
-            check_residues(ring, &poly)?;
-            Ok(poly)
-        })
-        .collect::<Result<_>>()?;
-    let scales: Vec<f64> = container.tensor(&format!("{name}.scale"))?.of_shape(&[count])?.f64s()?.collect();
-    if scales.iter().any(|scale| !scale.is_finite() || *scale < 1.0) {
-        return Err(Error::File(format!("holds ciphertexts {name} with an impossible scale: fetch the file again")));
-    }
-    Ok((polys, scales))
-}
-
-fn check_residues(ring: &Ring, poly: &RnsPoly) -> Result<()> {
-    let reduced = (0..poly.limbs()).all(|i| {
-        let bound = ring.limb_modulus(poly.q_limbs(), i).value();
-        poly.limb(i).iter().all(|&x| x < bound)
-    });
-    if reduced { Ok(()) } else { Err(Error::File("holds residues above their modulus: fetch the file again".into())) }
-}
-
 /// The key identifier of a container, after a check that it was made under `parameters`.
 pub fn check_origin(container: &Container, parameters: &Parameters) -> Result<KeyId> {
     if container.metadata(PARAMETERS_DIGEST)? != parameters.digest() {
@@ -231,6 +69,58 @@ pub fn check_origin(container: &Container, parameters: &Parameters) -> Result<Ke
     KeyId::parse(container.metadata(KEY_ID)?).ok_or_else(|| {
         Error::File("holds a key identifier that is not 32 hexadecimal digits: fetch the file again".into())
     })
+}
+
+/// The widths of a polynomial's limbs.
+fn widths(ring: &Ring, q_limbs: usize, p_limbs: usize) -> Vec<u32> {
+    (0..q_limbs + p_limbs).map(|i| width(ring.limb_modulus(q_limbs, i).value())).collect()
+}
+
+/// A polynomial as a packed row.
+fn pack_poly(ring: &Ring, poly: &RnsPoly) -> Vec<u8> {
+    let (n, widths) = (poly.n(), widths(ring, poly.q_limbs(), poly.p_limbs()));
+    let mut row = vec![0; packed_bytes(n, widths.iter().copied())];
+    let (mut limbs, mut rest) = (Vec::with_capacity(widths.len()), &mut row[..]);
+    for (i, width) in widths.into_iter().enumerate() {
+        let (bytes, after) = rest.split_at_mut(packed_bytes(n, [width]));
+        limbs.push((poly.limb(i), width, bytes));
+        rest = after;
+    }
+    limbs.into_par_iter().for_each(|(words, width, bytes)| pack(words, width, bytes));
+    row
+}
+
+/// The polynomial of a packed row, whose length and widths are known to fit; residues that are not reduced are refused.
+fn unpack_poly(ring: &Ring, row: &[u8], q_limbs: usize, p_limbs: usize) -> Result<RnsPoly> {
+    let n = ring.n();
+    let mut poly = RnsPoly::zero(n, q_limbs, p_limbs);
+    let (mut limbs, mut rest) = (Vec::with_capacity(q_limbs + p_limbs), row);
+    for (i, words) in poly.words_mut().chunks_mut(n).enumerate() {
+        let modulus = ring.limb_modulus(q_limbs, i).value();
+        let (bytes, after) = rest.split_at(packed_bytes(n, [width(modulus)]));
+        limbs.push((bytes, modulus, words));
+        rest = after;
+    }
+    let reduced = limbs.into_par_iter().all(|(bytes, modulus, words)| {
+        unpack(bytes, width(modulus), words);
+        // A word at or above the modulus leaves a borrow, which is the highest bit: all words are far below 2^63.
+        words.iter().fold(0, |borrows, word| borrows | (modulus - 1).wrapping_sub(*word)) >> 63 == 0
+    });
+    if reduced { Ok(poly) } else { Err(Error::File("holds residues above their modulus: fetch the file again".into())) }
+}
+
+/// The number of ciphertext limbs of the polynomials of a packed tensor, which all have `p_limbs` special ones; `what` they are.
+fn ciphertext_limbs(ring: &Ring, packed: &Packed, p_limbs: usize, what: &str) -> Result<usize> {
+    let (limbs, [_, length]) = (packed.widths().len(), packed.shape());
+    let known = (p_limbs + 1..=p_limbs + ring.q_count()).contains(&limbs);
+    let fits = || {
+        let expected = widths(ring, limbs - p_limbs, p_limbs);
+        packed.widths() == expected && length == packed_bytes(ring.n(), expected)
+    };
+    if known && fits() {
+        return Ok(limbs - p_limbs);
+    }
+    Err(Error::File(format!("holds {what} in limbs that its parameters do not have: fetch the file again")))
 }
 
 #[cfg(test)]
@@ -247,11 +137,11 @@ mod tests {
         set.need_relinearization(2);
         set.need_galois(5, 2);
         let mut documents = Vec::new();
-        write_evaluation_keys(&EvaluationKeys::generate(&parameters, &key, &set).unwrap(), &[], &mut documents)
-            .unwrap();
+        EvaluationKeyFile::generate(&parameters, &key, &set).unwrap().write(&[], &mut documents).unwrap();
         let message = Encoder::new(8).encode(&[crate::Complex64::ONE], 1e9).unwrap();
-        let sent = [encrypt(&parameters, &key, &message, 2, 1e9).unwrap()];
-        documents.extend(write_seeded(ContainerWriter::new("test", 1), "data", &sent).to_bytes().unwrap());
+        let sent = vec![encrypt(&parameters, &key, &message, 2, 1e9).unwrap()];
+        let writer = ContainerWriter::new("test", 1);
+        documents.extend(write_seeded(writer, &parameters, "data", sent).to_bytes().unwrap());
 
         // Evaluations and residues modulo every prime, and the coefficients as signed words: no run of four words of any.
         let ring = parameters.ring();

@@ -6,7 +6,7 @@ use ciphertune_ring::{RnsPoly, Sampler, Seed, galois, sampler};
 use rayon::prelude::*;
 use zeroize::Zeroize;
 
-use crate::{Error, Parameters, Result};
+use crate::{Error, Parameters, ParametersLiteral, Result};
 
 /// Names the secret key that an artefact belongs to: random, and says nothing about the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,47 +114,124 @@ impl KeySet {
         self.galois.len() + self.relinearization.is_some() as usize
     }
 
-    /// Size of these keys when serialised, in bytes: one half of every digit, the other half being a seed.
-    pub fn serialized_bytes(&self, n: usize, special_primes: usize) -> usize {
-        self.relinearization
-            .iter()
-            .chain(self.galois.values())
-            .map(|&level| {
-                (level + 1).div_ceil(special_primes) * (8 * n * (level + 1 + special_primes) + size_of::<Seed>())
-            })
+    /// The keys and their levels.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (KeyName, usize)> {
+        let relinearization = self.relinearization.map(|level| (KeyName::Relinearization, level));
+        let galois = self.galois.iter().map(|(&element, &level)| (KeyName::Galois(element), level));
+        relinearization.into_iter().chain(galois)
+    }
+
+    /// Size of these keys when serialised, in bytes: one half of every digit, packed, the other half being a seed.
+    pub fn serialized_bytes(&self, literal: &ParametersLiteral) -> usize {
+        let special = literal.p.len();
+        let digits = |level: usize| (level + 1).div_ceil(special);
+        self.entries()
+            .map(|(_, level)| digits(level) * (literal.packed_bytes(level + 1, special) + size_of::<Seed>()))
             .sum()
+    }
+
+    /// Size of these keys in memory, in bytes: both halves of every digit, a word a residue.
+    pub fn expanded_bytes(&self, literal: &ParametersLiteral) -> usize {
+        let (n, special) = (1usize << literal.log_n, literal.p.len());
+        self.entries().map(|(_, level)| (level + 1).div_ceil(special) * 16 * n * (level + 1 + special)).sum()
+    }
+}
+
+/// What a switching key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum KeyName {
+    /// From s^2 to s.
+    Relinearization,
+    /// From s(X^element) to s.
+    Galois(usize),
+}
+
+impl KeyName {
+    /// Parses what [`std::fmt::Display`] prints, for a ring of dimension `n`.
+    pub(crate) fn parse(name: &str, n: usize) -> Option<Self> {
+        if name == "relinearization" {
+            return Some(Self::Relinearization);
+        }
+        let element = name.strip_prefix("galois.")?.parse::<usize>().ok()?;
+        (element % 2 == 1 && element < 2 * n).then_some(Self::Galois(element))
+    }
+}
+
+impl std::fmt::Display for KeyName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Relinearization => f.write_str("relinearization"),
+            Self::Galois(element) => write!(f, "galois.{element}"),
+        }
     }
 }
 
 /// A key that switches from some secret s' to s: for every digit, b_j = -a_j s + e_j + P s' on the digit's limbs.
 pub(crate) struct SwitchingKey {
     pub(crate) digits: Vec<(RnsPoly, RnsPoly)>,
-    pub(crate) seeds: Vec<Seed>,
     pub(crate) level: usize,
 }
 
-impl SwitchingKey {
-    fn generate(parameters: &Parameters, key: &SecretKey, source: &RnsPoly, level: usize) -> Result<Self> {
-        let ring = parameters.ring();
-        let (q_limbs, p_limbs) = (level + 1, ring.p_count());
-        let (mut digits, mut seeds) = (Vec::new(), Vec::new());
-        for j in 0..ring.digit_count(q_limbs) {
-            let seed = sampler::os_seed()?;
-            let a = sampler::uniform(ring, &seed, q_limbs, p_limbs);
-            let mut noise = Sampler::from_os()?.gaussian(ring.n());
-            let mut b = ring.reduce_signed(&noise, q_limbs, p_limbs);
-            noise.zeroize();
-            // s is stored over all primes; its limbs must be matched by prime, not by position.
-            let mut masked = restrict(parameters, &key.evaluations, q_limbs);
-            ring.mul_assign(&mut masked, &a);
-            ring.sub_assign(&mut b, &masked);
-            masked.zeroize();
-            ring.add_gadget(&mut b, source, j);
-            digits.push((b, a));
-            seeds.push(seed);
-        }
-        Ok(Self { digits, seeds, level })
+/// A digit of a switching key as it is made: both halves, and the seed of the second.
+pub(crate) struct Digit {
+    pub(crate) b: RnsPoly,
+    pub(crate) a: RnsPoly,
+    pub(crate) seed: Seed,
+}
+
+/// A key as it is made, with what is kept of its digits.
+pub(crate) struct Generated<T> {
+    pub(crate) name: KeyName,
+    pub(crate) level: usize,
+    pub(crate) digits: Vec<T>,
+}
+
+/// Makes the keys of a set, and keeps of every digit what `keep` makes of it.
+pub(crate) fn generate<T: Send>(
+    parameters: &Parameters,
+    key: &SecretKey,
+    set: &KeySet,
+    keep: impl Fn(Digit) -> T + Sync,
+) -> Result<Vec<Generated<T>>> {
+    let ring = parameters.ring();
+    let entries: Vec<_> = set.entries().collect();
+    let highest = entries.iter().map(|(_, level)| *level).max().unwrap_or(0);
+    if highest > parameters.max_level() {
+        return Err(Error::NoLevelLeft { needed: highest, left: parameters.max_level() });
     }
+    let make = |(name, level)| {
+        let mut source = match name {
+            KeyName::Galois(element) => ring.automorphism(&key.evaluations, element),
+            KeyName::Relinearization => {
+                let mut square = key.evaluations.clone();
+                ring.mul_assign(&mut square, &key.evaluations);
+                square
+            }
+        };
+        let digits: Result<Vec<T>> = (0..ring.digit_count(level + 1))
+            .map(|j| Ok(keep(generate_digit(parameters, key, &source, level, j)?)))
+            .collect();
+        source.zeroize();
+        Ok(Generated { name, level, digits: digits? })
+    };
+    entries.into_par_iter().map(make).collect()
+}
+
+fn generate_digit(parameters: &Parameters, key: &SecretKey, source: &RnsPoly, level: usize, j: usize) -> Result<Digit> {
+    let ring = parameters.ring();
+    let (q_limbs, p_limbs) = (level + 1, ring.p_count());
+    let seed = sampler::os_seed()?;
+    let a = sampler::uniform(ring, &seed, q_limbs, p_limbs);
+    let mut noise = Sampler::from_os()?.gaussian(ring.n());
+    let mut b = ring.reduce_signed(&noise, q_limbs, p_limbs);
+    noise.zeroize();
+    // s is stored over all primes; its limbs must be matched by prime, not by position.
+    let mut masked = restrict(parameters, &key.evaluations, q_limbs);
+    ring.mul_assign(&mut masked, &a);
+    ring.sub_assign(&mut b, &masked);
+    masked.zeroize();
+    ring.add_gadget(&mut b, source, j);
+    Ok(Digit { b, a, seed })
 }
 
 /// The limbs of `full` (over all primes) for a polynomial of `q_limbs` ciphertext limbs and all special limbs.
@@ -177,34 +254,27 @@ pub struct EvaluationKeys {
 }
 
 impl EvaluationKeys {
-    /// Makes the keys of a set. Only the owner can, who has the secret key.
+    /// Makes the keys of a set. Only the owner can, who has the secret key. To send them rather than use them,
+    /// [`crate::files::EvaluationKeyFile`] needs less memory.
     pub fn generate(parameters: &Parameters, key: &SecretKey, set: &KeySet) -> Result<Self> {
-        let ring = parameters.ring();
-        let highest = set.galois.values().copied().chain(set.relinearization).max().unwrap_or(0);
-        if highest > parameters.max_level() {
-            return Err(Error::NoLevelLeft { needed: highest, left: parameters.max_level() });
+        let keys = generate(parameters, key, set, |digit| (digit.b, digit.a))?;
+        let keys = keys.into_iter().map(|key| (key.name, SwitchingKey { digits: key.digits, level: key.level }));
+        Ok(Self::from_keys(parameters, key.id, keys))
+    }
+
+    pub(crate) fn from_keys(
+        parameters: &Parameters,
+        id: KeyId,
+        keys: impl IntoIterator<Item = (KeyName, SwitchingKey)>,
+    ) -> Self {
+        let mut all = Self { parameters: parameters.clone(), id, relinearization: None, galois: BTreeMap::new() };
+        for (name, key) in keys {
+            match name {
+                KeyName::Relinearization => all.relinearization = Some(key),
+                KeyName::Galois(element) => drop(all.galois.insert(element, key)),
+            }
         }
-        let relinearization = set
-            .relinearization
-            .map(|level| {
-                let mut square = key.evaluations.clone();
-                ring.mul_assign(&mut square, &key.evaluations);
-                let switching = SwitchingKey::generate(parameters, key, &square, level);
-                square.zeroize();
-                switching
-            })
-            .transpose()?;
-        let galois = set
-            .galois
-            .par_iter()
-            .map(|(&element, &level)| {
-                let mut source = ring.automorphism(&key.evaluations, element);
-                let switching = SwitchingKey::generate(parameters, key, &source, level);
-                source.zeroize();
-                Ok((element, switching?))
-            })
-            .collect::<Result<_>>()?;
-        Ok(Self { parameters: parameters.clone(), id: key.id, relinearization, galois })
+        all
     }
 
     /// The parameters that these keys were made under.

@@ -8,6 +8,7 @@ use ciphertune_ring::prime::{is_prime, ntt_primes};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::container::packing::{packed_bytes, width};
 use crate::{Error, Result};
 
 /// The largest log2 of QP that gives 128 bits of security against classical attacks for a uniform ternary secret and noise of
@@ -47,6 +48,12 @@ impl ParametersLiteral {
     /// log2 of the product of all primes.
     pub fn log_qp(&self) -> f64 {
         self.q.iter().chain(&self.p).map(|&prime| (prime as f64).log2()).sum()
+    }
+
+    /// Bytes of a polynomial over the first `q_limbs` ciphertext primes and the first `p_limbs` special ones, packed as files have it.
+    pub fn packed_bytes(&self, q_limbs: usize, p_limbs: usize) -> usize {
+        let primes = self.q.iter().take(q_limbs).chain(self.p.iter().take(p_limbs));
+        packed_bytes(1 << self.log_n, primes.map(|&prime| width(prime)))
     }
 
     /// Checks the form: one to many distinct primes below 2^50 that suit a ring of a supported dimension. Cheap, and says nothing of security.

@@ -1,6 +1,6 @@
 //! Keys and ciphertexts through bytes and back, and everything that must be refused on the way.
 
-use ciphertune_ckks::container::{Container, ContainerWriter};
+use ciphertune_ckks::container::{Container, ContainerWriter, packing};
 use ciphertune_ckks::files::*;
 use ciphertune_ckks::*;
 
@@ -27,9 +27,9 @@ fn upload(parameters: &Parameters, owner: &SecretKey, count: usize) -> Vec<Seede
     (0..count).map(|_| encrypt(parameters, owner, &message, 2, scale).unwrap()).collect()
 }
 
-fn key_bytes(keys: &EvaluationKeys) -> Vec<u8> {
+fn key_bytes(parameters: &Parameters, owner: &SecretKey) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write_evaluation_keys(keys, &[], &mut bytes).unwrap();
+    EvaluationKeyFile::generate(parameters, owner, &key_set()).unwrap().write(&[], &mut bytes).unwrap();
     bytes
 }
 
@@ -37,18 +37,18 @@ fn key_bytes(keys: &EvaluationKeys) -> Vec<u8> {
 fn keys_and_ciphertexts_that_went_through_bytes_still_work_together() {
     let parameters = toy(3);
     let owner = SecretKey::generate(&parameters).unwrap();
-    let keys = EvaluationKeys::generate(&parameters, &owner, &key_set()).unwrap();
-    let bytes = key_bytes(&keys);
-    assert!(bytes.len() >= key_set().serialized_bytes(256, 2));
-    let container = Container::parse(&bytes[..], EVALUATION_KEYS, FORMAT).unwrap();
+    let bytes = key_bytes(&parameters, &owner);
+    let predicted = key_set().serialized_bytes(parameters.literal());
+    assert!((predicted..predicted + 2000).contains(&bytes.len()), "{} for {predicted}", bytes.len());
+    let container = Container::parse(&bytes[..], EVALUATION_KEYS, EVALUATION_KEYS_FORMAT).unwrap();
     let server = Evaluator::new(read_evaluation_keys(&parameters, &container).unwrap());
     assert_eq!(server.keys().key_set(), key_set());
 
     let sent = upload(&parameters, &owner, 3);
-    let job = write_seeded(ContainerWriter::new("test", 1), "data", &sent).to_bytes().unwrap();
+    let job = write_seeded(ContainerWriter::new("test", 1), &parameters, "data", sent).to_bytes().unwrap();
     let received = read_seeded(&parameters, &Container::parse(&job[..], "test", 1).unwrap(), "data").unwrap();
     let results: Vec<_> = received.iter().map(|x| server.rotate(x, 3).unwrap()).collect();
-    let answer = write_full(ContainerWriter::new("answer", 1), "result", &results).to_bytes().unwrap();
+    let answer = write_full(ContainerWriter::new("answer", 1), &parameters, "result", &results).to_bytes().unwrap();
     let answer = read_full(&parameters, &Container::parse(&answer[..], "answer", 1).unwrap(), "result").unwrap();
 
     let secret = secret_key_to_bytes(&parameters, &owner).unwrap();
@@ -69,26 +69,40 @@ fn artefacts_of_other_parameters_are_refused() {
     let owner = SecretKey::generate(&parameters).unwrap();
     let secret = secret_key_to_bytes(&parameters, &owner).unwrap();
     assert!(matches!(secret_key_from_bytes(&other, &secret), Err(Error::ParameterMismatch)));
-    let bytes = key_bytes(&EvaluationKeys::generate(&parameters, &owner, &key_set()).unwrap());
-    let container = Container::parse(&bytes[..], EVALUATION_KEYS, FORMAT).unwrap();
+    let bytes = key_bytes(&parameters, &owner);
+    let container = Container::parse(&bytes[..], EVALUATION_KEYS, EVALUATION_KEYS_FORMAT).unwrap();
     assert!(matches!(read_evaluation_keys(&other, &container), Err(Error::ParameterMismatch)));
 }
 
-#[test]
-fn a_residue_above_its_modulus_is_refused() {
-    let parameters = toy(3);
-    let writer = ContainerWriter::new("test", 1)
-        .u64("data.c0", &[1, 1, 256], vec![u64::MAX; 256])
-        .u8("data.seed", &[1, 32], vec![0; 32])
-        .f64("data.scale", &[1], vec![1e9]);
-    let bytes = writer.to_bytes().unwrap();
-    let container = Container::parse(&bytes[..], "test", 1).unwrap();
-    let message = read_seeded(&parameters, &container, "data").unwrap_err().to_string();
-    assert!(message.contains("residues above their modulus"), "{message}");
+/// A polynomial of one limb of 50 bits, all zeros but for its first residue.
+fn row(first: u64) -> Vec<u8> {
+    let mut row = vec![0; 50 * 256 / 8];
+    row[..8].copy_from_slice(&first.to_le_bytes());
+    row
 }
 
 #[test]
-fn wrong_shapes_scales_and_missing_tensors_are_errors_and_not_panics() {
+fn a_residue_at_or_above_its_modulus_is_refused() {
+    let parameters = toy(3);
+    let read = |residue: u64| {
+        let writer = ContainerWriter::new("test", 1)
+            .packed("data.c0", &[50], vec![row(residue)])
+            .u8("data.seed", &[1, 32], vec![0; 32])
+            .f64("data.scale", &[1], vec![1e9]);
+        let bytes = writer.to_bytes().unwrap();
+        let container = Container::parse(&bytes[..], "test", 1).unwrap();
+        read_seeded(&parameters, &container, "data").map(|_| ())
+    };
+    let modulus = parameters.literal().q[0];
+    assert!(read(modulus - 1).is_ok());
+    for residue in [modulus, modulus + 1, (1 << 50) - 1] {
+        let message = read(residue).unwrap_err().to_string();
+        assert!(message.contains("residues above their modulus"), "{message}");
+    }
+}
+
+#[test]
+fn wrong_shapes_widths_scales_and_missing_tensors_are_errors_and_not_panics() {
     let parameters = toy(3);
     let read = |writer: ContainerWriter| {
         let bytes = writer.to_bytes().unwrap();
@@ -96,15 +110,25 @@ fn wrong_shapes_scales_and_missing_tensors_are_errors_and_not_panics() {
         read_seeded(&parameters, &container, "data").map(|_| ())
     };
     let writer = || ContainerWriter::new("test", 1);
+    let with = |writer: ContainerWriter<'static>, scales: Vec<f64>, seed: usize| {
+        writer.f64("data.scale", &[scales.len()], scales).u8("data.seed", &[1, seed], vec![0; seed])
+    };
+    let packed = |widths: &[u32], bytes: usize| writer().packed("data.c0", widths, vec![vec![0; bytes]]);
     assert!(read(writer()).is_err());
-    assert!(read(writer().u64("data.c0", &[256], vec![0; 256])).is_err());
-    assert!(read(writer().u64("data.c0", &[1, 1, 128], vec![0; 128]).f64("data.scale", &[1], vec![1e9])).is_err());
-    assert!(read(writer().u64("data.c0", &[1, 9, 256], vec![0; 9 * 256]).f64("data.scale", &[1], vec![1e9])).is_err());
-    let good = || writer().u64("data.c0", &[1, 1, 256], vec![0; 256]);
-    assert!(read(good().f64("data.scale", &[1], vec![f64::NAN]).u8("data.seed", &[1, 32], vec![0; 32])).is_err());
-    assert!(read(good().f64("data.scale", &[2], vec![1e9, 1e9]).u8("data.seed", &[1, 32], vec![0; 32])).is_err());
-    assert!(read(good().f64("data.scale", &[1], vec![1e9]).u8("data.seed", &[1, 31], vec![0; 31])).is_err());
-    assert!(read(good().f64("data.scale", &[1], vec![1e9]).u8("data.seed", &[1, 32], vec![0; 32])).is_ok());
+    let widths: Vec<u32> = parameters.literal().q.iter().map(|&q| packing::width(q)).collect();
+    let all = packing::packed_bytes(256, widths.iter().copied());
+    assert!(read(with(packed(&widths, all), vec![1e9], 32)).is_ok());
+    // Not packed, no limb, a limb too short, widths of other primes, more limbs than primes.
+    assert!(read(with(writer().u64("data.c0", &[1, 1, 256], vec![0; 256]), vec![1e9], 32)).is_err());
+    assert!(read(with(packed(&[], 0), vec![1e9], 32)).is_err());
+    assert!(read(with(packed(&[50], 1599), vec![1e9], 32)).is_err());
+    assert!(read(with(packed(&[widths[1]], 32 * widths[1] as usize), vec![1e9], 32)).is_err());
+    assert!(read(with(packed(&[&widths[..], &[40]].concat(), all + 1280), vec![1e9], 32)).is_err());
+    let good = || packed(&[50], 1600);
+    assert!(read(with(good(), vec![f64::NAN], 32)).is_err());
+    assert!(read(with(good(), vec![1e9, 1e9], 32)).is_err());
+    assert!(read(with(good(), vec![1e9], 31)).is_err());
+    assert!(read(with(good(), vec![1e9], 32)).is_ok());
 }
 
 #[test]
@@ -112,11 +136,11 @@ fn neither_evaluation_keys_nor_ciphertexts_contain_the_secret_key() {
     let parameters = toy(3);
     let owner = SecretKey::generate(&parameters).unwrap();
     let secret = secret_key_to_bytes(&parameters, &owner).unwrap();
-    let container = Container::parse(&secret[..], SECRET_KEY, FORMAT).unwrap();
+    let container = Container::parse(&secret[..], SECRET_KEY, SECRET_KEY_FORMAT).unwrap();
     let raw = container.tensor("secret").unwrap().bytes().to_vec();
-    let keys = key_bytes(&EvaluationKeys::generate(&parameters, &owner, &key_set()).unwrap());
-    let job =
-        write_seeded(ContainerWriter::new("test", 1), "data", &upload(&parameters, &owner, 2)).to_bytes().unwrap();
+    let keys = key_bytes(&parameters, &owner);
+    let writer = ContainerWriter::new("test", 1);
+    let job = write_seeded(writer, &parameters, "data", upload(&parameters, &owner, 2)).to_bytes().unwrap();
     let contains = |bytes: &[u8], needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
     assert!(contains(&secret, &raw), "the search itself works");
     // A run of 16 coefficients, as bytes or as words (reduced by any prime), is chance with probability 3^-16 a place.
@@ -129,6 +153,11 @@ fn neither_evaluation_keys_nor_ciphertexts_contain_the_secret_key() {
             let words: Vec<u8> =
                 raw[..16].iter().flat_map(|&x| if x as i8 == -1 { q - 1 } else { x as u64 }.to_le_bytes()).collect();
             assert!(!contains(bytes, &words));
+            // As a packed limb would have them.
+            let mut packed = vec![0; packing::packed_bytes(16, [packing::width(q)])];
+            let residues: Vec<u64> = raw[..16].iter().map(|&x| if x as i8 == -1 { q - 1 } else { x as u64 }).collect();
+            packing::pack(&residues, packing::width(q), &mut packed);
+            assert!(!contains(bytes, &packed));
         }
     }
 }

@@ -27,8 +27,10 @@ pub const JOB: &str = "job";
 pub const MODEL: &str = "encrypted-model";
 /// Kind of the owner's record of a job.
 pub const RECORD: &str = "job-record";
-/// The format version of these documents.
-pub const FORMAT: u32 = 1;
+/// The format version of jobs and encrypted models.
+pub const FORMAT: u32 = 2;
+/// The format version of records.
+const RECORD_FORMAT: u32 = 1;
 
 /// Metadata: the plan, as JSON.
 const PLAN: &str = "plan";

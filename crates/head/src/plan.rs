@@ -168,8 +168,7 @@ impl Plan {
 
     /// Bytes of the upload's ciphertexts: half of each, and the seed of the other half.
     pub fn upload_bytes(&self) -> usize {
-        let n = 1usize << self.parameters.log_n;
-        self.inputs().iter().map(|input| (input.level + 1) * n * 8 + 32).sum()
+        self.inputs().iter().map(|input| self.parameters.packed_bytes(input.level + 1, 0) + 32).sum()
     }
 
     /// The plan on one line of JSON.

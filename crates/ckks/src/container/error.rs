@@ -25,13 +25,27 @@ pub enum ContainerError {
         expected: String,
     },
     /// A file of a later program.
-    #[error("the file holds {kind} in format version {found}, this program reads up to {supported}: update Ciphertune")]
+    #[error(
+        "the file holds {kind} in format version {found}, this program reads version {supported}: update Ciphertune"
+    )]
     NewerVersion {
         /// The kind that the file names.
         kind: String,
         /// Its format version.
         found: u32,
-        /// The latest version that is understood.
+        /// The version that is read.
+        supported: u32,
+    },
+    /// A file of an earlier program, whose format is no longer read.
+    #[error(
+        "the file holds {kind} in format version {found}, this program reads version {supported}: make it again with this program, or use the one that made it"
+    )]
+    OlderVersion {
+        /// The kind that the file names.
+        kind: String,
+        /// Its format version.
+        found: u32,
+        /// The version that is read.
         supported: u32,
     },
     /// A metadata entry is missing.

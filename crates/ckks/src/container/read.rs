@@ -1,9 +1,11 @@
 //! Reading a container, or only its header.
 
-use super::{ContainerDigest, ContainerError, DIGEST, ElementType, KIND, MAX_HEADER, VERSION};
+use super::packing::WIDTHS;
+use super::{ContainerDigest, ContainerError, DIGEST, ElementType, KIND, MAX_HEADER, OWN, PACKED, VERSION};
 use safetensors::SafeTensors;
 use safetensors::tensor::Metadata;
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
@@ -15,6 +17,7 @@ pub struct Container<'a> {
     bytes: Cow<'a, [u8]>,
     metadata: BTreeMap<String, String>,
     tensors: BTreeMap<String, Stored>,
+    packed: BTreeMap<String, Vec<u32>>,
     kind: String,
     version: u32,
 }
@@ -35,36 +38,41 @@ pub struct Tensor<'c> {
     bytes: &'c [u8],
 }
 
+/// A packed tensor of a container: rows of bit-packed residues ([`super::packing`]).
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<'c> {
+    tensor: Tensor<'c>,
+    widths: &'c [u32],
+}
+
 impl<'a> Container<'a> {
-    /// Reads a container of the kind `kind`, in a format version up to `newest`.
+    /// Reads a container of the kind `kind`, in the format version `version`.
     ///
     /// The bytes may be owned or borrowed (a memory map); tensors are not copied.
     ///
     /// # Errors
     ///
     /// [`ContainerError::Unreadable`], [`ContainerError::Foreign`] or [`ContainerError::Damaged`] for bytes that are not
-    /// a whole container, [`ContainerError::WrongKind`] and [`ContainerError::NewerVersion`] for a container that is not
-    /// the one asked for.
-    pub fn parse(bytes: impl Into<Cow<'a, [u8]>>, kind: &str, newest: u32) -> Result<Self, ContainerError> {
+    /// a whole container, [`ContainerError::WrongKind`], [`ContainerError::NewerVersion`] and
+    /// [`ContainerError::OlderVersion`] for a container that is not the one asked for.
+    pub fn parse(bytes: impl Into<Cow<'a, [u8]>>, kind: &str, version: u32) -> Result<Self, ContainerError> {
         let container = Self::parse_any(bytes)?;
         if container.kind != kind {
             return Err(ContainerError::WrongKind { found: container.kind, expected: kind.to_owned() });
         }
-        if container.version > newest {
-            return Err(ContainerError::NewerVersion {
-                kind: container.kind,
-                found: container.version,
-                supported: newest,
-            });
+        let (kind, found, supported) = (container.kind.clone(), container.version, version);
+        match found.cmp(&supported) {
+            Ordering::Less => Err(ContainerError::OlderVersion { kind, found, supported }),
+            Ordering::Equal => Ok(container),
+            Ordering::Greater => Err(ContainerError::NewerVersion { kind, found, supported }),
         }
-        Ok(container)
     }
 
     /// Reads a container of any kind and version.
     ///
     /// # Errors
     ///
-    /// As [`Container::parse`], but for the last two.
+    /// As [`Container::parse`], but for the last three.
     pub fn parse_any(bytes: impl Into<Cow<'a, [u8]>>) -> Result<Self, ContainerError> {
         let bytes = bytes.into();
         let header = Header::read(&mut &*bytes)?;
@@ -78,8 +86,9 @@ impl<'a> Container<'a> {
             let stored = Stored { element, shape: info.shape.clone(), range: data_start + start..data_start + end };
             tensors.insert(name, stored);
         }
+        let packed = packed_widths(&header.metadata, &tensors)?;
         let container =
-            Container { kind: header.kind, version: header.version, metadata: header.metadata, bytes, tensors };
+            Container { kind: header.kind, version: header.version, metadata: header.metadata, bytes, tensors, packed };
         if container.digest() != header.digest {
             return Err(ContainerError::Damaged);
         }
@@ -96,7 +105,7 @@ impl<'a> Container<'a> {
         self.version
     }
 
-    /// All metadata, sorted by key; `kind`, `version` and `digest` included.
+    /// All metadata, sorted by key; the container's own included.
     pub fn all_metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
     }
@@ -134,6 +143,16 @@ impl<'a> Container<'a> {
         let (name, stored) =
             self.tensors.get_key_value(name).ok_or_else(|| ContainerError::MissingTensor(name.to_owned()))?;
         Ok(Tensor { name, element: stored.element, shape: &stored.shape, bytes: &self.bytes[stored.range.clone()] })
+    }
+
+    /// A packed tensor by its name.
+    ///
+    /// # Errors
+    ///
+    /// [`ContainerError::MissingTensor`], also for a tensor that is not packed.
+    pub fn packed(&self, name: &str) -> Result<Packed<'_>, ContainerError> {
+        let widths = self.packed.get(name).ok_or_else(|| ContainerError::MissingTensor(name.to_owned()))?;
+        Ok(Packed { tensor: self.tensor(name)?, widths })
     }
 
     fn digest(&self) -> String {
@@ -222,28 +241,6 @@ impl<'c> Tensor<'c> {
         Ok(self.words().map(f64::from_le_bytes))
     }
 
-    /// Copies the elements `start .. start + out.len()` of a `U64` tensor.
-    ///
-    /// # Errors
-    ///
-    /// [`ContainerError::WrongElementType`]; [`ContainerError::WrongShape`] if the tensor ends before.
-    pub fn read_u64_into(&self, start: usize, out: &mut [u64]) -> Result<(), ContainerError> {
-        self.expect(ElementType::U64)?;
-        let range =
-            start.checked_add(out.len()).filter(|&end| end <= self.len()).map(|end| start * 8..end * 8).ok_or_else(
-                || ContainerError::WrongShape {
-                    name: self.name.to_owned(),
-                    found: self.shape.to_vec(),
-                    expected: vec![start.saturating_add(out.len())],
-                },
-            )?;
-        let (words, _) = self.bytes[range].as_chunks::<8>();
-        for (slot, &word) in out.iter_mut().zip(words) {
-            *slot = u64::from_le_bytes(word);
-        }
-        Ok(())
-    }
-
     fn words(&self) -> impl ExactSizeIterator<Item = [u8; 8]> + 'c {
         let (words, _) = self.bytes.as_chunks::<8>();
         words.iter().copied()
@@ -257,6 +254,40 @@ impl<'c> Tensor<'c> {
     }
 }
 
+impl<'c> Packed<'c> {
+    /// The width of the residues of every limb, in bits.
+    pub fn widths(&self) -> &'c [u32] {
+        self.widths
+    }
+
+    /// Number of polynomials, and bytes of each.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.tensor.shape[0], self.tensor.shape[1]]
+    }
+
+    /// The polynomials' bytes.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &'c [u8]> + use<'c> {
+        let ([count, length], bytes) = (self.shape(), self.tensor.bytes);
+        (0..count).map(move |i| &bytes[i * length..(i + 1) * length])
+    }
+}
+
+/// The entry `packed` of the metadata, checked against the tensors.
+fn packed_widths(
+    metadata: &BTreeMap<String, String>,
+    tensors: &BTreeMap<String, Stored>,
+) -> Result<BTreeMap<String, Vec<u32>>, ContainerError> {
+    let Some(text) = metadata.get(PACKED) else { return Ok(BTreeMap::new()) };
+    let invalid = || ContainerError::InvalidMetadata { key: PACKED.to_owned(), value: text.clone() };
+    let packed: BTreeMap<String, Vec<u32>> = serde_json::from_str(text).map_err(|_| invalid())?;
+    let fits = |(name, widths): (&String, &Vec<u32>)| {
+        let tensor = tensors.get(name);
+        tensor.is_some_and(|tensor| tensor.element == ElementType::U8 && tensor.shape.len() == 2)
+            && widths.iter().all(|width| WIDTHS.contains(width))
+    };
+    if packed.iter().all(fits) { Ok(packed) } else { Err(invalid()) }
+}
+
 /// What a container says about itself, before its digest is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
@@ -264,7 +295,7 @@ pub struct Description {
     pub kind: String,
     /// The version of the kind's format.
     pub version: u32,
-    /// The caller's metadata: all but `kind`, `version` and `digest`.
+    /// The caller's metadata: all but the container's own.
     pub metadata: BTreeMap<String, String>,
     /// The tensors, in the order of the file.
     pub tensors: Vec<TensorDescription>,
@@ -290,7 +321,7 @@ pub struct TensorDescription {
 /// [`ContainerError::Unreadable`] and [`ContainerError::Foreign`] for what is no container.
 pub fn describe(file: &mut impl Read) -> Result<Description, ContainerError> {
     let Header { kind, version, mut metadata, layout, .. } = Header::read(file)?;
-    metadata.retain(|key, _| ![KIND, VERSION, DIGEST].contains(&key.as_str()));
+    metadata.retain(|key, _| !OWN.contains(&key.as_str()));
     let describe_tensor = |name: String| {
         let info = layout.info(&name)?;
         Some(TensorDescription {

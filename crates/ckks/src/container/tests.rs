@@ -11,6 +11,7 @@ fn small() -> ContainerWriter<'static> {
         .u8("seed", &[5], vec![1, 2, 3, 4, 5])
         .i8("labels", &[3], vec![-1, 0, 1])
         .i64("classes", &[2], vec![i64::MIN, 9])
+        .packed("limbs", &[8, 16], vec![vec![1, 2, 3], vec![4, 5, 6]])
 }
 
 #[test]
@@ -21,11 +22,10 @@ fn what_is_written_is_read_back() {
     let residues = container.tensor("residues").unwrap();
     assert_eq!(residues.shape(), [2, 3]);
     assert_eq!(residues.u64s().unwrap().collect::<Vec<_>>(), [0, 1, u64::MAX, 7, 8, 9]);
-    let mut middle = [0; 2];
-    residues.read_u64_into(2, &mut middle).unwrap();
-    assert_eq!(middle, [u64::MAX, 7]);
-    assert!(residues.read_u64_into(5, &mut middle).is_err());
-    assert!(residues.read_u64_into(usize::MAX, &mut middle).is_err());
+    let limbs = container.packed("limbs").unwrap();
+    assert_eq!((limbs.shape(), limbs.widths()), ([2, 3], &[8, 16][..]));
+    assert_eq!(limbs.rows().collect::<Vec<_>>(), [[1, 2, 3], [4, 5, 6]]);
+    assert!(container.packed("seed").is_err());
     let weight = container.tensor("weight").unwrap().f64s().unwrap();
     assert_eq!(weight.collect::<Vec<_>>(), [-0.5, f64::MIN_POSITIVE]);
     assert_eq!(container.tensor("seed").unwrap().u8s().unwrap(), [1, 2, 3, 4, 5]);
@@ -36,11 +36,17 @@ fn what_is_written_is_read_back() {
 }
 
 #[test]
-fn the_same_content_gives_the_same_bytes_in_pieces_or_at_once() {
-    let parts = [vec![0, 1], vec![], vec![u64::MAX, 7, 8, 9]];
-    let pieces = ContainerWriter::new("k", 1).u64_parts("t", &[6], parts);
-    let whole = ContainerWriter::new("k", 1).u64("t", &[6], vec![0, 1, u64::MAX, 7, 8, 9]);
-    assert_eq!(pieces.to_bytes().unwrap(), whole.to_bytes().unwrap());
+fn packed_tensors_are_refused_if_their_metadata_do_not_fit_them() {
+    let parse = |writer: ContainerWriter| Container::parse(writer.to_bytes().unwrap(), "k", 1).map(|_| ());
+    let writer = || ContainerWriter::new("k", 1);
+    assert!(parse(writer().packed("t", &[8], vec![vec![0]])).is_ok());
+    for width in [0, 7, 58, u32::MAX] {
+        assert!(parse(writer().packed("t", &[width], vec![vec![0]])).is_err(), "{width}");
+    }
+    let unequal = writer().packed("t", &[8], vec![vec![0], vec![1, 2]]);
+    assert!(matches!(unequal.to_bytes(), Err(ContainerError::Unwritable(_))));
+    let container = ContainerWriter::new("k", 1).metadata("packed", r#"{"t":[8]}"#).u64("t", &[1], vec![1]);
+    assert!(!String::from_utf8_lossy(&container.to_bytes().unwrap()).contains("packed"), "callers cannot set it");
 }
 
 #[test]
@@ -85,11 +91,12 @@ fn another_kind_is_refused_by_its_name() {
 }
 
 #[test]
-fn a_newer_version_is_refused_and_an_older_one_read() {
+fn newer_and_older_versions_are_refused_with_the_remedy() {
     let bytes = small().to_bytes().unwrap();
-    let error = Container::parse(&bytes[..], "sample", 2).unwrap_err();
-    assert!(error.to_string().contains("update Ciphertune"), "{error}");
-    assert_eq!(Container::parse(&bytes[..], "sample", 9).unwrap().version(), 3);
+    let message = |version| Container::parse(&bytes[..], "sample", version).unwrap_err().to_string();
+    assert!(message(2).contains("update Ciphertune"), "{}", message(2));
+    assert!(message(4).contains("version 3, this program reads version 4: make it again"), "{}", message(4));
+    assert_eq!(Container::parse(&bytes[..], "sample", 3).unwrap().version(), 3);
 }
 
 #[test]
@@ -137,7 +144,7 @@ fn a_description_needs_the_header_only() {
     let description = describe(&mut &bytes[..8 + header]).unwrap();
     assert_eq!((description.kind.as_str(), description.version), ("sample", 3));
     assert_eq!(description.metadata.len(), 1);
-    assert_eq!(description.tensors.len(), 5);
+    assert_eq!(description.tensors.len(), 6);
     let residues = description.tensors.iter().find(|t| t.name == "residues");
     let residues = residues.unwrap();
     assert_eq!(residues.shape, [2, 3]);

@@ -1,6 +1,6 @@
 //! Writing a container.
 
-use super::{ContainerDigest, ContainerError, DIGEST, ElementType, KIND, MAX_HEADER, VERSION};
+use super::{ContainerDigest, ContainerError, DIGEST, ElementType, KIND, MAX_HEADER, OWN, PACKED, VERSION};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -28,6 +28,7 @@ const CHUNK: usize = 1 << 13;
 #[derive(Debug)]
 pub struct ContainerWriter<'a> {
     metadata: BTreeMap<String, String>,
+    packed: BTreeMap<String, Vec<u32>>,
     tensors: Vec<Entry<'a>>,
 }
 
@@ -37,12 +38,13 @@ struct Entry<'a> {
     data: Data<'a>,
 }
 
-/// The elements of a tensor; the parts of [`Data::U64`] follow each other.
+/// The elements of a tensor; the parts of [`Data::Packed`], of equal length, follow each other.
 enum Data<'a> {
     U8(Cow<'a, [u8]>),
+    Packed(Vec<Vec<u8>>),
     I8(Cow<'a, [i8]>),
     I64(Cow<'a, [i64]>),
-    U64(Vec<Cow<'a, [u64]>>),
+    U64(Cow<'a, [u64]>),
     F64(Cow<'a, [f64]>),
 }
 
@@ -50,13 +52,14 @@ impl<'a> ContainerWriter<'a> {
     /// An empty container of this kind and format version.
     pub fn new(kind: &str, version: u32) -> Self {
         let metadata = BTreeMap::from([(KIND.to_owned(), kind.to_owned()), (VERSION.to_owned(), version.to_string())]);
-        ContainerWriter { metadata, tensors: Vec::new() }
+        ContainerWriter { metadata, packed: BTreeMap::new(), tensors: Vec::new() }
     }
 
-    /// Adds a metadata entry; an entry of the same key is replaced, but for `kind`, `version` and `digest`, which are ignored.
+    /// Adds a metadata entry; an entry of the same key is replaced, but for the container's own
+    /// (`kind`, `version`, `packed`, `digest`), which are ignored.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let key = key.into();
-        if ![KIND, VERSION, DIGEST].contains(&key.as_str()) {
+        if !OWN.contains(&key.as_str()) {
             self.metadata.insert(key, value.into());
         }
         self
@@ -79,18 +82,15 @@ impl<'a> ContainerWriter<'a> {
 
     /// Adds a tensor of unsigned 64-bit integers.
     pub fn u64(self, name: &str, shape: &[usize], data: impl Into<Cow<'a, [u64]>>) -> Self {
-        self.tensor(name, shape, Data::U64(vec![data.into()]))
+        self.tensor(name, shape, Data::U64(data.into()))
     }
 
-    /// Adds one tensor of unsigned 64-bit integers whose elements lie in several pieces, one after the other.
-    pub fn u64_parts<T: Into<Cow<'a, [u64]>>>(
-        self,
-        name: &str,
-        shape: &[usize],
-        parts: impl IntoIterator<Item = T>,
-    ) -> Self {
-        let parts = parts.into_iter().map(Into::into).collect();
-        self.tensor(name, shape, Data::U64(parts))
+    /// Adds a packed tensor ([`super::packing`]): polynomials of limbs of these widths, a row of bytes each.
+    pub fn packed(mut self, name: &str, widths: &[u32], rows: Vec<Vec<u8>>) -> Self {
+        self.packed.insert(name.to_owned(), widths.to_vec());
+        self.metadata.insert(PACKED.to_owned(), json!(self.packed).to_string());
+        let shape = [rows.len(), rows.first().map_or(0, Vec::len)];
+        self.tensor(name, &shape, Data::Packed(rows))
     }
 
     /// Adds a tensor of double precision numbers.
@@ -212,7 +212,7 @@ impl<'a> ContainerWriter<'a> {
 impl Data<'_> {
     fn element(&self) -> ElementType {
         match self {
-            Data::U8(_) => ElementType::U8,
+            Data::U8(_) | Data::Packed(_) => ElementType::U8,
             Data::I8(_) => ElementType::I8,
             Data::I64(_) => ElementType::I64,
             Data::U64(_) => ElementType::U64,
@@ -225,7 +225,8 @@ impl Data<'_> {
             Data::U8(data) => data.len(),
             Data::I8(data) => data.len(),
             Data::I64(data) => data.len(),
-            Data::U64(parts) => parts.iter().map(|part| part.len()).sum(),
+            Data::U64(data) => data.len(),
+            Data::Packed(rows) => rows.iter().map(Vec::len).sum(),
             Data::F64(data) => data.len(),
         }
     }
@@ -237,7 +238,8 @@ impl Data<'_> {
             Data::I8(data) => feed_chunks(data, |x| x.to_le_bytes(), &mut sink),
             Data::I64(data) => feed_chunks(data, |x| x.to_le_bytes(), &mut sink),
             Data::F64(data) => feed_chunks(data, |x| x.to_le_bytes(), &mut sink),
-            Data::U64(parts) => parts.iter().try_for_each(|part| feed_chunks(part, |x| x.to_le_bytes(), &mut sink)),
+            Data::U64(data) => feed_chunks(data, |x| x.to_le_bytes(), &mut sink),
+            Data::Packed(rows) => rows.iter().try_for_each(|row| sink(row)),
         }
     }
 }

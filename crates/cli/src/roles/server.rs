@@ -83,7 +83,7 @@ fn opened<'a>(
 }
 
 fn check_keys(keys: &Document) -> std::result::Result<(), HeadError> {
-    let (container, parameters) = opened(keys, files::EVALUATION_KEYS, files::FORMAT)?;
+    let (container, parameters) = opened(keys, files::EVALUATION_KEYS, files::EVALUATION_KEYS_FORMAT)?;
     files::read_evaluation_keys(&parameters, &container)?;
     Ok(())
 }

@@ -1,15 +1,17 @@
 //! The owner's side: keys, encryption of a table, decryption of a model.
 
 use ciphertune_ckks::container::{Container, ContainerWriter};
+use ciphertune_ckks::files::EvaluationKeyFile;
 use ciphertune_ckks::{
-    Ciphertext, Complex64, Encoder, EvaluationKeys, KeyId, Parameters, Sampler, SecretKey, SeededCiphertext,
-    decrypt as decrypt_slots, encrypt as encrypt_slots, files,
+    Ciphertext, Complex64, Encoder, KeyId, Parameters, Sampler, SecretKey, SeededCiphertext, decrypt as decrypt_slots,
+    encrypt as encrypt_slots, files,
 };
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
 use super::server::{carry_name, gradient_name};
-use super::{FORMAT, ITERATIONS, JOB, JOB_ID, JobId, MODEL, PLAN, RECORD, group_name, job_id_of, origin};
+use super::{FORMAT, ITERATIONS, JOB, JOB_ID, JobId, MODEL, PLAN, RECORD, RECORD_FORMAT};
+use super::{group_name, job_id_of, origin};
 use crate::layout::{Layout, Plain, Role, Source};
 use crate::plan::Estimate;
 use crate::plan::estimate::ReturnedForm;
@@ -71,8 +73,8 @@ impl Keys {
     /// If the random generator or `out` fails.
     pub fn write_evaluation_keys(&self, out: &mut impl std::io::Write) -> Result<()> {
         let needed = Estimate::new(&self.plan)?.operations.keys;
-        let keys = EvaluationKeys::generate(&self.parameters, &self.secret, &needed)?;
-        Ok(files::write_evaluation_keys(&keys, &[(PLAN, self.plan.to_json())], out)?)
+        let keys = EvaluationKeyFile::generate(&self.parameters, &self.secret, &needed)?;
+        Ok(keys.write(&[(PLAN, self.plan.to_json())], out)?)
     }
 }
 
@@ -123,7 +125,7 @@ impl Record {
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let scaler = self.scaler.to_bytes()?;
         let names = serde_json::to_string(self.classes.names()).expect("a list of strings");
-        Ok(ContainerWriter::new(RECORD, FORMAT)
+        Ok(ContainerWriter::new(RECORD, RECORD_FORMAT)
             .metadata(JOB_ID, self.job.to_string())
             .metadata("classes", names)
             .f64("unscale", &[self.unscale.len()], &self.unscale[..])
@@ -139,7 +141,7 @@ impl Record {
     ///
     /// For a file that is damaged or no record.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let container = Container::parse(bytes, RECORD, FORMAT)?;
+        let container = Container::parse(bytes, RECORD, RECORD_FORMAT)?;
         let names: Vec<String> = serde_json::from_str(container.metadata("classes")?)
             .map_err(|e| HeadError::InvalidArtefact(format!("the classes are no list of names: {e}")))?;
         let scaler = Scaler::from_bytes(container.tensor("scaler")?.u8s()?)?;
@@ -224,10 +226,10 @@ pub fn encrypt(
         .metadata(JOB_ID, job.to_string())
         .metadata(files::KEY_ID, keys.id().to_string())
         .metadata(files::PARAMETERS_DIGEST, keys.parameters.digest());
-    for (role, group) in &ciphertexts {
-        writer = files::write_seeded(writer, group_name(*role), group);
-    }
     let count = ciphertexts.iter().map(|(_, group)| group.len()).sum();
+    for (role, group) in ciphertexts {
+        writer = files::write_seeded(writer, &keys.parameters, group_name(role), group);
+    }
     let upload = writer.to_bytes()?;
     let magnitude = magnitude(&problem.x_hat, schedule.first_rate());
     let record = Record { job, scaler, unscale: problem.unscale, w0: problem.w0, classes, magnitude };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ciphertune_ckks::container::{Container, ContainerWriter};
-use ciphertune_ckks::{Arithmetic, Ciphertext, Counts, Evaluator, KeyId, files};
+use ciphertune_ckks::{Arithmetic, Ciphertext, Counts, Evaluator, KeyId, Parameters, files};
 
 use super::{FORMAT, ITERATIONS, JOB, JOB_ID, JobId, MODEL, PLAN, group_name, origin};
 use crate::layout::Role;
@@ -27,7 +27,7 @@ impl Trainer {
     /// For documents that are damaged, of another kind, made under other parameters, for another plan or with another key.
     pub fn new(job: &[u8], evaluation_keys: &[u8]) -> Result<Self> {
         let job = Container::parse(job, JOB, FORMAT)?;
-        let keys = Container::parse(evaluation_keys, files::EVALUATION_KEYS, files::FORMAT)?;
+        let keys = Container::parse(evaluation_keys, files::EVALUATION_KEYS, files::EVALUATION_KEYS_FORMAT)?;
         let (plan, parameters, key) = origin(&job)?;
         let (keys_plan, _, keys_id) = origin(&keys)?;
         if keys_plan != plan {
@@ -67,7 +67,8 @@ impl Trainer {
         let iterates = rayon::scope(|_| train(evaluator, layout, &schedule, upload, returned))?;
         // Limbs above the lowest carry nothing that the owner needs, beyond room for the message.
         let iterates = iterates.into_iter().map(|iterate| lower(&self.evaluator, iterate)).collect::<Result<_>>()?;
-        Ok(EncryptedModel { plan: self.plan, job: self.job, key: self.key, iterates, counts: self.evaluator.counts() })
+        let (parameters, counts) = (self.evaluator.keys().parameters().clone(), self.evaluator.counts());
+        Ok(EncryptedModel { plan: self.plan, job: self.job, key: self.key, parameters, iterates, counts })
     }
 }
 
@@ -83,7 +84,7 @@ fn lower(m: &Evaluator, iterate: Iterate<Ciphertext>) -> Result<Iterate<Cipherte
     })
 }
 
-fn read_upload(plan: &Plan, job: &Container, parameters: &ciphertune_ckks::Parameters) -> Result<Vec<Ciphertext>> {
+fn read_upload(plan: &Plan, job: &Container, parameters: &Parameters) -> Result<Vec<Ciphertext>> {
     let inputs = plan.inputs();
     let mut upload = Vec::with_capacity(inputs.len());
     for role in [Role::Data, Role::Labels, Role::Offset] {
@@ -109,6 +110,7 @@ pub struct EncryptedModel {
     plan: Plan,
     job: JobId,
     key: KeyId,
+    parameters: Parameters,
     iterates: Vec<Iterate<Ciphertext>>,
     counts: Counts,
 }
@@ -134,9 +136,9 @@ impl EncryptedModel {
             .metadata(ITERATIONS, serde_json::to_string(&iterations).expect("a list of numbers"));
         for iterate in &self.iterates {
             if let Some(carry) = &iterate.carry {
-                writer = files::write_full(writer, &carry_name(iterate.iteration), carry);
+                writer = files::write_full(writer, &self.parameters, &carry_name(iterate.iteration), carry);
             }
-            writer = files::write_full(writer, &gradient_name(iterate.iteration), &iterate.gradient);
+            writer = files::write_full(writer, &self.parameters, &gradient_name(iterate.iteration), &iterate.gradient);
         }
         Ok(writer.to_bytes()?)
     }

@@ -65,11 +65,12 @@ impl Estimate {
         let n = 1usize << plan.literal().log_n;
         let special = plan.literal().p.len();
         let upload_bytes = plan.upload_bytes();
-        let key_bytes = operations.keys.serialized_bytes(n, special);
+        let key_bytes = operations.keys.serialized_bytes(plan.literal());
         let count = |role| inputs.iter().filter(|input| input.role == role).count();
-        // Both halves of the keys; the largest transient of the key switches; what the program itself takes.
+        // Both halves of the keys, a word a residue; the largest transient of the key switches; what the program itself takes.
+        let keys = operations.keys.expanded_bytes(plan.literal());
         let working = 16 * (plan.literal().q.len() + special) * n * 8;
-        let server_bytes = 2 * key_bytes + operations.peak_bytes + upload_bytes + working + (64 << 20);
+        let server_bytes = keys + operations.peak_bytes + upload_bytes + working + (64 << 20);
         Ok(Self {
             operations,
             weight_deviation: variance.sqrt(),

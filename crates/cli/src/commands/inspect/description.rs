@@ -40,7 +40,7 @@ impl Description {
             Some(text) => Some(Plan::from_json(text).in_file(path)?),
             None => None,
         };
-        let own = ["kind", "version", "digest", "plan"];
+        let own = ["kind", "version", "packed", "digest", "plan"];
         let entries = container.all_metadata().iter().filter(|(key, _)| !own.contains(&key.as_str()));
         let metadata = entries.map(|(key, value)| (key.clone(), value.clone())).collect();
         let names: Vec<String> = container.tensor_names().map(str::to_owned).collect();
