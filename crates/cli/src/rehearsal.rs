@@ -3,6 +3,8 @@
 //!
 //! Only here is a model also trained in the clear, to compare with.
 
+mod findings;
+
 use std::time::Instant;
 
 use ciphertune_head::job::owner::Record;
@@ -17,6 +19,7 @@ use crate::files::Document;
 use crate::inputs::Examples;
 use crate::roles::owner::Opened;
 use crate::roles::{owner, server};
+pub use findings::{Findings, Played, Sizes};
 
 /// Wall-clock seconds a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]

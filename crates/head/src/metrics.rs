@@ -24,6 +24,20 @@ pub fn accuracy(logits: &DMatrix<f64>, truth: &[usize]) -> f64 {
     rows_right(logits, truth) as f64 / truth.len().max(1) as f64
 }
 
+/// Where the accuracy on all rows of the same kind lies, with 95 % confidence, if `right` of `rows` were right (Wilson, 1927):
+/// the shares p with |right / rows - p| <= z sqrt(p (1 - p) / rows), z = 1.96. Nothing is known from no rows: (0, 1).
+pub fn accuracy_interval(right: usize, rows: usize) -> (f64, f64) {
+    if rows == 0 {
+        return (0.0, 1.0);
+    }
+    let (n, z) = (rows as f64, 1.959_963_984_540_054_f64);
+    let share = right as f64 / n;
+    let centre = share + z * z / (2.0 * n);
+    let radius = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
+    let whole = 1.0 + z * z / n;
+    (((centre - radius) / whole).max(0.0), ((centre + radius) / whole).min(1.0))
+}
+
 /// The number of rows whose class is predicted.
 pub fn rows_right(logits: &DMatrix<f64>, truth: &[usize]) -> usize {
     predicted_classes(logits).iter().zip(truth).filter(|(predicted, truth)| predicted == truth).count()
@@ -114,6 +128,15 @@ mod tests {
         assert_eq!(rows_right(&logits(), &[0, 1, 1]), 2);
         assert_eq!(confusion(&logits(), &[0, 1, 1]), [[1, 0], [1, 1]]);
         assert_eq!(accuracy(&DMatrix::zeros(0, 2), &[]), 0.0);
+    }
+
+    #[test]
+    fn the_interval_of_an_accuracy_is_wilsons() {
+        let rounded = |(low, high): (f64, f64)| ((low * 1e4).round() / 1e4, (high * 1e4).round() / 1e4);
+        assert_eq!(rounded(accuracy_interval(106, 128)), (0.7534, 0.8836));
+        assert_eq!(rounded(accuracy_interval(10, 10)), (0.7225, 1.0));
+        assert_eq!(rounded(accuracy_interval(0, 10)), (0.0, 0.2775));
+        assert_eq!(accuracy_interval(0, 0), (0.0, 1.0));
     }
 
     #[test]

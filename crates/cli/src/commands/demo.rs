@@ -8,11 +8,12 @@ use ciphertune_head::{Head, Recipe};
 use clap::Args;
 
 use crate::errors::Result;
-use crate::inputs::Examples;
+use crate::files::Privacy;
 use crate::memory;
 use crate::options::{PlanFlags, shape_of};
-use crate::rehearsal::{self, Comparison, timed};
-use crate::text::{bytes, count, percent, say, seconds, thousands};
+use crate::rehearsal::{self, Findings, Played, Seconds, Sizes, timed};
+use crate::report::{self, ReportFlags};
+use crate::text::{bytes, count, percent, say, seconds as duration, thousands};
 
 /// Share of the digits that is held out for testing.
 const TEST_SHARE: f64 = 1.0 / 3.0;
@@ -20,7 +21,7 @@ const TEST_SHARE: f64 = 1.0 / 3.0;
 /// Train on encrypted handwritten digits that come with the program
 ///
 /// 1,797 real 8 x 8 images come with the program; their pixels are the features. Plays owner and server, compares with
-/// training in the clear, and says what happened. Takes a few seconds and writes nothing.
+/// training in the clear, and says what happened. Takes a few seconds and writes nothing but the report that --report asks for.
 #[derive(Args)]
 pub struct Demo {
     /// Number that the test rows are drawn from: the same seed gives the same rows
@@ -30,11 +31,16 @@ pub struct Demo {
     /// Iterations of gradient descent
     #[arg(long, value_name = "N", default_value_t = 2)]
     iterations: usize,
+
+    #[command(flatten)]
+    report: ReportFlags,
 }
 
 impl Demo {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
+        // The digits are public, and the keys vanish with the process.
+        let folder = self.report.plan(Privacy::Public)?;
         let (train, test) = digits::load()?.split_holdout(TEST_SHARE, self.seed)?;
         let recipe = Recipe::default_for(self.iterations)?;
         say!("Ciphertune trains a classifier on images that the training machine never sees.\n")?;
@@ -45,7 +51,9 @@ impl Demo {
             test.table.rows()
         )?;
 
-        let plan = PlanFlags::default().choose(shape_of(&train)?, &recipe)?;
+        let mut seconds = Seconds::default();
+        let plan;
+        (plan, seconds.plan) = timed(|| PlanFlags::default().choose(shape_of(&train)?, &recipe))?;
         let estimate = Estimate::new(&plan)?;
         let literal = plan.literal();
         say!(
@@ -56,25 +64,31 @@ impl Demo {
             plan.security_bits()
         )?;
         let expected = estimate.seconds(&plan, &UnitCosts::measure()?);
-        say!("          about {} of training on this machine\n", seconds(expected))?;
+        say!("          about {} of training on this machine\n", duration(expected))?;
 
-        let (keys, took) = timed(|| rehearsal::keygen(&plan))?;
+        let keys;
+        (keys, seconds.keygen) = timed(|| rehearsal::keygen(&plan))?;
         let (secret, evaluation) = (keys.secret.len(), keys.evaluation.bytes.len());
-        step("owner", "makes keys", took, &format!("secret key {}, never leaves", bytes(secret)))?;
+        step("owner", "makes keys", seconds.keygen, &format!("secret key {}, never leaves", bytes(secret)))?;
         more(&format!("evaluation keys {} for the server", bytes(evaluation)))?;
 
-        let (job, took) = timed(|| rehearsal::encrypt(&plan, &keys.secret, &train, None))?;
-        let upload = format!("job {} in {}", bytes(job.job.bytes.len()), count(job.ciphertexts, "ciphertext"));
-        step("owner", "whitens and encrypts", took, &upload)?;
+        let job;
+        (job, seconds.encrypt) = timed(|| rehearsal::encrypt(&plan, &keys.secret, &train, None))?;
+        let (upload_bytes, upload_ciphertexts) = (job.job.bytes.len(), job.ciphertexts);
+        let upload = format!("job {} in {}", bytes(upload_bytes), count(upload_ciphertexts, "ciphertext"));
+        step("owner", "whitens and encrypts", seconds.encrypt, &upload)?;
 
-        let trained = rehearsal::train(job.job, keys.evaluation, false)?;
-        let (counts, took) = (trained.counts, trained.train_seconds);
-        step("server", "reads job and keys", trained.load_seconds, "and checks them")?;
+        // The page draws every iteration.
+        let traced = folder.is_some();
+        let trained = rehearsal::train(job.job, keys.evaluation, traced)?;
+        let counts = trained.counts;
+        (seconds.load, seconds.train) = (trained.load_seconds, trained.train_seconds);
+        step("server", "reads job and keys", seconds.load, "and checks them")?;
         let model = trained.into_document();
         step(
             "server",
             "trains on ciphertext",
-            took,
+            seconds.train,
             &format!(
                 "{}, {}",
                 count(counts.key_switches as usize, "key switch"),
@@ -83,35 +97,42 @@ impl Demo {
         )?;
         more("sees no key, image, label or weight")?;
 
-        let (outcome, took) = timed(|| rehearsal::decrypt(&plan, &keys.secret, &job.record, &model))?;
-        step("owner", "decrypts the model", took, &format!("model {}", bytes(model.bytes.len())))?;
+        let (outcome, comparison);
+        (outcome, seconds.decrypt) = timed(|| rehearsal::decrypt(&plan, &keys.secret, &job.record, &model))?;
+        let model_bytes = model.bytes.len();
+        step("owner", "decrypts the model", seconds.decrypt, &format!("model {}", bytes(model_bytes)))?;
 
-        let comparison = rehearsal::compare(&plan, &outcome, &train.table)?;
+        (comparison, seconds.plaintext) = timed(|| rehearsal::compare(&plan, &outcome, &train.table))?;
         let head = Head::from_bytes(&outcome.head)?;
-        self.scores(&head, &comparison, &test)?;
+        let sizes = Sizes { upload_bytes, upload_ciphertexts, key_bytes: evaluation, model_bytes };
+        let findings = Played { plan, seconds, sizes, counts, traced, outcome, comparison }.findings(&test)?;
+        scores(&findings)?;
         say!("{}", digits::draw(&test, &head)?)?;
         if let Some(peak) = memory::peak() {
             say!("Peak memory of all roles together: {}.", bytes(peak))?;
+        }
+        if let Some(folder) = folder {
+            let json = findings.json()?;
+            let path = folder.write(&report::training::page(&findings, &test, &json)?, &json, &[])?;
+            say!("Report: {}\n", path.display())?;
         }
         say!("Next, on a table of your own (label first, then features):\n")?;
         say!("  ciphertune run --train table.csv --holdout 0.2")?;
         Ok(())
     }
+}
 
-    fn scores(&self, head: &Head, comparison: &Comparison, test: &Examples) -> Result<()> {
-        let encrypted = head.evaluate(&test.table)?;
-        let clear = comparison.heads.last().unwrap_or(head).evaluate(&test.table)?;
-        say!("\nAccuracy on the {} test images", test.table.rows())?;
-        say!("  trained encrypted      {}  ({} right)", percent(encrypted.accuracy), encrypted.right)?;
-        say!("  trained in the clear   {}  ({} right)", percent(clear.accuracy), clear.right)?;
-        say!("  largest weight error   {:.1e} of the largest weight\n", comparison.max_weight_error)?;
-        Ok(())
-    }
+/// Accuracies, encrypted and in the clear.
+fn scores(findings: &Findings) -> Result<()> {
+    say!("\nAccuracy on the {} test images", findings.test_rows)?;
+    say!("  trained encrypted      {}  ({} right)", percent(findings.accuracy), findings.right)?;
+    say!("  trained in the clear   {}  ({} right)", percent(findings.accuracy_plaintext), findings.right_plaintext)?;
+    Ok(say!("  largest weight error   {:.1e} of the largest weight\n", findings.max_weight_error)?)
 }
 
 /// One step: who, what, how long, and what came of it.
 fn step(who: &str, what: &str, took: f64, result: &str) -> Result<()> {
-    Ok(say!("  {who:<7} {what:<20} {:>7}  {result}", seconds(took))?)
+    Ok(say!("  {who:<7} {what:<20} {:>7}  {result}", duration(took))?)
 }
 
 /// A further line of a step.

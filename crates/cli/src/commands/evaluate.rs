@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 
 use ciphertune_head::LabelColumn;
-use ciphertune_head::metrics::Evaluation;
+use ciphertune_head::metrics::{Evaluation, accuracy_interval};
 use clap::Args;
 use serde_json::json;
 
 use crate::errors::{InFile, Result};
 use crate::files;
 use crate::inputs::Examples;
+use crate::report::evaluation::About;
+use crate::report::specimens::Specimens;
+use crate::report::{self, ReportFlags};
 use crate::text::{Table, percent, printable, say, thousands};
 
 /// More columns than this do not fit on a screen.
@@ -29,6 +32,9 @@ pub struct Evaluate {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    report: ReportFlags,
 }
 
 impl Evaluate {
@@ -38,13 +44,30 @@ impl Evaluate {
         let test = Examples::read_table(&self.test, LabelColumn::Present)?;
         let evaluation = head.evaluate(&test.table).in_file(&test.path)?;
         let names = head.classes().names();
+        let folder = self.report.plan(privacy)?;
+        let specimens = Specimens::choose(&head, &test)?;
+        let mut object = serde_json::to_value(&evaluation).map_err(std::io::Error::from)?;
+        object["classes"] = json!(names);
+        object["accuracy_interval"] = json!(accuracy_interval(evaluation.right, evaluation.rows));
+        object["specimens"] = json!(specimens);
+        let object = format!("{object:#}");
+        let written = match folder {
+            Some(folder) => {
+                let recipe = head.recipe().map(|recipe| (recipe.name(), recipe.iterations()));
+                let about = About { names, features: head.features(), recipe, privacy };
+                let page = report::evaluation::page(&about, &evaluation, &specimens, &test, &object)?;
+                Some(folder.write(&page, &object, &[])?)
+            }
+            None => None,
+        };
         files::warn_if_private(privacy, "scores");
         if self.json {
-            let mut object = serde_json::to_value(&evaluation).map_err(std::io::Error::from)?;
-            object["classes"] = json!(names);
-            say!("{object:#}")?;
-        } else {
-            say!("{}", text(&evaluation, names).trim_end())?;
+            say!("{object}")?;
+            return Ok(());
+        }
+        say!("{}", text(&evaluation, names).trim_end())?;
+        if let Some(path) = written {
+            say!("\nreport: {}", path.display())?;
         }
         Ok(())
     }

@@ -1,27 +1,24 @@
 //! `run`: every role in one process on a user's own table, beside the same training in the clear.
 
-mod report;
-
 use std::path::PathBuf;
 
-use ciphertune_head::metrics::Evaluation;
-use ciphertune_head::plan::Estimate;
-use ciphertune_head::{Head, LabelColumn, Plan, Scaler};
+use ciphertune_head::{LabelColumn, Scaler};
 use clap::Args;
 
 use crate::errors::{InFile, Result};
+use crate::files::{self, Privacy};
 use crate::inputs::Examples;
 use crate::options::{PlanFlags, RecipeFlags, read_training_table, shape_of};
-use crate::rehearsal::{self, Comparison, Outcome, Seconds, timed};
+use crate::rehearsal::{self, Findings, Played, Seconds, Sizes, timed};
+use crate::report::{self, ReportFlags};
 use crate::roles::owner;
 use crate::text::{say, warn};
-use crate::{files, memory};
-use report::{Precision, Report};
 
 /// Play every role on your own table, and compare with training in the clear
 ///
 /// Makes keys, encrypts the table, trains on the ciphertexts, decrypts the model and scores it on rows that were not trained on.
-/// Beside it the same recipe is trained in the clear, so that one sees what encryption costs. Nothing is written.
+/// Beside it the same recipe is trained in the clear, so that one sees what encryption costs. Nothing is written but the report that
+/// --report asks for, which implies --trace.
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("testing").required(true).args(["test", "holdout"]))]
 pub struct Run {
@@ -62,27 +59,40 @@ pub struct Run {
 
     #[command(flatten)]
     plan: PlanFlags,
+
+    #[command(flatten)]
+    report: ReportFlags,
 }
 
 impl Run {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
-        let report = self.rehearse()?;
-        if report.largest_logit > report.cubic_range {
+        let folder = self.report.plan(Privacy::Private)?;
+        let (findings, test) = self.rehearse(self.trace || folder.is_some())?;
+        if findings.largest_logit > findings.cubic_range {
             warn(&format!(
                 "logits reach {:.1} in training, beyond the cubic's range of {}: the approximation of the sigmoid no longer holds there; use fewer iterations, --cubic wide, or a smaller --learning-rate",
-                report.largest_logit, report.cubic_range
+                findings.largest_logit, findings.cubic_range
             ));
         }
+        let json = findings.json()?;
+        let written = match folder {
+            Some(folder) => Some(folder.write(&report::training::page(&findings, &test, &json)?, &json, &[])?),
+            None => None,
+        };
         if self.json {
-            say!("{}", serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?)?;
-        } else {
-            say!("{}", report.text().trim_end())?;
+            say!("{json}")?;
+            return Ok(());
+        }
+        say!("{}", findings.text().trim_end())?;
+        if let Some(path) = written {
+            say!("\nreport: {}", path.display())?;
         }
         Ok(())
     }
 
-    fn rehearse(&self) -> Result<Report> {
+    /// Plays the roles; with `traced`, every iterate comes back. Returns the rows that were tested on as well.
+    fn rehearse(&self, traced: bool) -> Result<(Findings, Examples)> {
         let (train, test) = self.tables()?;
         let scaler = match &self.scaler_file {
             Some(path) => Some(Scaler::from_bytes(&files::read(path)?).in_file(path)?),
@@ -98,7 +108,7 @@ impl Run {
         (keys, seconds.keygen) = timed(|| rehearsal::keygen(&plan))?;
         (job, seconds.encrypt) = timed(|| rehearsal::encrypt(&plan, &keys.secret, &train, scaler))?;
         let sizes = [job.job.bytes.len(), keys.evaluation.bytes.len(), job.ciphertexts];
-        let trained = rehearsal::train(job.job, keys.evaluation, self.trace)?;
+        let trained = rehearsal::train(job.job, keys.evaluation, traced)?;
         (seconds.load, seconds.train) = (trained.load_seconds, trained.train_seconds);
         let counts = trained.counts;
         let model = trained.into_document();
@@ -106,49 +116,11 @@ impl Run {
         (outcome, seconds.decrypt) = timed(|| rehearsal::decrypt(&plan, &keys.secret, &job.record, &model))?;
         (comparison, seconds.plaintext) = timed(|| rehearsal::compare(&plan, &outcome, &train.table))?;
 
-        let (evaluation, twin) = evaluate(&outcome, &comparison, &test)?;
-        let per_iteration = if self.trace { Some(accuracies(&outcome, &comparison, &test)?) } else { None };
-        let (encrypted, plaintext) = per_iteration.unzip();
         let [upload_bytes, key_bytes, upload_ciphertexts] = sizes;
-        let precision = precision(&plan, &outcome, &comparison)?;
-        let parameters = plan.parameters()?;
-        Ok(Report {
-            accuracy: evaluation.accuracy,
-            accuracy_plaintext: twin.accuracy,
-            right: evaluation.right,
-            right_plaintext: twin.right,
-            sle: evaluation.sle,
-            sle_plaintext: twin.sle,
-            accuracy_per_iteration: encrypted,
-            accuracy_per_iteration_plaintext: plaintext,
-            max_weight_error: comparison.max_weight_error,
-            precision_bits: precision,
-            largest_logit: comparison.largest_logit,
-            cubic_range: recipe.cubic().range,
-            logits_within_range: comparison.largest_logit <= recipe.cubic().range,
-            seconds,
-            peak_memory_bytes: memory::peak(),
-            upload_bytes,
-            key_bytes,
-            model_bytes: model.bytes.len(),
-            upload_ciphertexts,
-            log_n: plan.literal().log_n,
-            log_qp: plan.literal().log_qp(),
-            security_bits: parameters.security_bits(),
-            levels: plan.top_level(),
-            levels_left: plan.levels_left(),
-            key_switches: counts.key_switches,
-            products: counts.products,
-            rows: shape.rows,
-            features: shape.features,
-            classes: shape.classes,
-            test_rows: evaluation.rows,
-            iterations: recipe.iterations(),
-            recipe,
-            layout: plan.layout_kind(),
-            threads: rayon::current_num_threads(),
-            version: env!("CARGO_PKG_VERSION"),
-        })
+        let model_bytes = model.bytes.len();
+        let sizes = Sizes { upload_bytes, upload_ciphertexts, key_bytes, model_bytes };
+        let findings = Played { plan, seconds, sizes, counts, traced, outcome, comparison }.findings(&test)?;
+        Ok((findings, test))
     }
 
     /// The rows to train and to test on.
@@ -162,29 +134,4 @@ impl Run {
         owner::check_test_table(&train, &test)?;
         Ok((train, test))
     }
-}
-
-/// Scores of the encrypted training's head, read back from its file, and of the twin's.
-fn evaluate(outcome: &Outcome, comparison: &Comparison, test: &Examples) -> Result<(Evaluation, Evaluation)> {
-    let head = Head::from_bytes(&outcome.head)?;
-    let twin = comparison.heads.last().unwrap_or(&head);
-    Ok((head.evaluate(&test.table)?, twin.evaluate(&test.table)?))
-}
-
-/// Accuracies after every iteration, encrypted and in the clear.
-fn accuracies(outcome: &Outcome, comparison: &Comparison, test: &Examples) -> Result<(Vec<f64>, Vec<f64>)> {
-    let mut all = (Vec::new(), Vec::new());
-    for ((_, head), twin) in outcome.opened.decrypted.heads.iter().zip(&comparison.heads) {
-        all.0.push(head.evaluate(&test.table)?.accuracy);
-        all.1.push(twin.evaluate(&test.table)?.accuracy);
-    }
-    Ok(all)
-}
-
-fn precision(plan: &Plan, outcome: &Outcome, comparison: &Comparison) -> Result<Precision> {
-    Ok(Precision {
-        predicted: -Estimate::new(plan)?.weight_deviation.log2(),
-        measured: comparison.measured_bits,
-        guaranteed: outcome.opened.precision_bits,
-    })
 }

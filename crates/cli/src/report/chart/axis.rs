@@ -41,19 +41,6 @@ impl Axis {
         Axis { label: label.into(), kind: Kind::Linear, low: 0.5, high: last + 0.5, ticks }
     }
 
-    /// Equal distances for equal differences, widened to round values.
-    #[allow(dead_code)]
-    pub fn linear(label: &str, unit: &str, low: f64, high: f64) -> Self {
-        let span = if high > low { high - low } else { 1.0 };
-        let rough = span / 5.0;
-        let power = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|step| *step >= rough * 0.999);
-        let step = step.unwrap_or(power);
-        let (first, last) = ((low / step + 1e-9).floor(), ((low + span) / step - 1e-9).ceil());
-        let ticks = (first as i64..=last as i64).map(|k| k as f64 * step).collect();
-        Axis { label: format!("{label}, {unit}"), kind: Kind::Linear, low: first * step, high: last * step, ticks }
-    }
-
     /// Equal distances for equal ratios, over the positive ones of the values.
     pub fn log(label: &str, values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = range(values.filter(|value| *value > 0.0));
@@ -77,12 +64,18 @@ impl Axis {
     pub fn accuracy(rows: usize, values: impl Iterator<Item = f64>) -> Self {
         let best = 1.0 - 0.5 / rows.max(1) as f64;
         let (low, high) = range(values.map(|value| value.min(best)));
-        let ticks = [0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999];
-        // A little more on both sides: an eighth fewer or more rows wrong.
-        let (low, high) = ((1.0 - (1.0 - low) * 1.125).max(0.0), (1.0 - (1.0 - high) / 1.125).min(best));
-        let mut axis = Axis { label: "test rows right".into(), kind: Kind::Accuracy, low, high, ticks: Vec::new() };
-        // Ticks that do not crowd each other.
-        for tick in ticks.into_iter().filter(|tick| (low..=high).contains(tick)) {
+        // Room on both sides, and enough that a handful of rows does not look like much.
+        let room = if (1.0 - low) < 2.0 * (1.0 - high) { 1.4 } else { 1.125 };
+        let (low, high) = ((1.0 - (1.0 - low) * room).max(0.0), (1.0 - (1.0 - high) / room).min(best));
+        let mut axis = Axis { label: "rows right".into(), kind: Kind::Accuracy, low, high, ticks: Vec::new() };
+        // Ticks that do not crowd each other; where few of the usual ones are in sight, at equal distances.
+        let usual = [0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999];
+        let within = |tick: &f64| (low..=high).contains(tick);
+        let ticks = match usual.into_iter().filter(within).collect::<Vec<_>>() {
+            ticks if ticks.len() > 2 => ticks,
+            _ => round_steps(low, high).filter(within).collect(),
+        };
+        for tick in ticks {
             let far = |other: &f64| axis.share(tick) - axis.share(*other) > 0.07;
             if axis.ticks.last().is_none_or(far) {
                 axis.ticks.push(tick);
@@ -128,6 +121,15 @@ impl Axis {
     }
 }
 
+/// Multiples of 1, 2 or 5 times a power of ten, about five of them, from just below `low` to just above `high`.
+fn round_steps(low: f64, high: f64) -> impl Iterator<Item = f64> {
+    let rough = ((high - low) / 5.0).max(1e-9);
+    let power = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0].map(|factor| factor * power).into_iter().find(|step| *step >= rough * 0.999);
+    let step = step.unwrap_or(10.0 * power);
+    ((low / step).floor() as i64..=(high / step).ceil() as i64).map(move |k| k as f64 * step)
+}
+
 /// A number with as many digits as it needs, at most five.
 fn plain(value: f64) -> String {
     if value != 0.0 && !(1e-4..1e6).contains(&value.abs()) {
@@ -155,7 +157,6 @@ mod tests {
 
     #[test]
     fn ticks_are_round_values_within_the_axis() {
-        assert_eq!(names(&Axis::linear("x", "s", 0.0, 0.83)), ["0", "0.2", "0.4", "0.6", "0.8", "1"]);
         assert_eq!(names(&Axis::iterations(500)), ["1", "2", "5", "10", "20", "50", "100", "200", "500"]);
         assert_eq!(names(&Axis::iterations(3)), ["1", "2", "3"]);
         assert_eq!(names(&Axis::log("x", [0.02, 250.0, 0.0].into_iter())), ["0.1", "1", "10", "100"]);
@@ -163,6 +164,18 @@ mod tests {
             names(&Axis::accuracy(10_000, [0.5, 0.972].into_iter())),
             ["50 %", "60 %", "70 %", "80 %", "90 %", "95 %"]
         );
+    }
+
+    #[test]
+    fn accuracies_that_hardly_differ_have_ticks_all_the_same() {
+        let axis = Axis::accuracy(599, [0.9265, 0.9349].into_iter());
+        assert_eq!(names(&axis), ["90 %", "92 %", "94 %"]);
+        for value in [0.0, 0.3, 0.828, 0.97, 1.0] {
+            for rows in [1, 128, 10_000] {
+                let ticks = names(&Axis::accuracy(rows, std::iter::once(value)));
+                assert!(ticks.len() > 1 || rows == 1, "{value} of {rows}: {ticks:?}");
+            }
+        }
     }
 
     #[test]
@@ -176,9 +189,7 @@ mod tests {
 
     #[test]
     fn an_axis_over_one_value_or_none_places_it() {
-        for axis in [Axis::linear("x", "s", 2.0, 2.0), Axis::log("x", [2.0].into_iter())] {
-            assert!(axis.place(2.0).is_some());
-        }
+        assert!(Axis::log("x", [2.0].into_iter()).place(2.0).is_some());
         assert!(Axis::accuracy(10, std::iter::once(1.0)).place(1.0).is_some());
         assert!(Axis::log("x", std::iter::empty()).place(0.5).is_some());
         assert_eq!(Axis::iterations(1).place(1.0), Some(0.5));

@@ -1,0 +1,241 @@
+//! Some test rows, right and wrong, with what the head takes them for: chosen from a table, shown on a page.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ciphertune_head::Head;
+use ciphertune_head::metrics::sigmoid;
+use maud::{Markup, html};
+use serde::Serialize;
+
+use crate::errors::{InFile, Result};
+use crate::inputs::Examples;
+use crate::report::page::wide;
+use crate::text::count;
+
+/// Rows of either kind that are shown.
+const SHOWN: usize = 12;
+
+/// Classes whose probability is shown with a picture.
+const PROBABILITIES: usize = 3;
+
+/// The longer side of a picture on the page, in pixels; smaller ones are kept as they are.
+const SIDE: usize = 112;
+
+/// Chosen test rows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Specimens {
+    /// Rows whose class is not predicted, the most mistaken first: those whose logits of the two classes differ most.
+    pub wrong: Vec<Specimen>,
+    /// Rows whose class is predicted: the first of every class, then the second, and so on.
+    pub right: Vec<Specimen>,
+}
+
+/// A test row.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Specimen {
+    /// Its place in the test table, from 1.
+    pub row: usize,
+    /// Its class.
+    pub label: String,
+    /// The predicted class.
+    pub predicted: String,
+    /// The largest probabilities, largest first, and that of its own class.
+    pub probabilities: Vec<Probability>,
+}
+
+/// How sure a head is of a class, asked by itself: sigma(z), so that they do not add up to one.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Probability {
+    /// The class.
+    pub class: String,
+    /// sigma of its logit.
+    pub probability: f64,
+}
+
+impl Specimens {
+    /// Chooses from the rows that a head was tested on.
+    pub fn choose(head: &Head, test: &Examples) -> Result<Self> {
+        let logits = head.logits(test.table.features()).in_file(&test.path)?;
+        let names = head.classes().names();
+        let labels = test.table.require_labels().in_file(&test.path)?;
+        let truth = head.classes().indices(labels).in_file(&test.path)?;
+        let predicted = ciphertune_head::metrics::predicted_classes(&logits);
+        let mistake = |&row: &usize| logits[(row, predicted[row])] - logits[(row, truth[row])];
+
+        let (mut right, mut wrong): (Vec<usize>, Vec<usize>) =
+            (0..truth.len()).partition(|&row| predicted[row] == truth[row]);
+        wrong.sort_by(|a, b| mistake(b).total_cmp(&mistake(a)));
+        let mut seen = vec![0; names.len()];
+        let mut turn = vec![0; truth.len()];
+        for &row in &right {
+            turn[row] = seen[truth[row]];
+            seen[truth[row]] += 1;
+        }
+        right.sort_by_key(|&row| (turn[row], truth[row]));
+
+        let specimen = |row: usize| {
+            let mut order: Vec<usize> = (0..names.len()).collect();
+            order.sort_by(|&a, &b| logits[(row, b)].total_cmp(&logits[(row, a)]));
+            let kept = |(rank, class): &(usize, usize)| *rank < PROBABILITIES || *class == truth[row];
+            let probability = |(_, class): (usize, usize)| Probability {
+                class: names[class].clone(),
+                probability: sigmoid(logits[(row, class)]),
+            };
+            Specimen {
+                row: row + 1,
+                label: names[truth[row]].clone(),
+                predicted: names[predicted[row]].clone(),
+                probabilities: order.into_iter().enumerate().filter(kept).map(probability).collect(),
+            }
+        };
+        let chosen = |rows: Vec<usize>| rows.into_iter().take(SHOWN).map(specimen).collect();
+        Ok(Specimens { wrong: chosen(wrong), right: chosen(right) })
+    }
+
+    /// The section of a page: pictures where the test rows have some, else tables.
+    pub fn section(&self, test: &Examples) -> Result<Markup> {
+        let parts = [
+            ("Wrong, the most mistaken first", &self.wrong, "No test row is wrong."),
+            ("Right, of every class in turn", &self.right, "No test row is right."),
+        ];
+        let mut shown = Vec::new();
+        for (title, specimens, none) in parts {
+            let content = match specimens.as_slice() {
+                [] => html! { p { (none) } },
+                _ if test.has_pictures() => strip(specimens, test)?,
+                _ => wide(title, table(specimens)),
+            };
+            shown.push(html! { h3 { (title) } (content) });
+        }
+        Ok(html! {
+            section #rows {
+                h2 { "Test rows" }
+                @for part in &shown { (part) }
+                p.note { "A probability is the sigmoid of one class's logit: every class is a question of its own, so they do not add up to one. "
+                    "Rows count from 1." }
+            }
+        })
+    }
+}
+
+fn strip(specimens: &[Specimen], test: &Examples) -> Result<Markup> {
+    let rows: Vec<usize> = specimens.iter().map(|specimen| specimen.row - 1).collect();
+    let pictures = test.pictures(&rows)?;
+    let uri = |png: Vec<u8>| format!("data:image/png;base64,{}", STANDARD.encode(png));
+    Ok(html! {
+        ul.strip {
+            @for (specimen, picture) in specimens.iter().zip(&pictures) {
+                li {
+                    img src=(uri(picture.thumbnail(SIDE).to_png())) alt=(specimen.describe())
+                        class=[picture.width().max(picture.height()).lt(&(SIDE / 2)).then_some("pixels")];
+                    p.verdict { (specimen.verdict()) }
+                    (specimen.bars())
+                    p.note { "row " (specimen.row) }
+                }
+            }
+        }
+    })
+}
+
+fn table(specimens: &[Specimen]) -> Markup {
+    html! {
+        table {
+            caption { (count(specimens.len(), "row")) " of the test table" }
+            thead { tr {
+                th.number scope="col" { "row" } th scope="col" { "class" } th scope="col" { "taken for" }
+                th scope="col" { "probabilities" }
+            } }
+            tbody {
+                @for specimen in specimens {
+                    tr {
+                        th.number scope="row" { (specimen.row) }
+                        td { (specimen.label) }
+                        td { (specimen.predicted) }
+                        td { (specimen.bars()) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Specimen {
+    fn is_right(&self) -> bool {
+        self.label == self.predicted
+    }
+
+    fn describe(&self) -> String {
+        match self.is_right() {
+            true => format!("Test row {}: {}, rightly predicted", self.row, self.label),
+            false => format!("Test row {}: {}, taken for {}", self.row, self.label, self.predicted),
+        }
+    }
+
+    fn verdict(&self) -> Markup {
+        html! {
+            @if self.is_right() { strong { (self.label) } }
+            @else { strong { (self.label) } " taken for " strong.best { (self.predicted) } }
+        }
+    }
+
+    fn bars(&self) -> Markup {
+        html! {
+            ul.bars {
+                @for Probability { class, probability } in &self.probabilities {
+                    li.own[*class == self.label] {
+                        span.class { (class) }
+                        span.bar style=(format!("--share:{:.1}%", 100.0 * probability)) {}
+                        span.value { (format!("{probability:.2}")) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ciphertune_backbone::Picture;
+    use ciphertune_head::{Classes, DMatrix, DVector, FeatureTable};
+
+    /// Three classes named to be escaped; the logit of class k is feature k.
+    fn head() -> Head {
+        let names = ["<b>", "&", "\""].map(str::to_owned).to_vec();
+        Head::new(DMatrix::identity(3, 3), DVector::zeros(3), Classes::from_names(names).unwrap()).unwrap()
+    }
+
+    fn table(pictures: bool) -> Examples {
+        let features = [[3.0, 0.0, 0.0], [0.0, 2.0, 1.0], [0.0, 3.0, -3.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]];
+        let labels = ["<b>", "\"", "\"", "\"", "&"].map(str::to_owned).to_vec();
+        let features = DMatrix::from_row_slice(5, 3, features.as_flattened());
+        let table = FeatureTable::new(features, Some(labels)).unwrap();
+        let picture = |grey| Picture::new(1, 1, 1, vec![grey]).unwrap();
+        match pictures {
+            true => Examples::of_pictures("p", table, (0..5).map(picture).collect()),
+            false => Examples::of_table("t", table),
+        }
+    }
+
+    #[test]
+    fn the_most_mistaken_come_first_and_every_class_has_its_turn() {
+        let chosen = Specimens::choose(&head(), &table(false)).unwrap();
+        let rows = |specimens: &[Specimen]| specimens.iter().map(|specimen| specimen.row).collect::<Vec<_>>();
+        assert_eq!(rows(&chosen.wrong), [3, 2]);
+        assert_eq!(rows(&chosen.right), [1, 5, 4]);
+        assert_eq!((chosen.wrong[0].label.as_str(), chosen.wrong[0].predicted.as_str()), ("\"", "&"));
+        assert_eq!(chosen.wrong[0].probabilities.len(), 3);
+        assert!((chosen.right[0].probabilities[0].probability - 1.0 / (1.0 + (-3f64).exp())).abs() < 1e-15);
+    }
+
+    #[test]
+    fn pictures_are_in_the_page_with_what_they_are_taken_for() {
+        for pictures in [true, false] {
+            let test = table(pictures);
+            let text = Specimens::choose(&head(), &test).unwrap().section(&test).unwrap().into_string();
+            assert_eq!(text.matches("src=\"data:image/png;base64,iVBORw0KGgo").count(), if pictures { 5 } else { 0 });
+            assert_eq!(text.contains("alt=\"Test row 3: &quot;, taken for &amp;\""), pictures, "{text}");
+            assert!(!text.contains("<b>") && text.contains("&lt;b&gt;"), "{text}");
+        }
+    }
+}
