@@ -66,8 +66,14 @@ impl Evaluator {
         let ring = self.parameters().ring();
         let key = self.keys.galois(element, a.level())?;
         let (b, c) = self.switch(digits, key, element);
-        let (mut c0, c1) = (ring.divide_round(&b, ring.p_count()), ring.divide_round(&c, ring.p_count()));
-        ring.add_assign(&mut c0, &ring.automorphism(&a.c0, element));
+        let (c0, c1) = rayon::join(
+            || {
+                let mut c0 = ring.divide_round(&b, ring.p_count());
+                ring.add_assign(&mut c0, &ring.automorphism(&a.c0, element));
+                c0
+            },
+            || ring.divide_round(&c, ring.p_count()),
+        );
         Ok(Ciphertext { c0, c1, scale: a.scale })
     }
 
@@ -81,11 +87,13 @@ impl Evaluator {
         let key = self.keys.relinearization(level)?;
         let (mut b, mut c) = self.switch(&ring.decompose(&a.d2), key, 1);
         // (P d + switched) / (P q): the division that ends the key switch also rescales.
-        ring.add_special_multiple(&mut b, &a.d0);
-        ring.add_special_multiple(&mut c, &a.d1);
-        let dropped = ring.p_count() + rescale;
+        let divide = |switched: &mut RnsPoly, d: &RnsPoly| {
+            ring.add_special_multiple(switched, d);
+            ring.divide_round(switched, ring.p_count() + rescale)
+        };
+        let (c0, c1) = rayon::join(|| divide(&mut b, &a.d0), || divide(&mut c, &a.d1));
         let scale = (0..rescale).fold(a.scale, |scale, k| scale / self.prime(level - k));
-        Ok(Ciphertext { c0: ring.divide_round(&b, dropped), c1: ring.divide_round(&c, dropped), scale })
+        Ok(Ciphertext { c0, c1, scale })
     }
 
     fn check_aligned(&self, a: (usize, f64), b: (usize, f64)) -> Result<()> {
@@ -212,9 +220,9 @@ impl Arithmetic for Evaluator {
 
     fn mul_monomial(&self, a: &Ciphertext, power: usize) -> Ciphertext {
         let ring = self.parameters().ring();
-        let (monomial, mut out) = (ring.monomial(power, a.c0.q_limbs()), a.clone());
-        ring.mul_assign(&mut out.c0, &monomial);
-        ring.mul_assign(&mut out.c1, &monomial);
+        let mut out = a.clone();
+        ring.mul_monomial_assign(&mut out.c0, power);
+        ring.mul_monomial_assign(&mut out.c1, power);
         out
     }
 

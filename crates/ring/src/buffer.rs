@@ -21,7 +21,10 @@ pub struct Buffer {
 impl Buffer {
     /// A buffer of `len` words with arbitrary contents, for results that overwrite every word.
     pub fn dirty(len: usize) -> Self {
-        let mut words = POOL.take(len).unwrap_or_default();
+        let Some(mut words) = POOL.take(len) else {
+            // Zeros straight from the operating system, not written once more.
+            return Self { words: vec![0; len] };
+        };
         if words.len() > len {
             words.truncate(len);
         } else {

@@ -28,6 +28,9 @@ struct Target {
     inverse: ShoupConstant,
 }
 
+/// Ranges of coefficients that the first half of a conversion is split into, for threads to share.
+const CONVERSION_PARTS: usize = 4;
+
 /// Source limbs after the first half of a conversion, ready to be combined for any target prime.
 pub(crate) struct Digit {
     words: Buffer,
@@ -76,7 +79,17 @@ impl Conversion {
         );
         let moduli: Vec<_> = self.from.iter().map(|&i| primes[i].modulus()).collect();
         let mut overflow = Buffer::dirty(n);
-        kernels::convert_digits(&moduli, &self.inverses, &mut words, &mut overflow);
+        // By ranges of coefficients, of every limb the same.
+        let range = n / CONVERSION_PARTS.min(n / 8);
+        let mut parts: Vec<Vec<&mut [u64]>> = overflow.chunks(range).map(|_| Vec::new()).collect();
+        for limb in words.chunks_mut(n) {
+            parts.iter_mut().zip(limb.chunks_mut(range)).for_each(|(part, limb)| part.push(limb));
+        }
+        parts
+            .par_iter_mut()
+            .zip(overflow.par_chunks_mut(range))
+            .for_each(|(limbs, overflow)| kernels::convert_digits(&moduli, &self.inverses, limbs, overflow));
+        drop(parts);
         Digit { words, overflow, n }
     }
 

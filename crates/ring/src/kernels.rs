@@ -181,10 +181,10 @@ pub fn gather_dot(
     dispatch!(backend(), gather_dot(m, permutation, digits, keys, out0, out1))
 }
 
-/// First half of a basis conversion, in place on limbs that lie one after the other: y_i = x_i (D/d_i)^-1 mod d_i, and
+/// First half of a basis conversion, in place: y_i = x_i (D/d_i)^-1 mod d_i, and
 /// overflow = round(sum of y_i / d_i).
-pub fn convert_digits(moduli: &[&Modulus], inverses: &[ShoupConstant], words: &mut [u64], overflow: &mut [u64]) {
-    dispatch!(backend(), convert_digits(moduli, inverses, words, overflow))
+pub fn convert_digits(moduli: &[&Modulus], inverses: &[ShoupConstant], limbs: &mut [&mut [u64]], overflow: &mut [u64]) {
+    dispatch!(backend(), convert_digits(moduli, inverses, limbs, overflow))
 }
 
 /// Second half: out = sum of y_i weight_i + overflow * negated_product mod m, the centred representative of x modulo m.

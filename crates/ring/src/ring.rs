@@ -19,6 +19,8 @@ pub struct Ring {
     q_count: usize,
     conversions: RwLock<HashMap<Span, Arc<Conversion>>>,
     permutations: RwLock<HashMap<usize, Arc<Permutation>>>,
+    /// X^power over all ciphertext primes
+    monomials: RwLock<HashMap<usize, Arc<RnsPoly>>>,
 }
 
 /// A run of ciphertext primes and a run of special primes, as the source of a conversion.
@@ -33,8 +35,22 @@ struct Span {
 pub type PolyPair<'a> = (&'a RnsPoly, &'a RnsPoly);
 
 /// A polynomial split into digits and raised to the extended basis, ready for any number of key switches.
-pub struct Digits {
-    digits: Vec<RnsPoly>,
+pub struct Digits<'a> {
+    /// Whose limbs are each digit's own.
+    source: &'a RnsPoly,
+    /// The other limbs of every digit; its own are arbitrary.
+    raised: Vec<RnsPoly>,
+    /// Ciphertext limbs of a digit.
+    size: usize,
+}
+
+impl Digits<'_> {
+    /// Limb `i` of all digits.
+    fn limbs(&self, i: usize) -> Vec<&[u64]> {
+        let own = (i < self.source.q_limbs()).then_some(i / self.size);
+        let digits = self.raised.iter().enumerate();
+        digits.map(|(j, raised)| if own == Some(j) { self.source.limb(i) } else { raised.limb(i) }).collect()
+    }
 }
 
 impl Ring {
@@ -49,7 +65,14 @@ impl Ring {
             return Err(Error::RepeatedPrime(prime));
         }
         let primes = all.par_iter().map(|&prime| Ntt::new(1 << log_n, prime)).collect::<Result<_>>()?;
-        Ok(Self { log_n, primes, q_count: q.len(), conversions: RwLock::default(), permutations: RwLock::default() })
+        Ok(Self {
+            log_n,
+            primes,
+            q_count: q.len(),
+            conversions: RwLock::default(),
+            permutations: RwLock::default(),
+            monomials: RwLock::default(),
+        })
     }
 
     /// Ring dimension N.
@@ -183,15 +206,18 @@ impl Ring {
         out
     }
 
-    /// X^power for 0 <= power < 2N, in evaluations, over `q_limbs` limbs.
-    pub fn monomial(&self, power: usize, q_limbs: usize) -> RnsPoly {
-        let n = self.n();
-        let mut out = RnsPoly::zero(n, q_limbs, 0);
-        self.for_each_limb(&mut out, |_, prime, limb| {
-            limb[power % n] = if power % (2 * n) < n { 1 } else { prime.modulus().value() - 1 };
-            prime.forward(limb);
+    /// a *= X^power for 0 <= power < 2N, in evaluations. The powers that were asked for are kept.
+    pub fn mul_monomial_assign(&self, a: &mut RnsPoly, power: usize) {
+        let monomial = cached(&self.monomials, power, || {
+            let n = self.n();
+            let mut out = RnsPoly::zero(n, self.q_count, 0);
+            self.for_each_limb(&mut out, |_, prime, limb| {
+                limb[power % n] = if power % (2 * n) < n { 1 } else { prime.modulus().value() - 1 };
+                prime.forward(limb);
+            });
+            out
         });
-        out
+        self.mul_assign(a, &monomial);
     }
 
     /// The polynomial with the given signed coefficients, in evaluations.
@@ -274,9 +300,9 @@ impl Ring {
 
     /// Splits a polynomial over ciphertext primes into digits of `p_count` limbs, each raised (centred) to all its
     /// ciphertext primes and the special primes.
-    pub fn decompose(&self, a: &RnsPoly) -> Digits {
+    pub fn decompose<'a>(&self, a: &'a RnsPoly) -> Digits<'a> {
         let (n, q_limbs, size) = (self.n(), a.q_limbs(), self.p_count());
-        let digits = (0..self.digit_count(q_limbs))
+        let raised = (0..self.digit_count(q_limbs))
             .into_par_iter()
             .map(|j| {
                 let own = j * size..((j + 1) * size).min(q_limbs);
@@ -284,27 +310,25 @@ impl Ring {
                 let digit = conversion.digit(&self.primes, n, &a.words()[own.start * n..own.end * n]);
                 let mut out = RnsPoly::dirty(n, q_limbs, size);
                 self.for_each_limb(&mut out, |i, _, limb| {
-                    if own.contains(&i) {
-                        limb.copy_from_slice(a.limb(i));
-                    } else {
+                    if !own.contains(&i) {
                         conversion.combine(&self.primes, &digit, self.prime_index(q_limbs, i), limb);
                     }
                 });
                 out
             })
             .collect();
-        Digits { digits }
+        Digits { source: a, raised, size }
     }
 
     /// The inner product of a key switch, over the extended basis: sum over digits j of digit_j(X^g) key_j, for both halves
     /// of the key. Keys may have more ciphertext limbs than the digits; the surplus is not read.
     pub fn gather_dot(&self, digits: &Digits, key: &[(RnsPoly, RnsPoly)], g: usize) -> (RnsPoly, RnsPoly) {
-        let (n, q_limbs, p_limbs) = (self.n(), digits.digits[0].q_limbs(), self.p_count());
+        let (n, q_limbs, p_limbs) = (self.n(), digits.source.q_limbs(), self.p_count());
         let permutation = (g != 1).then(|| self.permutation(g));
         let mut out = (RnsPoly::dirty(n, q_limbs, p_limbs), RnsPoly::dirty(n, q_limbs, p_limbs));
         out.0.words_mut().par_chunks_mut(n).zip(out.1.words_mut().par_chunks_mut(n)).enumerate().for_each(
             |(i, (out0, out1))| {
-                let digit_limbs: Vec<&[u64]> = digits.digits.iter().map(|digit| digit.limb(i)).collect();
+                let digit_limbs = digits.limbs(i);
                 let key_limbs: Vec<(&[u64], &[u64])> = key
                     .iter()
                     .map(|(b, a)| {

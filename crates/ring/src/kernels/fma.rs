@@ -20,10 +20,10 @@ const LAZY: usize = 8;
 macro_rules! vectorized {
     ($(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $body:block) => {
         $(#[$doc])*
-        #[allow(clippy::too_many_arguments)]
-        pub(crate) fn $name<'a>(simd: pulp::x86::V3, $($arg: $ty),*) {
-            struct Body<'a> { $($arg: $ty,)* _lifetime: std::marker::PhantomData<&'a ()> }
-            impl<'a> pulp::NullaryFnOnce for Body<'a> {
+        #[allow(clippy::too_many_arguments, clippy::extra_unused_lifetimes)]
+        pub(crate) fn $name<'a, 'b>(simd: pulp::x86::V3, $($arg: $ty),*) {
+            struct Body<'a, 'b> { $($arg: $ty,)* _lifetime: std::marker::PhantomData<&'a &'b ()> }
+            impl<'a, 'b> pulp::NullaryFnOnce for Body<'a, 'b> {
                 type Output = ();
                 #[inline(always)]
                 fn call(self) {
@@ -234,14 +234,13 @@ vectorized! {
 }
 
 vectorized! {
-    fn convert_digits(moduli: &'a [&'a Modulus], inverses: &'a [ShoupConstant], words: &'a mut [u64], overflow: &'a mut [u64]) {
+    fn convert_digits(moduli: &'a [&'a Modulus], inverses: &'a [ShoupConstant], limbs: &'a mut [&'b mut [u64]], overflow: &'a mut [u64]) {
         let mut fractions = [0f64; BLOCK];
-        let n = overflow.len();
         for (block, overflow) in overflow.chunks_mut(BLOCK).enumerate() {
             let start = block * BLOCK;
             let fractions = &mut fractions[..overflow.len()];
             fractions.fill(0.0);
-            for ((m, &w), limb) in moduli.iter().zip(inverses).zip(words.chunks_mut(n)) {
+            for ((m, &w), limb) in moduli.iter().zip(inverses).zip(limbs.iter_mut()) {
                 let real = Real::new(m);
                 let w = constant(real, w);
                 for (x, fraction) in limb[start..start + overflow.len()].iter_mut().zip(fractions.iter_mut()) {

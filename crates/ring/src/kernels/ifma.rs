@@ -65,7 +65,7 @@ entry! {
         m: &Modulus, permutation: Option<&Permutation>, digits: &[&[u64]], keys: &[(&[u64], &[u64])], out0: &mut [u64],
         out1: &mut [u64],
     ) => body::gather_dot;
-    fn convert_digits(moduli: &[&Modulus], inverses: &[ShoupConstant], words: &mut [u64], overflow: &mut [u64])
+    fn convert_digits(moduli: &[&Modulus], inverses: &[ShoupConstant], limbs: &mut [&mut [u64]], overflow: &mut [u64])
         => body::convert_digits;
     fn convert_combine(
         m: &Modulus, limbs: &[&[u64]], weights: &[u64], overflow: &[u64], negated_product: u64, out: &mut [u64],
@@ -434,16 +434,15 @@ mod body {
     pub(super) fn convert_digits(
         moduli: &[&Modulus],
         inverses: &[ShoupConstant],
-        words: &mut [u64],
+        limbs: &mut [&mut [u64]],
         overflow: &mut [u64],
     ) {
         let mut fractions = [[0u64; 8]; BLOCK / 8];
-        let n = overflow.len();
         for (block, overflow) in eights_mut(overflow).chunks_mut(BLOCK / 8).enumerate() {
             let start = block * BLOCK;
             let fractions = &mut fractions[..overflow.len()];
             fractions.fill([0; 8]);
-            for ((m, &w), limb) in moduli.iter().zip(inverses).zip(words.chunks_mut(n)) {
+            for ((m, &w), limb) in moduli.iter().zip(inverses).zip(limbs.iter_mut()) {
                 let (wide, w) = (Wide::new(m), WideConstant::broadcast(w));
                 let reciprocal = _mm512_set1_pd(1.0 / m.value() as f64);
                 let limb = eights_mut(&mut limb[start..start + 8 * overflow.len()]);

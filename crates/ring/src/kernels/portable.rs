@@ -145,14 +145,18 @@ pub(super) fn gather_dot_by(
     }
 }
 
-pub(super) fn convert_digits(moduli: &[&Modulus], inverses: &[ShoupConstant], words: &mut [u64], overflow: &mut [u64]) {
+pub(super) fn convert_digits(
+    moduli: &[&Modulus],
+    inverses: &[ShoupConstant],
+    limbs: &mut [&mut [u64]],
+    overflow: &mut [u64],
+) {
     let mut fractions = [0f64; BLOCK];
-    let n = overflow.len();
     for (block, overflow) in overflow.chunks_mut(BLOCK).enumerate() {
         let start = block * BLOCK;
         let fractions = &mut fractions[..overflow.len()];
         fractions.fill(0.0);
-        for ((m, &w), limb) in moduli.iter().zip(inverses).zip(words.chunks_mut(n)) {
+        for ((m, &w), limb) in moduli.iter().zip(inverses).zip(limbs.iter_mut()) {
             let reciprocal = 1.0 / m.value() as f64;
             for (x, fraction) in limb[start..start + overflow.len()].iter_mut().zip(fractions.iter_mut()) {
                 *x = m.mul_shoup(*x, w);

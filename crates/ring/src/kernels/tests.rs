@@ -131,13 +131,14 @@ fn basis_conversion_agrees_between_backends() {
         let inverses: Vec<_> = sources.iter().map(|m| m.shoup(m.value() / 3)).collect();
         let references: Vec<_> = sources.iter().collect();
         let run = |backend: Backend| {
-            let mut limbs = originals.concat();
+            let mut limbs = originals.clone();
+            let mut parts: Vec<&mut [u64]> = limbs.iter_mut().map(|limb| &mut limb[..]).collect();
             let mut overflow = vec![0; LEN];
-            dispatch!(backend, convert_digits(&references, &inverses, &mut limbs, &mut overflow));
+            dispatch!(backend, convert_digits(&references, &inverses, &mut parts, &mut overflow));
             let target = &all[5];
             let weights = words(target, 50)[..sources.len()].to_vec();
             let mut out = vec![0; LEN];
-            let views: Vec<&[u64]> = limbs.chunks(LEN).collect();
+            let views: Vec<&[u64]> = limbs.iter().map(|limb| &limb[..]).collect();
             dispatch!(backend, convert_combine(target, &views, &weights, &overflow, target.value() - 1, &mut out));
             (limbs, overflow, out)
         };
