@@ -33,20 +33,19 @@ pub(crate) struct Cache {
 impl Cache {
     /// Opens or creates the cache of `owner` (a digest of backbone and preprocessing) in the folder `folder`.
     pub(crate) fn open(folder: &Path, owner: [u8; 32], features: usize) -> Result<Self> {
-        std::fs::create_dir_all(folder).map_err(BackboneError::file(folder))?;
+        std::fs::create_dir_all(folder).map_err(unusable(folder))?;
         let name: String = owner[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         let path = folder.join(format!("{name}.{EXTENSION}"));
-        let failed = BackboneError::file;
-        let file = private_file(&path).map_err(failed(&path))?;
+        let file = private_file(&path).map_err(unusable(&path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(BackboneError::Cache { path, reason: "in use by another process".into() });
             }
-            Err(TryLockError::Error(error)) => return Err(BackboneError::Cache { path, reason: error.to_string() }),
+            Err(TryLockError::Error(error)) => return Err(unusable(&path)(error)),
         }
         let mut cache = Self { path: path.clone(), file, features, records: HashMap::new(), end: HEADER };
-        cache.index().map_err(failed(&path))?;
+        cache.index().map_err(unusable(&path))?;
         Ok(cache)
     }
 
@@ -77,7 +76,7 @@ impl Cache {
             bytes.extend_from_slice(&check[..CHECK]);
         }
         let written = self.file.seek(SeekFrom::Start(self.end)).and_then(|_| self.file.write_all(&bytes));
-        written.map_err(BackboneError::file(&self.path))?;
+        written.map_err(unusable(&self.path))?;
         self.end += bytes.len() as u64;
         self.records.extend(starts);
         Ok(())
@@ -115,24 +114,59 @@ impl Cache {
     }
 }
 
+/// The number of caches in a folder (one for each backbone with its preprocessing) and their bytes; 0 if there is no
+/// such folder.
+///
+/// # Errors
+/// [`BackboneError::File`].
+pub fn cache_size(folder: &Path) -> Result<(usize, u64)> {
+    let files = cache_files(folder)?;
+    let mut bytes = 0;
+    for path in &files {
+        bytes += std::fs::metadata(path).map_err(BackboneError::file(path))?.len();
+    }
+    Ok((files.len(), bytes))
+}
+
 /// Removes every cache in a folder, and returns how many bytes became free. Other files stay; no folder, no error.
 ///
 /// # Errors
 /// [`BackboneError::File`].
 pub fn clear_cache(folder: &Path) -> Result<u64> {
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-        entries => entries.map_err(BackboneError::file(folder))?,
-    };
     let mut bytes = 0;
-    for entry in entries {
-        let path = entry.map_err(BackboneError::file(folder))?.path();
-        if path.extension().is_some_and(|extension| extension == EXTENSION) && path.is_file() {
-            bytes += std::fs::metadata(&path).map_err(BackboneError::file(&path))?.len();
-            std::fs::remove_file(&path).map_err(BackboneError::file(&path))?;
-        }
+    for path in cache_files(folder)? {
+        bytes += std::fs::metadata(&path).map_err(BackboneError::file(&path))?.len();
+        std::fs::remove_file(&path).map_err(BackboneError::file(&path))?;
     }
     Ok(bytes)
+}
+
+fn cache_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(BackboneError::file(folder))?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(BackboneError::file(folder))?.path();
+        if is_cache(&path) {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// A file that begins as ours do: a folder that is named by mistake loses nothing else.
+fn is_cache(path: &Path) -> bool {
+    let begins = || {
+        let mut start = [0; MAGIC.len()];
+        File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *MAGIC
+    };
+    path.extension().is_some_and(|extension| extension == EXTENSION) && path.is_file() && begins()
+}
+
+fn unusable(path: &Path) -> impl FnOnce(std::io::Error) -> BackboneError + '_ {
+    move |error| BackboneError::Cache { path: path.to_owned(), reason: error.to_string() }
 }
 
 fn intact(record: &[u8]) -> bool {

@@ -27,6 +27,8 @@ const AHEAD_BYTES: usize = 256 << 20;
 pub struct ExtractOptions {
     /// Threads; `None`: as many as there are cores.
     pub threads: Option<usize>,
+    /// At most so many rows: what follows the last of them is not read; `None`: all.
+    pub rows: Option<usize>,
     /// Whether unreadable images are left out and named in the summary; otherwise the first one is an error.
     pub skip_bad: bool,
     /// The folder of the cache; `None`: no cache.
@@ -36,6 +38,8 @@ pub struct ExtractOptions {
 /// The features of one image.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
+    /// Its image's place in the set, counted from 0; unreadable images count.
+    pub place: usize,
     /// The image's file, or its container and number.
     pub name: &'a str,
     /// Its label, where the set has labels.
@@ -99,6 +103,8 @@ pub struct Collected {
     pub features: Matrix,
     /// The images' names.
     pub names: Vec<String>,
+    /// Their places in the set, counted from 0.
+    pub places: Vec<usize>,
     /// Their labels: one an image, or none at all.
     pub labels: Option<Vec<String>>,
     /// What was done.
@@ -130,11 +136,13 @@ pub fn extract(
         Some(folder) => Some(Cache::open(folder, cache_owner(backbone, preprocess), backbone.features())?),
         None => None,
     };
-    let images = source.images();
+    let most = options.rows.unwrap_or(usize::MAX);
+    let images = source.images().map(|images| images.min(most));
     let mut summary = Summary::default();
-    let mut source = source.peekable();
-    while source.peek().is_some() {
-        let samples = read_ahead(&mut source, pool.current_num_threads() * AHEAD, options, &mut summary)?;
+    let mut source = source.enumerate().peekable();
+    while summary.rows < most && source.peek().is_some() {
+        let ahead = (pool.current_num_threads() * AHEAD).min(most - summary.rows);
+        let (places, samples) = read_ahead(&mut source, ahead, options, &mut summary)?;
         let mut keys = Vec::new();
         let mut known = vec![None; samples.len()];
         if let Some(cache) = &mut cache {
@@ -156,10 +164,10 @@ pub fn extract(
             });
             cache.add(&fresh.collect::<Vec<_>>())?;
         }
-        for (sample, row) in samples.iter().zip(rows) {
+        for ((sample, place), row) in samples.iter().zip(places).zip(rows) {
             match row {
                 Ok((features, cached)) => {
-                    sink(Row { name: &sample.name, label: sample.label.as_deref(), features: &features })?;
+                    sink(Row { place, name: &sample.name, label: sample.label.as_deref(), features: &features })?;
                     summary.rows += 1;
                     summary.from_cache += usize::from(cached);
                 }
@@ -184,10 +192,11 @@ pub fn collect(
     options: &ExtractOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Collected> {
-    let (mut values, mut names, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut values, mut names, mut places, mut labels) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut sink = |row: Row<'_>| {
         values.extend_from_slice(row.features);
         names.push(row.name.to_owned());
+        places.push(row.place);
         labels.extend(row.label.map(str::to_owned));
         Ok(())
     };
@@ -200,28 +209,29 @@ pub fn collect(
     }
     let features = Matrix::new(names.len(), backbone.features(), values)
         .ok_or_else(|| BackboneError::Inference("the number of features changed between images".into()))?;
-    Ok(Collected { features, names, labels: (!labels.is_empty()).then_some(labels), summary })
+    Ok(Collected { features, names, places, labels: (!labels.is_empty()).then_some(labels), summary })
 }
 
-/// The next samples: at most `most`, and no more once they hold [`AHEAD_BYTES`].
+/// The next samples and their places: at most `most`, and no more once they hold [`AHEAD_BYTES`].
 fn read_ahead(
-    source: &mut impl Iterator<Item = Result<Sample>>,
+    source: &mut impl Iterator<Item = (usize, Result<Sample>)>,
     most: usize,
     options: &ExtractOptions,
     summary: &mut Summary,
-) -> Result<Vec<Sample>> {
-    let (mut samples, mut bytes) = (Vec::new(), 0);
+) -> Result<(Vec<usize>, Vec<Sample>)> {
+    let (mut places, mut samples, mut bytes) = (Vec::new(), Vec::new(), 0);
     while samples.len() < most && bytes < AHEAD_BYTES {
         match source.next() {
             None => break,
-            Some(Ok(sample)) => {
+            Some((place, Ok(sample))) => {
                 bytes += sample.bytes();
+                places.push(place);
                 samples.push(sample);
             }
-            Some(Err(error)) => skip_or_fail(error, options, summary)?,
+            Some((_, Err(error))) => skip_or_fail(error, options, summary)?,
         }
     }
-    Ok(samples)
+    Ok((places, samples))
 }
 
 fn features_of(backbone: &dyn Backbone, preprocess: &Preprocess, sample: &Sample) -> Result<Vec<f32>> {

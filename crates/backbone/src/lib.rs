@@ -16,7 +16,7 @@ mod source;
 mod weights;
 
 pub use backbone::{Backbone, InputSize, Matrix};
-pub use cache::clear_cache;
+pub use cache::{cache_size, clear_cache};
 pub use error::{BackboneError, Result};
 pub use extract::{Collected, ExtractOptions, Progress, Row, Skipped, Summary, collect, extract};
 pub use network::{Builtin, OnnxNetwork, OnnxOptions, RegNetX};

@@ -3,6 +3,7 @@
 //! The input is three planes (red, green, blue, or the reverse) of `height * width` values
 //! `(pixel / 255 - mean) / std`; a grey picture fills all three alike.
 
+use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -101,13 +102,13 @@ impl Preprocess {
         Self { shorter_side: None, mean: [0.5; 3], std: [0.5; 3], ..Self::torchvision() }
     }
 
-    /// A preset by its name: `torchvision`, `torchvision-v2`, `paper` or `onnx-default`.
+    /// A preset by its name: `torchvision`, `torchvision_v2`, `paper` or `onnx_default`, with `_` or `-`.
     pub fn preset(name: &str) -> Option<Self> {
-        match name {
+        match name.replace('-', "_").as_str() {
             "torchvision" => Some(Self::torchvision()),
-            "torchvision-v2" => Some(Self::torchvision_v2()),
+            "torchvision_v2" => Some(Self::torchvision_v2()),
             "paper" => Some(Self::paper()),
-            "onnx-default" => Some(Self::onnx_default()),
+            "onnx_default" => Some(Self::onnx_default()),
             _ => None,
         }
     }
@@ -202,6 +203,32 @@ impl Preprocess {
     }
 }
 
+/// In words, such as `stretched to the input's size (bilinear), RGB, x / 255`.
+impl fmt::Display for Preprocess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.shorter_side {
+            Some(side) => write!(f, "shorter side to {side}, centre cut out")?,
+            None => write!(f, "stretched to the input's size")?,
+        }
+        f.write_str(match self.filter {
+            Filter::Antialiased => " (bilinear)",
+            Filter::Interpolated => " (interpolated)",
+        })?;
+        f.write_str(match self.channels {
+            Channels::Rgb => ", RGB",
+            Channels::Bgr => ", BGR",
+        })?;
+        if (self.mean, self.std) == ([0.5; 3], [0.5; 3]) {
+            return f.write_str(", x / 127.5 - 1");
+        }
+        if (self.mean, self.std) == ([0.0; 3], [1.0; 3]) {
+            return f.write_str(", x / 255");
+        }
+        let ([r, g, b], [s, t, u]) = (self.mean, self.std);
+        write!(f, ", (x / 255 - mean) / std with mean {r} {g} {b} and std {s} {t} {u}")
+    }
+}
+
 /// The size with the shorter side at `side` and the proportions kept, the longer side rounded down as torchvision does.
 fn with_shorter_side(picture: &Picture, side: usize) -> (usize, usize) {
     let (width, height) = (picture.width(), picture.height());
@@ -231,6 +258,15 @@ mod tests {
         let picture = Picture::new(1, 1, 3, vec![0, 255, 51]).expect("a pixel");
         let planes = Preprocess::onnx_default().apply(&picture, 1, 1).expect("valid settings");
         assert!(planes.iter().zip([-1.0, 1.0, -0.6]).all(|(found, expected)| (found - expected).abs() < 1e-6));
+    }
+
+    #[test]
+    fn presets_are_known_by_either_spelling_and_settings_are_told_in_words() {
+        assert_eq!(Preprocess::preset("torchvision-v2"), Preprocess::preset("torchvision_v2"));
+        assert_eq!(Preprocess::preset("imagenet"), None);
+        let words = Preprocess::onnx_default().to_string();
+        assert_eq!(words, "stretched to the input's size (bilinear), RGB, x / 127.5 - 1");
+        assert!(Preprocess::torchvision().to_string().contains("shorter side to 256"));
     }
 
     #[test]

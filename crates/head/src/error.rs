@@ -145,6 +145,30 @@ pub enum HeadError {
         /// What expects them: `scaler`, `head`.
         what: &'static str,
     },
+    /// Features of another backbone than the head or training table they are used with.
+    #[error(
+        "the features are those of {found}, the {what} is of {expected}: use the same backbone with the same weights"
+    )]
+    OtherBackbone {
+        /// The features' backbone.
+        found: String,
+        /// The one expected.
+        expected: String,
+        /// What expects it: `head`, `training table`.
+        what: &'static str,
+    },
+    /// Features of images that were preprocessed in another way.
+    #[error(
+        "the images were preprocessed otherwise than those of the {what}: use its settings, {expected}, instead of {found}"
+    )]
+    OtherPreprocess {
+        /// The features' preprocessing.
+        found: String,
+        /// The one expected.
+        expected: String,
+        /// What expects it: `head`, `training table`.
+        what: &'static str,
+    },
     /// A hyperparameter out of its range.
     #[error("{0}")]
     InvalidRecipe(String),

@@ -14,6 +14,7 @@ use crate::classes::Classes;
 use crate::error::{HeadError, Result};
 use crate::linalg::multiply;
 use crate::metrics::{Evaluation, predicted_classes, sigmoid};
+use crate::provenance::Provenance;
 use crate::recipe::Recipe;
 use crate::scaler::Scaler;
 use crate::table::FeatureTable;
@@ -28,6 +29,7 @@ pub struct Head {
     classes: Classes,
     recipe: Option<Recipe>,
     published: Option<f64>,
+    provenance: Option<Provenance>,
 }
 
 /// What a head says about rows of features.
@@ -59,7 +61,7 @@ impl Head {
         if !weight.iter().chain(&bias).all(|value| value.is_finite()) {
             return invalid("a weight that is not a finite number");
         }
-        Ok(Head { weight, bias, classes, recipe: None, published: None })
+        Ok(Head { weight, bias, classes, recipe: None, published: None, provenance: None })
     }
 
     /// A head from weights for scaled features, classes x (features + 1) with the bias first: folds the scaler in.
@@ -76,6 +78,11 @@ impl Head {
     /// Notes that noise was added for publication, and how many bits of the weights are left above it.
     pub fn mark_published(self, precision_bits: f64) -> Self {
         Head { published: Some(precision_bits), ..self }
+    }
+
+    /// Notes the backbone and preprocessing of the features that it was trained on.
+    pub fn with_provenance(self, provenance: Option<Provenance>) -> Self {
+        Head { provenance, ..self }
     }
 
     /// The weights, classes x features.
@@ -106,6 +113,24 @@ impl Head {
     /// Bits of precision left by the noise that was added for publication; `None` for a head that must stay private.
     pub fn published(&self) -> Option<f64> {
         self.published
+    }
+
+    /// The backbone and preprocessing of the features that it was trained on, if known.
+    pub fn provenance(&self) -> Option<&Provenance> {
+        self.provenance.as_ref()
+    }
+
+    /// Refuses a table whose features this head cannot read.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::OtherBackbone`], [`HeadError::OtherPreprocess`], [`HeadError::FeatureCount`].
+    pub fn check(&self, table: &FeatureTable) -> Result<()> {
+        Provenance::check(table.provenance(), self.provenance(), "head")?;
+        if table.columns() != self.features() {
+            return Err(HeadError::FeatureCount { found: table.columns(), expected: self.features(), what: "head" });
+        }
+        Ok(())
     }
 
     /// Logits of raw features: rows x features in, rows x classes out.
@@ -146,8 +171,9 @@ impl Head {
     ///
     /// # Errors
     ///
-    /// [`HeadError::FeatureCount`], [`HeadError::NoLabels`], [`HeadError::UnknownLabel`].
+    /// As [`Head::check`], and [`HeadError::NoLabels`], [`HeadError::UnknownLabel`].
     pub fn evaluate(&self, table: &FeatureTable) -> Result<Evaluation> {
+        self.check(table)?;
         let truth = self.classes.indices(table.require_labels()?)?;
         Ok(Evaluation::new(&self.logits(table.features())?, &truth))
     }

@@ -2,9 +2,10 @@
 //!
 //! * CSV: a line a row, the label first, commas between; a header line is recognised and passed over. Labels are whole
 //!   numbers (`3.0` is `3`) or words.
-//! * `.npz`: an array `features` of float16, float32 or float64, rows x features in C or Fortran order, and an array
-//!   `labels` of any integers.
-//! * `.safetensors`: a tensor `features` of F16, BF16, F32 or F64, rows x features, and a tensor `labels` of any integers.
+//! * `.npz`: an array `features` of floats, integers or booleans, rows x features in C or Fortran order, and an array
+//!   `labels` of integers or booleans (0 and 1).
+//! * `.safetensors`: tensors `features` and `labels` alike. Those that [`FeatureTable::to_safetensors`] writes have words
+//!   as labels and the features' [`Provenance`] in their metadata, too.
 
 mod arrays;
 mod csv;
@@ -15,6 +16,7 @@ mod safetensors;
 mod tests;
 
 use crate::error::{HeadError, Result};
+use crate::provenance::Provenance;
 use nalgebra::DMatrix;
 
 /// Finite features, rows x features, and as many labels as rows or none.
@@ -22,6 +24,7 @@ use nalgebra::DMatrix;
 pub struct FeatureTable {
     features: DMatrix<f64>,
     labels: Option<Vec<String>>,
+    provenance: Option<Provenance>,
 }
 
 /// The formats a table is read from.
@@ -105,7 +108,17 @@ impl FeatureTable {
                 value: features[(row, column)].to_string(),
             });
         }
-        Ok(FeatureTable { features, labels })
+        Ok(FeatureTable { features, labels, provenance: None })
+    }
+
+    /// The table, its features known to be those of a backbone.
+    pub fn with_provenance(self, provenance: Provenance) -> Self {
+        FeatureTable { provenance: Some(provenance), ..self }
+    }
+
+    /// The backbone and preprocessing that made the features, if known.
+    pub fn provenance(&self) -> Option<&Provenance> {
+        self.provenance.as_ref()
     }
 
     /// The features, rows x features.
@@ -152,6 +165,7 @@ impl FeatureTable {
         FeatureTable {
             features: self.features.select_rows(rows),
             labels: self.labels.as_ref().map(|labels| rows.iter().map(|&row| labels[row].clone()).collect()),
+            provenance: self.provenance.clone(),
         }
     }
 }

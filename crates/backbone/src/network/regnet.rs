@@ -68,6 +68,22 @@ impl RegNetX {
         FAMILY.iter().map(|(name, _)| *name)
     }
 
+    /// What torchvision calls the weights of `name` whose file has this SHA-256: `IMAGENET1K_V1` or `IMAGENET1K_V2`;
+    /// `None` for a file that it does not publish for `name`. Its names hold the first four bytes, which are compared.
+    pub fn published_as(name: &str, sha256: [u8; 32]) -> Option<&'static str> {
+        let position = FAMILY.iter().position(|(known, _)| *known == name)?;
+        let start = u32::from_be_bytes([sha256[0], sha256[1], sha256[2], sha256[3]]);
+        let which = PUBLISHED[position].iter().position(|published| *published == start)?;
+        Some(["IMAGENET1K_V1", "IMAGENET1K_V2"][which])
+    }
+
+    /// The names of torchvision's files for `name`; none for a name that is not known.
+    pub fn published_files(name: &str) -> Vec<String> {
+        let position = FAMILY.iter().position(|(known, _)| *known == name);
+        let files = position.map(|position| PUBLISHED[position].map(|start| format!("{name}-{start:08x}.pth")));
+        files.into_iter().flatten().collect()
+    }
+
     /// Loads `name` (`regnet_x_400mf`, ...) from a state dict of torchvision's, `.safetensors` or `.pth`.
     ///
     /// # Errors
@@ -279,5 +295,8 @@ mod tests {
         assert_eq!(preprocess_of(digest), Preprocess::torchvision());
         digest[..4].copy_from_slice(&[0x62, 0x22, 0x9a, 0x5f]);
         assert_eq!(preprocess_of(digest), Preprocess::torchvision_v2());
+        assert_eq!(RegNetX::published_as("regnet_x_400mf", digest), Some("IMAGENET1K_V2"));
+        assert_eq!(RegNetX::published_as("regnet_x_800mf", digest), None);
+        assert_eq!(RegNetX::published_files("regnet_x_400mf")[1], "regnet_x_400mf-62229a5f.pth");
     }
 }

@@ -15,6 +15,7 @@ use super::{group_name, job_id_of, origin};
 use crate::layout::{Layout, Plain, Role, Source};
 use crate::plan::Estimate;
 use crate::plan::estimate::ReturnedForm;
+use crate::provenance::{self, Provenance};
 use crate::{Classes, FeatureTable, Head, HeadError, Plan, Preconditioned, Result, Scaler, precondition};
 
 /// The owner's keys for a plan.
@@ -87,6 +88,7 @@ pub struct Record {
     w0: f64,
     classes: Classes,
     magnitude: f64,
+    provenance: Option<Provenance>,
 }
 
 impl Record {
@@ -125,9 +127,13 @@ impl Record {
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let scaler = self.scaler.to_bytes()?;
         let names = serde_json::to_string(self.classes.names()).expect("a list of strings");
-        Ok(ContainerWriter::new(RECORD, RECORD_FORMAT)
+        let mut writer = ContainerWriter::new(RECORD, RECORD_FORMAT)
             .metadata(JOB_ID, self.job.to_string())
-            .metadata("classes", names)
+            .metadata("classes", names);
+        if let Some(provenance) = &self.provenance {
+            writer = writer.metadata(provenance::KEY, provenance.to_json());
+        }
+        Ok(writer
             .f64("unscale", &[self.unscale.len()], &self.unscale[..])
             .f64("initial-weight", &[1], vec![self.w0])
             .f64("magnitude", &[1], vec![self.magnitude])
@@ -154,7 +160,9 @@ impl Record {
             return Err(HeadError::InvalidArtefact("the record's numbers do not fit its scaler".into()));
         }
         let classes = Classes::from_names(names)?;
-        Ok(Self { job: job_id_of(&container)?, scaler, unscale, w0, classes, magnitude })
+        let provenance = container.all_metadata().get(provenance::KEY);
+        let provenance = provenance.map(|text| Provenance::from_json(text)).transpose()?;
+        Ok(Self { job: job_id_of(&container)?, scaler, unscale, w0, classes, magnitude, provenance })
     }
 }
 
@@ -232,7 +240,8 @@ pub fn encrypt(
     }
     let upload = writer.to_bytes()?;
     let magnitude = magnitude(&problem.x_hat, schedule.first_rate());
-    let record = Record { job, scaler, unscale: problem.unscale, w0: problem.w0, classes, magnitude };
+    let provenance = table.provenance().cloned();
+    let record = Record { job, scaler, unscale: problem.unscale, w0: problem.w0, classes, magnitude, provenance };
     Ok(EncryptedJob { record, upload, ciphertexts: count })
 }
 
@@ -366,7 +375,8 @@ pub fn decrypt(keys: &Keys, record: &Record, model: &[u8], releases: Option<u32>
     let release = releases.map(|releases| flood(plan, releases, &mut weights)).transpose()?;
     let head = |(t, u): (usize, DMatrix<f64>)| {
         let scaled = precondition::weights(&u, &record.unscale, record.w0)?;
-        let head = Head::from_scaled(&record.scaler, &scaled, record.classes.clone(), plan.recipe())?;
+        let head = Head::from_scaled(&record.scaler, &scaled, record.classes.clone(), plan.recipe())?
+            .with_provenance(record.provenance.clone());
         Ok((
             t,
             match release {

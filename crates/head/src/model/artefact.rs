@@ -4,6 +4,7 @@ use super::Head;
 use crate::classes::Classes;
 use crate::error::{HeadError, Result};
 use crate::linalg::{from_rows, to_rows};
+use crate::provenance::{self, Provenance};
 use crate::recipe::Recipe;
 use ciphertune_ckks::container::{Container, ContainerWriter};
 use nalgebra::DVector;
@@ -14,7 +15,8 @@ const VERSION: u32 = 1;
 
 impl Head {
     /// The head as a container: tensors `weight` (classes x features) and `bias` (classes), double precision; metadata
-    /// `classes` (a JSON list of names), `features`, and where known `recipe` (JSON) and `published` (bits).
+    /// `classes` (a JSON list of names), `features`, and where known `recipe` (JSON), `published` (bits)
+    /// and `provenance` (JSON).
     ///
     /// # Errors
     ///
@@ -32,6 +34,9 @@ impl Head {
         }
         if let Some(bits) = self.published {
             writer = writer.metadata("published", bits.to_string());
+        }
+        if let Some(provenance) = &self.provenance {
+            writer = writer.metadata(provenance::KEY, provenance.to_json());
         }
         Ok(writer.to_bytes()?)
     }
@@ -58,6 +63,7 @@ impl Head {
             true => Some(container.parse_metadata("published")?),
             false => None,
         };
-        Ok(Head { recipe, published, ..head })
+        let provenance = metadata.get(provenance::KEY).map(|text| Provenance::from_json(text)).transpose()?;
+        Ok(Head { recipe, published, provenance, ..head })
     }
 }

@@ -8,6 +8,7 @@ use nalgebra::DMatrix;
 /// The type of an array's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Element {
+    Bool,
     F16,
     Bf16,
     F32,
@@ -25,7 +26,7 @@ pub(super) enum Element {
 impl Element {
     pub fn size(self) -> usize {
         match self {
-            Element::I8 | Element::U8 => 1,
+            Element::Bool | Element::I8 | Element::U8 => 1,
             Element::F16 | Element::Bf16 | Element::I16 | Element::U16 => 2,
             Element::F32 | Element::I32 | Element::U32 => 4,
             Element::F64 | Element::I64 | Element::U64 => 8,
@@ -75,7 +76,16 @@ impl Array<'_> {
             Some(Element::Bf16) => self.decode(|bytes| bf16::from_le_bytes(bytes).to_f64()),
             Some(Element::F32) => self.decode(|bytes| f64::from(f32::from_le_bytes(bytes))),
             Some(Element::F64) => self.decode(f64::from_le_bytes),
-            _ => return Err(self.wrong("features", "save features as float16, float32 or float64")),
+            Some(Element::Bool | Element::U8) => self.decode(|[byte]| f64::from(byte)),
+            Some(Element::I8) => self.decode(|bytes| f64::from(i8::from_le_bytes(bytes))),
+            Some(Element::I16) => self.decode(|bytes| f64::from(i16::from_le_bytes(bytes))),
+            Some(Element::U16) => self.decode(|bytes| f64::from(u16::from_le_bytes(bytes))),
+            Some(Element::I32) => self.decode(|bytes| f64::from(i32::from_le_bytes(bytes))),
+            Some(Element::U32) => self.decode(|bytes| f64::from(u32::from_le_bytes(bytes))),
+            // Beyond 2^53 rounded, as any other program would.
+            Some(Element::I64) => self.decode(|bytes| i64::from_le_bytes(bytes) as f64),
+            Some(Element::U64) => self.decode(|bytes| u64::from_le_bytes(bytes) as f64),
+            None => return Err(self.wrong("features", "save features as float16, float32 or float64")),
         };
         Ok(match self.column_major {
             true => DMatrix::from_vec(rows, columns, values),
@@ -93,7 +103,7 @@ impl Array<'_> {
             Some(Element::I16) => self.decode(|bytes| i16::from_le_bytes(bytes).to_string()),
             Some(Element::I32) => self.decode(|bytes| i32::from_le_bytes(bytes).to_string()),
             Some(Element::I64) => self.decode(|bytes| i64::from_le_bytes(bytes).to_string()),
-            Some(Element::U8) => self.decode(|bytes| u8::from_le_bytes(bytes).to_string()),
+            Some(Element::Bool | Element::U8) => self.decode(|bytes| u8::from_le_bytes(bytes).to_string()),
             Some(Element::U16) => self.decode(|bytes| u16::from_le_bytes(bytes).to_string()),
             Some(Element::U32) => self.decode(|bytes| u32::from_le_bytes(bytes).to_string()),
             Some(Element::U64) => self.decode(|bytes| u64::from_le_bytes(bytes).to_string()),

@@ -96,6 +96,7 @@ fn parse_shape(text: &str) -> Option<Vec<usize>> {
 fn parse_element(descriptor: &str) -> (Option<Element>, bool) {
     let Some((order, kind)) = descriptor.split_at_checked(1) else { return (None, false) };
     let element = match kind {
+        "b1" => Element::Bool,
         "f2" => Element::F16,
         "f4" => Element::F32,
         "f8" => Element::F64,

@@ -1,13 +1,32 @@
-//! Tables from `.safetensors` files.
+//! Tables from `.safetensors` files, and into them.
+//!
+//! Safetensors hold no words: where labels are words, the tensor `labels` holds their places in a list. That list and the
+//! features' provenance stand in the metadata entry `ciphertune`, a JSON object.
 
 use super::arrays::{Array, Element, table_of_arrays};
 use super::{FeatureTable, LabelColumn};
 use crate::error::{HeadError, Result};
-use safetensors::{Dtype, SafeTensors};
+use crate::linalg::to_rows;
+use crate::provenance::Provenance;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors, serialize};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// The metadata entry that is ours.
+const ENTRY: &str = "ciphertune";
+
+/// What it holds.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Notes {
+    /// The words that the labels count through from 0; none if the labels are whole numbers themselves.
+    words: Option<Vec<String>>,
+    provenance: Option<Provenance>,
+}
 
 pub(super) fn parse(bytes: &[u8], labels: LabelColumn) -> Result<FeatureTable> {
-    let file = SafeTensors::deserialize(bytes)
-        .map_err(|error| HeadError::UnreadableTable { format: "safetensors", reason: error.to_string() })?;
+    let file = SafeTensors::deserialize(bytes).map_err(unreadable)?;
     let find = |name| {
         let Ok(view) = file.tensor(name) else { return Ok(None) };
         Ok(Some(Array {
@@ -24,11 +43,70 @@ pub(super) fn parse(bytes: &[u8], labels: LabelColumn) -> Result<FeatureTable> {
         names.sort_unstable();
         names
     };
-    table_of_arrays(labels, find, names)
+    let table = table_of_arrays(labels, find, names)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
+    match header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY)) {
+        Some(text) => annotate(table, serde_json::from_str(text).map_err(unreadable)?),
+        None => Ok(table),
+    }
+}
+
+fn annotate(table: FeatureTable, notes: Notes) -> Result<FeatureTable> {
+    let FeatureTable { features, mut labels, .. } = table;
+    if let (Some(words), Some(labels)) = (notes.words, &mut labels) {
+        for label in labels {
+            let word = label.parse().ok().and_then(|place: usize| words.get(place));
+            *label = word.ok_or_else(|| unreadable(format!("label {label} of {} words", words.len())))?.clone();
+        }
+    }
+    Ok(FeatureTable { features, labels, provenance: notes.provenance })
+}
+
+impl FeatureTable {
+    /// The table as a `.safetensors` file: `features` in single precision (double where that would change a value),
+    /// `labels` as 64-bit integers. Any program that reads safetensors can open it.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::InvalidArtefact`] for labels too long for a header.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>> {
+        let values = to_rows(&self.features);
+        let single = values.iter().all(|&value| f64::from(value as f32) == value);
+        let (element, bytes): (_, Vec<u8>) = match single {
+            true => (Dtype::F32, values.iter().flat_map(|&value| (value as f32).to_le_bytes()).collect()),
+            false => (Dtype::F64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+        };
+        let (numbers, words) = self.labels.as_deref().map(numbered).unzip();
+        let label_bytes: Vec<u8> = numbers.iter().flatten().flat_map(|number: &i64| number.to_le_bytes()).collect();
+        let invalid = |error: safetensors::SafeTensorError| HeadError::InvalidArtefact(error.to_string());
+        let mut tensors =
+            vec![("features", TensorView::new(element, vec![self.rows(), self.columns()], &bytes).map_err(invalid)?)];
+        if let Some(numbers) = &numbers {
+            let view = TensorView::new(Dtype::I64, vec![numbers.len()], &label_bytes).map_err(invalid)?;
+            tensors.push(("labels", view));
+        }
+        let notes = Notes { words: words.flatten(), provenance: self.provenance.clone() };
+        let notes = serde_json::to_string(&notes).expect("strings are JSON");
+        serialize(tensors, Some(HashMap::from([(ENTRY.to_owned(), notes)]))).map_err(invalid)
+    }
+}
+
+/// Labels as whole numbers, and the words that these stand for, if the labels are not whole numbers themselves.
+fn numbered(labels: &[String]) -> (Vec<i64>, Option<Vec<String>>) {
+    let exact = |label: &String| label.parse().ok().filter(|number: &i64| number.to_string() == *label);
+    if let Some(numbers) = labels.iter().map(exact).collect() {
+        return (numbers, None);
+    }
+    let mut words = labels.to_vec();
+    words.sort_unstable();
+    words.dedup();
+    let place = |label: &String| words.binary_search(label).expect("every label is among the words") as i64;
+    (labels.iter().map(place).collect(), Some(words))
 }
 
 fn element(dtype: Dtype) -> Option<Element> {
     Some(match dtype {
+        Dtype::BOOL => Element::Bool,
         Dtype::F16 => Element::F16,
         Dtype::BF16 => Element::Bf16,
         Dtype::F32 => Element::F32,
@@ -43,4 +121,8 @@ fn element(dtype: Dtype) -> Option<Element> {
         Dtype::U64 => Element::U64,
         _ => return None,
     })
+}
+
+fn unreadable(reason: impl std::fmt::Display) -> HeadError {
+    HeadError::UnreadableTable { format: "safetensors", reason: reason.to_string() }
 }

@@ -151,7 +151,7 @@ fn bad_npz_is_refused_without_a_panic() {
     assert!(features(npy("<f4", false, "(4294967296, 4294967296, 99)", &[0; 8])).contains("larger than any file"));
     assert!(features(npy("<f4", false, "(99999999999, 9)", &[0; 8])).contains("shorter than its shape"));
     assert!(features(npy("<f4", false, "(2,)", &[0; 8])).contains("two axes"));
-    assert!(features(npy("<i8", false, "(2, 1)", &[0; 16])).contains("save features as float16"));
+    assert!(features(npy("<c8", false, "(2, 1)", &[0; 16])).contains("save features as float16"));
     assert!(features(npy("<f4", false, "(0, 3)", &[])).contains("has no rows"));
     assert!(features(npy("<f4", false, "2", &[])).contains("no valid header"));
     assert!(features(b"not an array".to_vec()).contains("no .npy array"));
@@ -197,6 +197,40 @@ fn safetensors_features_come_in_every_width() {
             assert!(FeatureTable::parse(&file[..length], TableFormat::Safetensors, LabelColumn::Present).is_err());
         }
     }
+}
+
+#[test]
+fn npz_features_may_be_integers_and_labels_booleans() {
+    let parse = |features, label_bytes: &[u8]| {
+        stored(&[("features", features), ("labels", npy("|b1", false, "(2,)", label_bytes))]).unwrap()
+    };
+    let table = parse(npy("|i1", false, "(2, 2)", &[1, 0xff, 3, 4]), &[0, 1]);
+    assert_eq!(table.features(), &DMatrix::from_row_slice(2, 2, &[1.0, -1.0, 3.0, 4.0]));
+    assert_eq!(labels(&table), ["0", "1"]);
+    let wide = [-7i64, i64::from(u32::MAX)].map(i64::to_le_bytes).concat();
+    assert_eq!(parse(npy("<i8", false, "(2, 1)", &wide), &[1, 0]).features().as_slice(), [-7.0, 4294967295.0]);
+    let big = [258u16, 1].map(u16::to_be_bytes).concat();
+    assert_eq!(parse(npy(">u2", false, "(2, 1)", &big), &[1, 0]).features().as_slice(), [258.0, 1.0]);
+    assert_eq!(parse(npy("|b1", false, "(2, 1)", &[1, 0]), &[1, 0]).features().as_slice(), [1.0, 0.0]);
+}
+
+#[test]
+fn written_tables_are_read_back_with_words_and_provenance() {
+    let provenance = Provenance { backbone: "b".into(), digest: "00".into(), preprocess: "{}".into() };
+    for (names, value) in [(["oak", "elm", "oak"], 0.1f64), (["10", "-3", "10"], 0.5), (["007", "7", "7"], 2.0)] {
+        let features = DMatrix::from_row_slice(3, 2, &[value, -1.0, 2.0, 3.5, 0.0, 1.0]);
+        let table = FeatureTable::new(features, Some(names.map(str::to_owned).to_vec())).unwrap();
+        let table = table.with_provenance(provenance.clone());
+        let bytes = table.to_safetensors().unwrap();
+        assert_eq!(bytes, table.to_safetensors().unwrap());
+        assert_eq!(FeatureTable::parse(&bytes, TableFormat::Safetensors, LabelColumn::Present).unwrap(), table);
+        for length in 0..bytes.len() {
+            assert!(FeatureTable::parse(&bytes[..length], TableFormat::Safetensors, LabelColumn::Present).is_err());
+        }
+    }
+    let unlabelled = FeatureTable::new(DMatrix::from_element(1, 1, 1.0), None).unwrap();
+    let bytes = unlabelled.to_safetensors().unwrap();
+    assert_eq!(FeatureTable::parse(&bytes, TableFormat::Safetensors, LabelColumn::Absent).unwrap(), unlabelled);
 }
 
 #[test]
