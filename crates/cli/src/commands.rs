@@ -1,11 +1,13 @@
 //! The commands, one module each.
 
+mod cache;
 mod curves;
 mod decrypt;
 mod demo;
 mod encrypt;
 mod evaluate;
 mod export;
+mod extract;
 mod inspect;
 mod keygen;
 mod plan;
@@ -25,6 +27,7 @@ pub enum Command {
     Demo(demo::Demo),
     Run(run::Run),
     Curves(curves::Curves),
+    Extract(extract::Extract),
     Plan(plan::PlanCommand),
     Keygen(keygen::Keygen),
     Scaler(scaler::ScalerCommand),
@@ -35,6 +38,7 @@ pub enum Command {
     Predict(predict::Predict),
     Export(export::Export),
     Inspect(inspect::Inspect),
+    Cache(cache::CacheCommand),
 }
 
 impl Command {
@@ -44,6 +48,7 @@ impl Command {
             Command::Demo(command) => command.execute(),
             Command::Run(command) => command.execute(),
             Command::Curves(command) => command.execute(),
+            Command::Extract(command) => command.execute(),
             Command::Plan(command) => command.execute(),
             Command::Keygen(command) => command.execute(),
             Command::Scaler(command) => command.execute(),
@@ -54,6 +59,7 @@ impl Command {
             Command::Predict(command) => command.execute(),
             Command::Export(command) => command.execute(),
             Command::Inspect(command) => command.execute(),
+            Command::Cache(command) => command.execute(),
         }
     }
 }

@@ -1,12 +1,107 @@
 //! What commands read examples from: a feature table, or pictures and the backbone that turned them into one.
 
+pub mod cache;
+mod extraction;
+mod flags;
+mod pair;
+
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use ciphertune_backbone::{Picture, Source};
-use ciphertune_head::{FeatureTable, LabelColumn};
+use ciphertune_head::layout::Shape;
+use ciphertune_head::{Classes, FeatureTable, LabelColumn, Provenance};
 
-use crate::errors::{InFile, Result};
+use crate::errors::{CliError, InFile, Result};
 use crate::files;
+pub use extraction::Extraction;
+use extraction::Images;
+pub use flags::{BackboneFlags, Opened};
+pub use pair::{PairFlags, TrainFlags};
+
+/// Where examples are.
+#[derive(Clone, Copy, Default)]
+pub struct Place<'a> {
+    /// A feature table.
+    pub table: Option<&'a Path>,
+    /// Images, instead of a table.
+    pub images: Option<&'a Path>,
+    /// The file of labels that belongs to idx images.
+    pub labels: Option<&'a Path>,
+    /// Only the first so many rows.
+    pub rows: Option<usize>,
+}
+
+/// Reads examples; the backbone is opened once, and only if there are images.
+pub struct Reader<'a> {
+    flags: &'a BackboneFlags,
+    expected: Option<&'a Provenance>,
+    opened: OnceCell<Opened>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader for these places, with the features that a head expects, if one is used again.
+    pub fn new(flags: &'a BackboneFlags, expected: Option<&'a Provenance>, places: &[Place]) -> Result<Self> {
+        if places.iter().all(|place| place.images.is_none()) {
+            flags.refuse()?;
+        }
+        Ok(Self { flags, expected, opened: OnceCell::new() })
+    }
+
+    /// The rows of a place.
+    pub fn read(&self, place: &Place, labels: LabelColumn) -> Result<Examples> {
+        if let Some(images) = self.images(place, labels)? {
+            return images.extract(self.opened()?);
+        }
+        let path = place.table.ok_or_else(missing)?;
+        let examples = Examples::of_table(path, files::read_table(path, labels)?);
+        let all = examples.table.rows();
+        match place.rows {
+            None => Ok(examples),
+            Some(rows) if (1..=all).contains(&rows) => Ok(examples.select(&(0..rows).collect::<Vec<_>>())),
+            Some(rows) => {
+                let message = format!("the table has {all} rows, not {rows}: choose a smaller --rows");
+                Err(CliError::input(message).in_file(path))
+            }
+        }
+    }
+
+    /// The shape of the training table that a place gives. Of images no features are made.
+    pub fn shape(&self, place: &Place) -> Result<Shape> {
+        match self.images(place, LabelColumn::Present)? {
+            Some(images) => images.shape(self.opened()?),
+            None => shape_of(&self.read(place, LabelColumn::Present)?),
+        }
+    }
+
+    /// The backbone.
+    pub fn opened(&self) -> Result<&Opened> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let opened = self.flags.open(self.expected)?;
+        Ok(self.opened.get_or_init(|| opened))
+    }
+
+    fn images<'p>(&self, place: &Place<'p>, labels: LabelColumn) -> Result<Option<Images<'p>>> {
+        let Some(path) = place.images else { return Ok(None) };
+        if place.rows == Some(0) {
+            return Err(CliError::input("--rows 0 leaves no image: choose a larger number"));
+        }
+        let (labelled, skip_bad) = (labels == LabelColumn::Present, self.flags.skip_bad);
+        Ok(Some(Images { path, labels: place.labels, rows: place.rows, labelled, skip_bad }))
+    }
+}
+
+fn missing() -> CliError {
+    CliError::input("the examples are missing: give a feature table, or images with a backbone")
+}
+
+/// The public shape of training examples.
+pub fn shape_of(train: &Examples) -> Result<Shape> {
+    let classes = train.table.require_labels().and_then(Classes::from_labels).in_file(&train.path)?;
+    Ok(Shape { rows: train.table.rows(), features: train.table.columns(), classes: classes.len() })
+}
 
 /// Rows of features, most often with labels, and where they came from.
 pub struct Examples {
@@ -14,11 +109,14 @@ pub struct Examples {
     pub path: PathBuf,
     /// The rows.
     pub table: FeatureTable,
+    /// What each row is called, where rows are images.
+    pub names: Option<Vec<String>>,
+    /// What turning images into these rows took; of images only.
+    pub extraction: Option<Extraction>,
     pictures: Pictures,
 }
 
 /// The pictures behind the rows.
-#[allow(dead_code)]
 enum Pictures {
     /// The rows came as features.
     None,
@@ -28,21 +126,15 @@ enum Pictures {
     Stored { images: PathBuf, labels: Option<PathBuf>, places: Vec<usize> },
 }
 
-#[allow(dead_code)]
 impl Examples {
-    /// Reads a feature table in the format of its extension.
-    pub fn read_table(path: &Path, labels: LabelColumn) -> Result<Self> {
-        Ok(Self::of_table(path, files::read_table(path, labels)?))
-    }
-
     /// Rows of a table that came as features.
     pub fn of_table(path: impl Into<PathBuf>, table: FeatureTable) -> Self {
-        Self { path: path.into(), table, pictures: Pictures::None }
+        Self { path: path.into(), table, names: None, extraction: None, pictures: Pictures::None }
     }
 
     /// Rows of a table, and the picture of each.
     pub fn of_pictures(path: impl Into<PathBuf>, table: FeatureTable, pictures: Vec<Picture>) -> Self {
-        Self { path: path.into(), table, pictures: Pictures::Held(pictures) }
+        Self { pictures: Pictures::Held(pictures), ..Self::of_table(path, table) }
     }
 
     /// Whether the rows have pictures.
@@ -75,7 +167,9 @@ impl Examples {
                 places: rows.iter().map(|&row| places[row]).collect(),
             },
         };
-        Self { path: self.path.clone(), table: self.table.select(rows), pictures }
+        let names = self.names.as_ref().map(|names| rows.iter().map(|&row| names[row].clone()).collect());
+        let (table, extraction) = (self.table.select(rows), self.extraction.clone());
+        Self { path: self.path.clone(), table, names, extraction, pictures }
     }
 
     /// Holds out a share of every class's rows for testing: (rows to train on, rows to test on).
@@ -86,7 +180,6 @@ impl Examples {
 }
 
 /// The pictures at these places of a set, in the order of `places`.
-#[allow(dead_code)]
 fn read_again(mut source: Source, places: &[usize]) -> Result<Vec<Picture>> {
     let mut order: Vec<usize> = (0..places.len()).collect();
     order.sort_by_key(|&index| places[index]);

@@ -1,16 +1,16 @@
 //! Flags that several commands share: the recipe, the plan, the shape.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ciphertune_head::layout::{LayoutKind, Shape};
 use ciphertune_head::plan::search::RELEASE_BITS;
 use ciphertune_head::plan::{self, Constraints};
 use ciphertune_head::recipe::{Bound, Cubic, Gradient, Preset, RecipeOverrides};
-use ciphertune_head::{Classes, LabelColumn, Plan, Recipe, ScalerKind};
+use ciphertune_head::{Plan, Recipe, ScalerKind};
 use clap::{Args, ValueEnum};
 
 use crate::errors::{CliError, InFile, Result};
-use crate::inputs::Examples;
+use crate::inputs::{BackboneFlags, Place, Reader};
 use crate::memory;
 use crate::progress::Progress;
 
@@ -204,37 +204,54 @@ impl PlanFlags {
 #[command(next_help_heading = "Table")]
 pub struct ShapeFlags {
     /// Training table: .csv (label first), .npz or .safetensors (features, labels); only its shape is used
-    #[arg(long, value_name = "FILE", required_unless_present_all = ["rows", "features", "classes"])]
-    pub train: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", conflicts_with = "images")]
+    train: Option<PathBuf>,
 
-    /// Training rows; with --train, only the first so many
+    /// Training images, instead of a table; only their number and labels are used
+    #[arg(long, value_name = "DIR|FILE")]
+    images: Option<PathBuf>,
+
+    /// Labels that belong to idx images
+    #[arg(long, value_name = "FILE", requires = "images")]
+    labels: Option<PathBuf>,
+
+    /// Training rows; of a table or of images, only the first so many
     #[arg(long, value_name = "N")]
-    pub rows: Option<usize>,
+    rows: Option<usize>,
 
     /// Features a row
-    #[arg(long, value_name = "N", conflicts_with = "train")]
-    pub features: Option<usize>,
+    #[arg(long, value_name = "N", conflicts_with_all = ["train", "images"])]
+    features: Option<usize>,
 
     /// Classes
-    #[arg(long, value_name = "N", conflicts_with = "train")]
-    pub classes: Option<usize>,
+    #[arg(long, value_name = "N", conflicts_with_all = ["train", "images"])]
+    classes: Option<usize>,
 }
 
 impl ShapeFlags {
     /// The fastest plan for the shape.
-    pub fn plan(&self, recipe: &Recipe, flags: &PlanFlags) -> Result<Plan> {
-        let plan = flags.choose(self.shape()?, recipe);
-        match &self.train {
+    pub fn plan(&self, backbone: &BackboneFlags, recipe: &Recipe, flags: &PlanFlags) -> Result<Plan> {
+        let plan = flags.choose(self.shape(backbone)?, recipe);
+        match self.train.as_ref().or(self.images.as_ref()) {
             Some(path) => plan.in_file(path),
             None => plan,
         }
     }
 
     /// The shape.
-    fn shape(&self) -> Result<Shape> {
-        match (&self.train, self.rows, self.features, self.classes) {
-            (Some(path), rows, ..) => shape_of(&read_training_table(path, rows)?),
-            (None, Some(rows), Some(features), Some(classes)) => {
+    fn shape(&self, backbone: &BackboneFlags) -> Result<Shape> {
+        let place = Place {
+            table: self.train.as_deref(),
+            images: self.images.as_deref(),
+            labels: self.labels.as_deref(),
+            rows: self.rows,
+        };
+        let reader = Reader::new(backbone, None, &[place])?;
+        if place.table.or(place.images).is_some() {
+            return reader.shape(&place);
+        }
+        match (self.rows, self.features, self.classes) {
+            (Some(rows), Some(features), Some(classes)) => {
                 let within = |name: &str, number: usize, least: usize, most: usize| match number {
                     n if (least..=most).contains(&n) => Ok(()),
                     n => Err(CliError::input(format!("--{name} {n} is not possible: give {least} to {most}"))),
@@ -244,27 +261,9 @@ impl ShapeFlags {
                 within("classes", classes, 2, ciphertune_head::classes::MAX_CLASSES)?;
                 Ok(Shape { rows, features, classes })
             }
-            _ => Err(CliError::input("the shape is missing: give --train, or --rows, --features and --classes")),
+            _ => Err(CliError::input(
+                "the shape is missing: give --train, or --images with --backbone, or --rows, --features and --classes",
+            )),
         }
     }
-}
-
-/// Reads a training table; with `rows`, only its first rows.
-pub fn read_training_table(path: &Path, rows: Option<usize>) -> Result<Examples> {
-    let examples = Examples::read_table(path, LabelColumn::Present)?;
-    let all = examples.table.rows();
-    match rows {
-        None => Ok(examples),
-        Some(rows) if (1..=all).contains(&rows) => Ok(examples.select(&(0..rows).collect::<Vec<_>>())),
-        Some(rows) => {
-            let message = format!("the table has {all} rows, not {rows}: choose a smaller --rows");
-            Err(CliError::input(message).in_file(path))
-        }
-    }
-}
-
-/// The public shape of a training table.
-pub fn shape_of(train: &Examples) -> Result<Shape> {
-    let classes = train.table.require_labels().and_then(Classes::from_labels).in_file(&train.path)?;
-    Ok(Shape { rows: train.table.rows(), features: train.table.columns(), classes: classes.len() })
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::text::seconds;
+
 /// A bar on standard error, or nothing if that is no terminal. It disappears when dropped.
 pub struct Progress {
     bar: ProgressBar,
@@ -17,6 +19,21 @@ impl Progress {
     /// A bar of `total` units.
     pub fn new(what: &'static str, total: u64) -> Self {
         Self::start(what, Some(total), "{msg:<12} {bar:32} {percent:>3} %  {elapsed}, {eta} left")
+    }
+
+    /// A bar of images, or a counter if nobody knows how many there are.
+    pub fn images(total: Option<u64>) -> Self {
+        match total {
+            Some(_) => Self::start("", total, "features     {bar:32} {pos}/{len} images  {msg}"),
+            None => Self::start("", None, "features     {spinner} {pos} images  {msg}"),
+        }
+    }
+
+    /// Images done, at what pace, and the time left.
+    pub fn set_images(&self, now: &ciphertune_backbone::Progress) {
+        self.set(now.done as u64);
+        let left = now.time_left().map_or_else(String::new, |left| format!(", {} left", seconds(left.as_secs_f64())));
+        self.bar.set_message(format!("{:.0} a second{left}", now.images_per_second()));
     }
 
     /// A step whose length nobody knows.

@@ -17,6 +17,12 @@ pub fn warn(message: &str) {
     let _ = writeln!(std::io::stderr(), "warning: {}", printable(message));
 }
 
+/// Writes something worth knowing to standard error.
+pub fn note(message: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "note: {}", printable(message));
+}
+
 /// Text of a file nobody vouches for, with control characters written out: a terminal would obey them.
 pub fn printable(text: &str) -> String {
     // Marks of the writing direction are no control characters, but can make a line read as another.

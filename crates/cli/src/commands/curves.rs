@@ -3,21 +3,17 @@
 mod outcome;
 mod page;
 
-use std::path::PathBuf;
-
-use ciphertune_head::LabelColumn;
 use ciphertune_head::curves::{self, Method};
 use ciphertune_head::recipe::MAX_ITERATIONS;
 use clap::Args;
 
 use crate::errors::{CliError, InFile, Result};
 use crate::files::Privacy;
-use crate::inputs::Examples;
-use crate::options::{ScalerName, read_training_table, shape_of};
+use crate::inputs::{BackboneFlags, PairFlags, shape_of};
+use crate::options::ScalerName;
 use crate::progress::Progress;
 use crate::rehearsal::timed;
 use crate::report::ReportFlags;
-use crate::roles::owner;
 use crate::text::say;
 use outcome::Outcome;
 
@@ -27,27 +23,9 @@ use outcome::Outcome;
 /// recipe default with further scalers. Nothing is encrypted: this shows which training is worth encrypting, and for how many iterations.
 /// Scores accuracy, log-likelihood and SLE on both tables after every iteration.
 #[derive(Args)]
-#[command(group = clap::ArgGroup::new("testing").required(true).args(["test", "holdout"]))]
 pub struct Curves {
-    /// Training table: .csv (label first), .npz or .safetensors (features, labels)
-    #[arg(long, value_name = "FILE")]
-    train: PathBuf,
-
-    /// Test table
-    #[arg(long, value_name = "FILE")]
-    test: Option<PathBuf>,
-
-    /// Share of every class's rows to hold out of the training table for testing, such as 0.2
-    #[arg(long, value_name = "SHARE")]
-    holdout: Option<f64>,
-
-    /// Number that --holdout draws the rows from: the same seed gives the same rows
-    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "test")]
-    seed: u64,
-
-    /// Only the first N rows of the training table
-    #[arg(long, value_name = "N")]
-    rows: Option<usize>,
+    #[command(flatten)]
+    pair: PairFlags,
 
     /// Iterations of gradient descent
     #[arg(long, value_name = "N", default_value_t = 500)]
@@ -60,6 +38,9 @@ pub struct Curves {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    backbone: BackboneFlags,
 
     #[command(flatten)]
     report: ReportFlags,
@@ -99,7 +80,7 @@ impl Curves {
     }
 
     fn trace(&self) -> Result<Outcome> {
-        let (train, test) = self.tables()?;
+        let (train, test) = self.pair.read(&self.backbone)?;
         let methods = self.methods();
         let shape = shape_of(&train)?;
         let progress = Progress::new("training", (methods.len() * self.iterations) as u64);
@@ -128,16 +109,5 @@ impl Curves {
             }
         }
         methods
-    }
-
-    fn tables(&self) -> Result<(Examples, Examples)> {
-        let train = read_training_table(&self.train, self.rows)?;
-        let (train, test) = match (&self.test, self.holdout) {
-            (Some(path), _) => (train, Examples::read_table(path, LabelColumn::Present)?),
-            (None, share) => train.split_holdout(share.unwrap_or(0.2), self.seed)?,
-        };
-        shape_of(&train)?;
-        owner::check_test_table(&train, &test)?;
-        Ok((train, test))
     }
 }

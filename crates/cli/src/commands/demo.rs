@@ -9,8 +9,9 @@ use clap::Args;
 
 use crate::errors::Result;
 use crate::files::Privacy;
+use crate::inputs::shape_of;
 use crate::memory;
-use crate::options::{PlanFlags, shape_of};
+use crate::options::PlanFlags;
 use crate::rehearsal::{self, Findings, Played, Seconds, Sizes, timed};
 use crate::report::{self, ReportFlags};
 use crate::text::{bytes, count, percent, say, seconds as duration, thousands};

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use ciphertune_head::Scaler;
+use ciphertune_head::{LabelColumn, Scaler};
 use clap::Args;
 
 use super::train::JOB_FILE;
 use crate::errors::{InFile, Result};
 use crate::files::{self, NewFolder, Privacy};
+use crate::inputs::{BackboneFlags, Reader, TrainFlags};
 use crate::keys_folder::KeysFolder;
-use crate::options::read_training_table;
 use crate::rehearsal::timed;
 use crate::roles::owner;
 use crate::text::{bytes, count, say, seconds};
@@ -20,13 +20,8 @@ use crate::text::{bytes, count, say, seconds};
 /// and the public plan. Scaler and class names stay in KEYS/jobs.
 #[derive(Args)]
 pub struct Encrypt {
-    /// Training table: .csv (label first), .npz or .safetensors (features, labels)
-    #[arg(long, value_name = "FILE")]
-    train: PathBuf,
-
-    /// Only the first N rows of the table
-    #[arg(long, value_name = "N")]
-    rows: Option<usize>,
+    #[command(flatten)]
+    train: TrainFlags,
 
     /// Keys that were made for a table of this shape
     #[arg(long, value_name = "KEYS/")]
@@ -43,6 +38,9 @@ pub struct Encrypt {
     /// Replace a job that is there
     #[arg(long)]
     force: bool,
+
+    #[command(flatten)]
+    backbone: BackboneFlags,
 }
 
 impl Encrypt {
@@ -51,7 +49,8 @@ impl Encrypt {
         let folder = NewFolder::plan(&self.out, Privacy::Public, self.force, &[JOB_FILE], "the old job")?;
         let keys_folder = KeysFolder::open(&self.keys)?;
         let keys = keys_folder.keys()?;
-        let train = read_training_table(&self.train, self.rows)?;
+        let place = self.train.place();
+        let train = Reader::new(&self.backbone, None, &[place])?.read(&place, LabelColumn::Present)?;
         let scaler = match &self.scaler_file {
             Some(path) => {
                 let scaler = Scaler::from_bytes(&files::read(path)?).in_file(path)?;

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use ciphertune_head::LabelColumn;
 use ciphertune_head::metrics::{Evaluation, accuracy_interval};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::json;
 
 use crate::errors::{InFile, Result};
 use crate::files;
-use crate::inputs::Examples;
+use crate::inputs::{BackboneFlags, Place, Reader};
 use crate::report::evaluation::About;
 use crate::report::specimens::Specimens;
 use crate::report::{self, ReportFlags};
@@ -18,8 +18,9 @@ use crate::text::{Table, percent, printable, say, thousands};
 /// More columns than this do not fit on a screen.
 const WIDEST_CONFUSION: usize = 12;
 
-/// Score a head on a table with labels
+/// Score a head on a table with labels, or on labelled images
 #[derive(Args)]
+#[command(group = ArgGroup::new("examples").required(true).args(["test", "images"]))]
 pub struct Evaluate {
     /// Head that decrypt wrote
     #[arg(long, value_name = "FILE")]
@@ -27,11 +28,27 @@ pub struct Evaluate {
 
     /// Test table: .csv (label first), .npz or .safetensors (features, labels)
     #[arg(long, value_name = "FILE")]
-    test: PathBuf,
+    test: Option<PathBuf>,
+
+    /// Test images, instead of a table: a folder with a sub-folder a class, a .csv of path and label, idx files (.gz), CIFAR-10's
+    /// binary batches, an .npz of images and labels
+    #[arg(long, value_name = "DIR|FILE", alias = "test-images")]
+    images: Option<PathBuf>,
+
+    /// Labels that belong to idx images
+    #[arg(long, value_name = "FILE", requires = "images", alias = "test-labels")]
+    labels: Option<PathBuf>,
+
+    /// Only the first N rows of the table, or the first N images
+    #[arg(long, value_name = "N")]
+    rows: Option<usize>,
 
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    backbone: BackboneFlags,
 
     #[command(flatten)]
     report: ReportFlags,
@@ -41,7 +58,13 @@ impl Evaluate {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
         let (head, privacy) = files::read_head(&self.head)?;
-        let test = Examples::read_table(&self.test, LabelColumn::Present)?;
+        let place = Place {
+            table: self.test.as_deref(),
+            images: self.images.as_deref(),
+            labels: self.labels.as_deref(),
+            rows: self.rows,
+        };
+        let test = Reader::new(&self.backbone, head.provenance(), &[place])?.read(&place, LabelColumn::Present)?;
         let evaluation = head.evaluate(&test.table).in_file(&test.path)?;
         let names = head.classes().names();
         let folder = self.report.plan(privacy)?;

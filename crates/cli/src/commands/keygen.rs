@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::errors::{InFile, Result};
 use crate::files::{NewFolder, Privacy};
+use crate::inputs::BackboneFlags;
 use crate::keys_folder::{EVALUATION, JOBS, PLAN, RELEASES, SECRET};
 use crate::options::{PlanFlags, RecipeFlags, ShapeFlags};
 use crate::rehearsal::timed;
@@ -32,6 +33,9 @@ pub struct Keygen {
     force: bool,
 
     #[command(flatten)]
+    backbone: BackboneFlags,
+
+    #[command(flatten)]
     recipe: RecipeFlags,
 
     #[command(flatten)]
@@ -47,7 +51,7 @@ impl Keygen {
         );
         let folder = NewFolder::plan(&self.out, Privacy::Private, self.force, &ours, loss)?;
         let recipe = self.recipe.recipe()?;
-        let plan = self.shape.plan(&recipe, &self.plan)?;
+        let plan = self.shape.plan(&self.backbone, &recipe, &self.plan)?;
         let filling = folder.fill()?;
         let evaluation = self.out.join(EVALUATION);
         let (key, took) = timed(|| {

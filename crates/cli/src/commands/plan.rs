@@ -7,6 +7,7 @@ use ciphertune_head::plan::cost::UnitCosts;
 use clap::Args;
 
 use crate::errors::Result;
+use crate::inputs::BackboneFlags;
 use crate::options::{PlanFlags, RecipeFlags, ShapeFlags};
 use crate::text::say;
 use report::Report;
@@ -25,6 +26,9 @@ pub struct PlanCommand {
     json: bool,
 
     #[command(flatten)]
+    backbone: BackboneFlags,
+
+    #[command(flatten)]
     recipe: RecipeFlags,
 
     #[command(flatten)]
@@ -35,7 +39,7 @@ impl PlanCommand {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
         let recipe = self.recipe.recipe()?;
-        let plan = self.shape.plan(&recipe, &self.plan)?;
+        let plan = self.shape.plan(&self.backbone, &recipe, &self.plan)?;
         let report = Report::new(&plan, &Estimate::new(&plan)?, &UnitCosts::measure()?)?;
         if self.json {
             say!("{}", serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?)?;

@@ -5,19 +5,20 @@ use std::path::PathBuf;
 
 use ciphertune_head::LabelColumn;
 use ciphertune_head::model::Prediction;
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::json;
 
 use crate::errors::{CliError, InFile, Result};
 use crate::files::{self, NewFile};
-use crate::inputs::Examples;
+use crate::inputs::{BackboneFlags, Place, Reader};
 use crate::text::printable_lines;
 
-/// Label rows of features with a head
+/// Label rows of features, or images, with a head
 ///
-/// Gives every row (counted from 1) the class with the largest logit, and the probability of every class: the sigmoid of its logit. Each
+/// Gives every row (counted from 1; an image by its file's name) the class with the largest logit, and the probability of every class: the sigmoid of its logit. Each
 /// class was trained as a yes-or-no question of its own, so the probabilities of a row do not add up to one.
 #[derive(Args)]
+#[command(group = ArgGroup::new("examples").required(true).args(["features", "images"]))]
 pub struct Predict {
     /// Head that decrypt wrote
     #[arg(long, value_name = "FILE")]
@@ -25,7 +26,11 @@ pub struct Predict {
 
     /// Feature table: .csv (with or without a label in front), .npz or .safetensors (features)
     #[arg(long, value_name = "FILE")]
-    features: PathBuf,
+    features: Option<PathBuf>,
+
+    /// Images, instead of a table: a folder, an image, or any set that can be trained on
+    #[arg(long, value_name = "DIR|FILE")]
+    images: Option<PathBuf>,
 
     /// Format of the output
     #[arg(long, value_enum, default_value_t)]
@@ -38,15 +43,18 @@ pub struct Predict {
     /// Replace a file that is there
     #[arg(long, requires = "out")]
     force: bool,
+
+    #[command(flatten)]
+    backbone: BackboneFlags,
 }
 
 /// The formats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// row,label, then one column of probabilities a class
+    /// row (or file), label, then one column of probabilities a class
     #[default]
     Csv,
-    /// A list of objects with row, label and probabilities
+    /// A list of objects with row (or file), label and probabilities
     Json,
 }
 
@@ -58,12 +66,16 @@ impl Predict {
             Some(path) => Some(NewFile::plan(path, privacy, self.force)?),
             None => None,
         };
-        let rows = Examples::read_table(&self.features, LabelColumn::Detect { features: head.features() })?;
+        let place = Place { table: self.features.as_deref(), images: self.images.as_deref(), ..Place::default() };
+        let reader = Reader::new(&self.backbone, head.provenance(), &[place])?;
+        let rows = reader.read(&place, LabelColumn::Detect { features: head.features() })?;
+        head.check(&rows.table).in_file(&rows.path)?;
         let predictions = head.predict(rows.table.features()).in_file(&rows.path)?;
+        let files = rows.names.as_deref();
         let names = head.classes().names();
         let text = match self.format {
-            Format::Csv => csv_text(&predictions, names)?,
-            Format::Json => json_text(&predictions, names),
+            Format::Csv => csv_text(&predictions, files, names)?,
+            Format::Json => json_text(&predictions, files, names),
         };
         files::warn_if_private(privacy, "predictions");
         match out {
@@ -75,15 +87,17 @@ impl Predict {
     }
 }
 
-fn csv_text(predictions: &[Prediction], names: &[String]) -> Result<String> {
+fn csv_text(predictions: &[Prediction], files: Option<&[String]>, names: &[String]) -> Result<String> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let wrong = |error: csv::Error| CliError::failure(format!("the table of predictions cannot be written: {error}"));
+    let first = if files.is_some() { "file" } else { "row" };
     let header =
-        ["row".to_owned(), "label".to_owned()].into_iter().chain(names.iter().map(|name| format!("p({name})")));
+        [first.to_owned(), "label".to_owned()].into_iter().chain(names.iter().map(|name| format!("p({name})")));
     writer.write_record(header).map_err(wrong)?;
     for (row, prediction) in predictions.iter().enumerate() {
         let probabilities = prediction.probabilities.iter().map(|p| format!("{p:.6}"));
-        let record = [(row + 1).to_string(), prediction.label.clone()].into_iter().chain(probabilities);
+        let name = files.map_or_else(|| (row + 1).to_string(), |files| files[row].clone());
+        let record = [name, prediction.label.clone()].into_iter().chain(probabilities);
         writer.write_record(record).map_err(wrong)?;
     }
     let bytes = writer.into_inner().map_err(|error| CliError::failure(error.to_string()))?;
@@ -91,12 +105,16 @@ fn csv_text(predictions: &[Prediction], names: &[String]) -> Result<String> {
 }
 
 /// Written piece by piece, so that the fields and classes keep their order.
-fn json_text(predictions: &[Prediction], names: &[String]) -> String {
+fn json_text(predictions: &[Prediction], files: Option<&[String]>, names: &[String]) -> String {
     let object = |(row, prediction): (usize, &Prediction)| {
         let pair = |(name, p): (&String, &f64)| format!("{}: {p:.6}", json!(name));
         let probabilities: Vec<String> = names.iter().zip(&prediction.probabilities).map(pair).collect();
         let label = json!(prediction.label);
-        format!(r#"  {{"row": {}, "label": {label}, "probabilities": {{{}}}}}"#, row + 1, probabilities.join(", "))
+        let name = match files {
+            Some(files) => format!(r#""file": {}"#, json!(files[row])),
+            None => format!(r#""row": {}"#, row + 1),
+        };
+        format!(r#"  {{{name}, "label": {label}, "probabilities": {{{}}}}}"#, probabilities.join(", "))
     };
     let objects: Vec<String> = predictions.iter().enumerate().map(object).collect();
     format!("[\n{}\n]\n", objects.join(",\n"))

@@ -2,45 +2,26 @@
 
 use std::path::PathBuf;
 
-use ciphertune_head::{LabelColumn, Scaler};
+use ciphertune_head::Scaler;
 use clap::Args;
 
 use crate::errors::{InFile, Result};
 use crate::files::{self, Privacy};
-use crate::inputs::Examples;
-use crate::options::{PlanFlags, RecipeFlags, read_training_table, shape_of};
+use crate::inputs::{BackboneFlags, Examples, PairFlags, shape_of};
+use crate::options::{PlanFlags, RecipeFlags};
 use crate::rehearsal::{self, Findings, Played, Seconds, Sizes, timed};
 use crate::report::{self, ReportFlags};
-use crate::roles::owner;
 use crate::text::{say, warn};
 
-/// Play every role on your own table, and compare with training in the clear
+/// Play every role on your own table or images, and compare with training in the clear
 ///
 /// Makes keys, encrypts the table, trains on the ciphertexts, decrypts the model and scores it on rows that were not trained on.
 /// Beside it the same recipe is trained in the clear, so that one sees what encryption costs. Nothing is written but the report that
 /// --report asks for, which implies --trace.
 #[derive(Args)]
-#[command(group = clap::ArgGroup::new("testing").required(true).args(["test", "holdout"]))]
 pub struct Run {
-    /// Training table: .csv (label first), .npz or .safetensors (features, labels)
-    #[arg(long, value_name = "FILE")]
-    train: PathBuf,
-
-    /// Test table
-    #[arg(long, value_name = "FILE")]
-    test: Option<PathBuf>,
-
-    /// Share of every class's rows to hold out of the training table for testing, such as 0.2
-    #[arg(long, value_name = "SHARE")]
-    holdout: Option<f64>,
-
-    /// Number that --holdout draws the rows from: the same seed gives the same rows
-    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "test")]
-    seed: u64,
-
-    /// Only the first N rows of the training table
-    #[arg(long, value_name = "N")]
-    rows: Option<usize>,
+    #[command(flatten)]
+    pair: PairFlags,
 
     /// A scaler that was fitted before, by ciphertune scaler fit
     #[arg(long, value_name = "FILE")]
@@ -53,6 +34,9 @@ pub struct Run {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    backbone: BackboneFlags,
 
     #[command(flatten)]
     recipe: RecipeFlags,
@@ -93,7 +77,7 @@ impl Run {
 
     /// Plays the roles; with `traced`, every iterate comes back. Returns the rows that were tested on as well.
     fn rehearse(&self, traced: bool) -> Result<(Findings, Examples)> {
-        let (train, test) = self.tables()?;
+        let (train, test) = self.pair.read(&self.backbone)?;
         let scaler = match &self.scaler_file {
             Some(path) => Some(Scaler::from_bytes(&files::read(path)?).in_file(path)?),
             None => None,
@@ -121,17 +105,5 @@ impl Run {
         let sizes = Sizes { upload_bytes, upload_ciphertexts, key_bytes, model_bytes };
         let findings = Played { plan, seconds, sizes, counts, traced, outcome, comparison }.findings(&test)?;
         Ok((findings, test))
-    }
-
-    /// The rows to train and to test on.
-    fn tables(&self) -> Result<(Examples, Examples)> {
-        let train = read_training_table(&self.train, self.rows)?;
-        let (train, test) = match (&self.test, self.holdout) {
-            (Some(path), _) => (train, Examples::read_table(path, LabelColumn::Present)?),
-            (None, share) => train.split_holdout(share.unwrap_or(0.2), self.seed)?,
-        };
-        shape_of(&train)?;
-        owner::check_test_table(&train, &test)?;
-        Ok((train, test))
     }
 }

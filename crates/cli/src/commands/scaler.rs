@@ -1,13 +1,13 @@
 //! `scaler fit`: a scaler from other data.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ciphertune_head::{LabelColumn, Scaler, ScalerKind};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use crate::errors::{CliError, InFile, Result};
 use crate::files::{NewFile, Privacy};
-use crate::inputs::Examples;
+use crate::inputs::{BackboneFlags, Examples, Place, Reader};
 use crate::options::ScalerName;
 use crate::text::{count, say};
 
@@ -23,17 +23,22 @@ enum Action {
     Fit(Fit),
 }
 
-/// Fit a scaler to a table of features
+/// Fit a scaler to a table of features, or to those of images
 ///
 /// A scaler is an affine map of the features. Without this command, encrypt fits one to the owner's own table. Labels are not used.
 #[derive(Args)]
+#[command(group = ArgGroup::new("examples").required(true).args(["features", "images"]))]
 struct Fit {
     /// Feature table: .csv, .npz or .safetensors
     #[arg(long, value_name = "FILE")]
-    features: PathBuf,
+    features: Option<PathBuf>,
+
+    /// Images, instead of a table: a folder, or any set that can be trained on
+    #[arg(long, value_name = "DIR|FILE")]
+    images: Option<PathBuf>,
 
     /// The .csv has no label in front
-    #[arg(long)]
+    #[arg(long, conflicts_with = "images")]
     no_labels: bool,
 
     /// Kind of scaler
@@ -51,6 +56,9 @@ struct Fit {
     /// Replace a scaler that is there
     #[arg(long)]
     force: bool,
+
+    #[command(flatten)]
+    backbone: BackboneFlags,
 }
 
 impl ScalerCommand {
@@ -64,9 +72,11 @@ impl ScalerCommand {
 impl Fit {
     fn execute(&self) -> Result<()> {
         let out = NewFile::plan(&self.out, Privacy::Public, self.force)?;
-        let is_csv = self.features.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+        let place = Place { table: self.features.as_deref(), images: self.images.as_deref(), ..Place::default() };
+        let extension = place.table.and_then(Path::extension);
+        let is_csv = extension.is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         let labels = if self.no_labels || !is_csv { LabelColumn::Absent } else { LabelColumn::Present };
-        let Examples { path, table, .. } = Examples::read_table(&self.features, labels)?;
+        let Examples { path, table, .. } = Reader::new(&self.backbone, None, &[place])?.read(&place, labels)?;
         let kind = self.scaler.kind();
         if self.lambda.is_some() && kind != ScalerKind::Whiten {
             return Err(CliError::input("--lambda belongs to whitening: choose --scaler whiten with it"));

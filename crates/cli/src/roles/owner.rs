@@ -6,7 +6,7 @@ use std::path::Path;
 use ciphertune_ckks::KeyId;
 use ciphertune_head::job::owner::{self, Decrypted, EncryptedJob, Keys, Record};
 use ciphertune_head::plan::Estimate;
-use ciphertune_head::{Classes, DMatrix, HeadError, Plan, Scaler};
+use ciphertune_head::{Classes, DMatrix, HeadError, Plan, Provenance, Scaler};
 use zeroize::Zeroizing;
 
 use crate::errors::{CliError, InFile, Result};
@@ -73,6 +73,7 @@ pub fn decrypt(keys: &Keys, record: &Record, model: &Document, releases: Option<
 pub fn check_test_table(train: &Examples, test: &Examples) -> Result<()> {
     let classes = train.table.require_labels().and_then(Classes::from_labels).in_file(&train.path)?;
     test.table.require_labels().and_then(|labels| classes.indices(labels)).in_file(&test.path)?;
+    Provenance::check(test.table.provenance(), train.table.provenance(), "training table").in_file(&test.path)?;
     let (found, expected) = (test.table.columns(), train.table.columns());
     if found != expected {
         let error = HeadError::FeatureCount { found, expected, what: "training table" };

@@ -1,0 +1,315 @@
+//! The flags that choose a backbone and its preprocessing, and what they open.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+use ciphertune_backbone::{
+    Backbone, Channels, Filter, InputSize, OnnxNetwork, OnnxOptions, Preprocess, RegNetX, Weights,
+};
+use ciphertune_head::Provenance;
+use clap::{Args, ValueEnum};
+
+use super::cache;
+use crate::errors::{CliError, InFile, Result};
+
+/// How images become features.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Images")]
+pub struct BackboneFlags {
+    /// Pretrained network that turns images into features: regnet_x_400mf (or a larger one) with --weights, or an ONNX file
+    #[arg(long, value_name = "NAME|FILE.onnx")]
+    backbone: Option<String>,
+
+    /// Weights of a RegNetX as torchvision publishes them (.pth), or the same as .safetensors; docs/backbones.md says where to find them
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+
+    /// Value in an ONNX model's graph to take as features [default: its only output]
+    #[arg(long, value_name = "NODE")]
+    output: Option<String>,
+
+    /// Input size of an ONNX model that leaves it free, such as 224x224
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = parse_size)]
+    input_size: Option<InputSize>,
+
+    /// What happens to images before the network: torchvision, torchvision_v2, paper, or a TOML file [default: the backbone's own; for
+    /// MODEL.onnx the file MODEL.toml if there is one]
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    preprocess: Option<String>,
+
+    /// Scale the shorter side to N pixels and cut the centre out, instead of stretching the image
+    #[arg(long, value_name = "N")]
+    shorter_side: Option<usize>,
+
+    /// Filter that resizes images
+    #[arg(long, value_enum)]
+    filter: Option<FilterName>,
+
+    /// Order of the colours
+    #[arg(long, value_enum)]
+    channels: Option<ChannelsName>,
+
+    /// Subtracted from pixels in [0, 1]: one number, or three for red, green, blue
+    #[arg(long, value_name = "R,G,B", allow_negative_numbers = true, value_parser = parse_colour)]
+    mean: Option<Colour>,
+
+    /// Divides what is left: one number, or three for red, green, blue
+    #[arg(long, value_name = "R,G,B", value_parser = parse_colour)]
+    std: Option<Colour>,
+
+    /// Leave out images that cannot be read, and name them; without it the first one ends the command
+    #[arg(long)]
+    pub skip_bad: bool,
+
+    /// Folder that keeps features, so that the same images are not run through the network again [default: see ciphertune cache]
+    #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
+    cache: Option<PathBuf>,
+
+    /// Neither use features that were kept nor keep any
+    #[arg(long)]
+    no_cache: bool,
+}
+
+type Colour = [f32; 3];
+
+/// The filters by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FilterName {
+    /// Bilinear, over all pixels that are merged: Pillow's and torchvision's
+    Antialiased,
+    /// Bilinear between the nearest pixels
+    Interpolated,
+}
+
+/// The orders of the colours by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ChannelsName {
+    /// Red, green, blue
+    Rgb,
+    /// Blue, green, red
+    Bgr,
+}
+
+fn parse_size(text: &str) -> std::result::Result<InputSize, String> {
+    let sides = text.split_once(['x', 'X']).and_then(|(w, h)| Some((w.trim().parse().ok()?, h.trim().parse().ok()?)));
+    match sides {
+        Some((width @ 1..=4096, height @ 1..=4096)) => Ok(InputSize { width, height }),
+        _ => Err("give two sides of 1 to 4096 pixels, such as 224x224".to_owned()),
+    }
+}
+
+fn parse_colour(text: &str) -> std::result::Result<Colour, String> {
+    let numbers: Option<Vec<f32>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+    match numbers.as_deref() {
+        Some(&[all]) => Ok([all; 3]),
+        Some(&[red, green, blue]) => Ok([red, green, blue]),
+        _ => Err("give one number, or three with commas between them".to_owned()),
+    }
+}
+
+/// A backbone with its preprocessing.
+pub struct Opened {
+    /// The network.
+    pub backbone: Box<dyn Backbone>,
+    /// What happens to images before it.
+    pub preprocess: Preprocess,
+    /// Both, as tables and heads remember them.
+    pub provenance: Provenance,
+    /// What is known of a file of weights: its SHA-256, and what torchvision calls it.
+    pub weights: Option<String>,
+    /// The folder that keeps features.
+    pub cache: Option<PathBuf>,
+    /// What the user should know of the features, once there are some.
+    pub remarks: RefCell<Vec<String>>,
+}
+
+impl BackboneFlags {
+    /// Refuses flags that nothing in the request has a use for.
+    pub fn refuse(&self) -> Result<()> {
+        let given = [
+            ("--backbone", self.backbone.is_some()),
+            ("--weights", self.weights.is_some()),
+            ("--output", self.output.is_some()),
+            ("--input-size", self.input_size.is_some()),
+            ("--preprocess", self.preprocess.is_some()),
+            ("--shorter-side", self.shorter_side.is_some()),
+            ("--filter", self.filter.is_some()),
+            ("--channels", self.channels.is_some()),
+            ("--mean", self.mean.is_some()),
+            ("--std", self.std.is_some()),
+            ("--skip-bad", self.skip_bad),
+            ("--cache", self.cache.is_some()),
+            ("--no-cache", self.no_cache),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => {
+                Err(CliError::input(format!("{flag} is about images, and a feature table was given: leave it out")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Opens the backbone. What the flags leave open is taken from `expected`, the features of a head that is used
+    /// again, where it fits; a backbone that does not is refused.
+    pub fn open(&self, expected: Option<&Provenance>) -> Result<Opened> {
+        let name = self.backbone.as_deref().ok_or_else(|| {
+            CliError::input(
+                "images need a backbone: give --backbone regnet_x_400mf with --weights FILE, or --backbone MODEL.onnx",
+            )
+        })?;
+        let Parts { backbone, own, weights, name, mut remarks } = if is_onnx(name) {
+            self.open_onnx(Path::new(name))?
+        } else if RegNetX::names().any(|known| known == name) {
+            self.open_regnet(name)?
+        } else {
+            let known: Vec<&str> = RegNetX::names().collect();
+            return Err(CliError::input(format!(
+                "no backbone is called {name:?}: give the name of an .onnx file, or {}",
+                known.join(", ")
+            )));
+        };
+        let digest: String = backbone.digest().iter().map(|byte| format!("{byte:02x}")).collect();
+        let remembered = expected
+            .filter(|expected| expected.digest == digest && !self.says_preprocess())
+            .and_then(|expected| serde_json::from_str(&expected.preprocess).ok());
+        let preprocess = match (remembered, own) {
+            (Some(remembered), _) => remembered,
+            (None, Some(own)) => self.preprocess(own)?,
+            (None, None) if self.says_preprocess() => self.preprocess(Preprocess::onnx_default())?,
+            (None, None) => {
+                let default = Preprocess::onnx_default();
+                remarks.push(format!("{name} comes without preprocessing, so images are {default}: see --preprocess"));
+                default
+            }
+        };
+        let text = serde_json::to_string(&preprocess).map_err(std::io::Error::from)?;
+        let provenance = Provenance { backbone: name, digest, preprocess: text };
+        Provenance::check(Some(&provenance), expected, "head")?;
+        let cache = match (&self.cache, self.no_cache) {
+            (_, true) => None,
+            (Some(folder), _) => Some(folder.clone()),
+            (None, _) => cache::folder(),
+        };
+        Ok(Opened { backbone, preprocess, provenance, weights, cache, remarks: remarks.into() })
+    }
+
+    fn open_onnx(&self, path: &Path) -> Result<Parts> {
+        if self.weights.is_some() {
+            return Err(CliError::input("an ONNX model holds its weights: leave --weights out"));
+        }
+        let options = OnnxOptions { output: self.output.clone(), size: self.input_size };
+        let network = OnnxNetwork::load(path, &options)?;
+        let beside = path.with_extension("toml");
+        let own = if beside.is_file() && self.preprocess.is_none() { Some(Preprocess::load(&beside)?) } else { None };
+        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        Ok(Parts { backbone: Box::new(network), own, weights: None, name, remarks: Vec::new() })
+    }
+
+    fn open_regnet(&self, name: &str) -> Result<Parts> {
+        if self.output.is_some() || self.input_size.is_some() {
+            return Err(CliError::input(format!("--output and --input-size belong to ONNX models, not to {name}")));
+        }
+        let files = RegNetX::published_files(name);
+        let path = self.weights.as_deref().ok_or_else(|| {
+            let file = files.last().map_or("", String::as_str);
+            CliError::input(format!(
+                "{name} needs its weights: download https://download.pytorch.org/models/{file} and give --weights {file}"
+            ))
+        })?;
+        let weights = Weights::load(path)?;
+        let sha256: String = weights.digest().iter().map(|byte| format!("{byte:02x}")).collect();
+        let known = RegNetX::published_as(name, weights.digest());
+        let mut remarks = Vec::new();
+        if known.is_none() {
+            remarks.push(format!(
+                "{} is none of torchvision's files for {name} ({}, named after the SHA-256): its SHA-256 is {sha256}",
+                path.display(),
+                files.join(" and ")
+            ));
+        }
+        let network = RegNetX::from_weights(name, &weights).map_err(CliError::input).in_file(path)?;
+        let own = Some(network.preprocess().clone());
+        let known = known.map_or_else(|| "not torchvision's".to_owned(), |known| format!("torchvision's {known}"));
+        let weights = Some(format!("{known}, SHA-256\n{sha256}"));
+        Ok(Parts { backbone: Box::new(network), own, weights, name: name.to_owned(), remarks })
+    }
+
+    /// Whether a flag says anything of the preprocessing.
+    fn says_preprocess(&self) -> bool {
+        let settings = self.shorter_side.is_some() || self.filter.is_some() || self.channels.is_some();
+        self.preprocess.is_some() || settings || self.mean.is_some() || self.std.is_some()
+    }
+
+    /// The settings that the flags describe, over the backbone's own.
+    fn preprocess(&self, own: Preprocess) -> Result<Preprocess> {
+        let mut settings = match self.preprocess.as_deref() {
+            None => own,
+            Some(name) => match Preprocess::preset(name) {
+                Some(preset) => preset,
+                None if name.ends_with(".toml") => Preprocess::load(Path::new(name))?,
+                None => {
+                    return Err(CliError::input(format!(
+                        "--preprocess {name:?} is unknown: give torchvision, torchvision_v2, paper or a .toml file"
+                    )));
+                }
+            },
+        };
+        settings.shorter_side = self.shorter_side.or(settings.shorter_side);
+        settings.filter = match self.filter {
+            None => settings.filter,
+            Some(FilterName::Antialiased) => Filter::Antialiased,
+            Some(FilterName::Interpolated) => Filter::Interpolated,
+        };
+        settings.channels = match self.channels {
+            None => settings.channels,
+            Some(ChannelsName::Rgb) => Channels::Rgb,
+            Some(ChannelsName::Bgr) => Channels::Bgr,
+        };
+        settings.mean = self.mean.unwrap_or(settings.mean);
+        settings.std = self.std.unwrap_or(settings.std);
+        settings.check()?;
+        Ok(settings)
+    }
+}
+
+/// A network as it was opened, before the flags about preprocessing.
+struct Parts {
+    backbone: Box<dyn Backbone>,
+    own: Option<Preprocess>,
+    weights: Option<String>,
+    name: String,
+    remarks: Vec<String>,
+}
+
+fn is_onnx(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_colours_are_read_as_people_write_them() {
+        assert_eq!(parse_size("224x192"), Ok(InputSize { width: 224, height: 192 }));
+        assert!(parse_size("224").is_err() && parse_size("0x3").is_err() && parse_size("5000x5000").is_err());
+        assert_eq!(parse_colour("0.5"), Ok([0.5; 3]));
+        assert_eq!(parse_colour("0.485, 0.456,0.406"), Ok([0.485, 0.456, 0.406]));
+        assert!(parse_colour("1,2").is_err() && parse_colour("").is_err());
+    }
+
+    #[test]
+    fn flags_change_single_settings_of_a_preset() {
+        let flags = BackboneFlags {
+            preprocess: Some("torchvision_v2".into()),
+            std: Some([1.0; 3]),
+            channels: Some(ChannelsName::Bgr),
+            ..BackboneFlags::default()
+        };
+        let settings = flags.preprocess(Preprocess::paper()).expect("a preset");
+        assert_eq!((settings.shorter_side, settings.std, settings.channels), (Some(232), [1.0; 3], Channels::Bgr));
+        assert_eq!(settings.mean, Preprocess::torchvision().mean);
+        let none = BackboneFlags { std: Some([0.0; 3]), ..BackboneFlags::default() };
+        assert!(none.preprocess(Preprocess::paper()).is_err());
+    }
+}

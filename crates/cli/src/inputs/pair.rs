@@ -1,0 +1,94 @@
+//! The flags that name examples to train on, and those to test on.
+
+use std::path::PathBuf;
+
+use ciphertune_head::LabelColumn;
+use clap::{ArgGroup, Args};
+
+use super::{BackboneFlags, Examples, Place, Reader, shape_of};
+use crate::errors::Result;
+use crate::roles::owner;
+
+/// The training examples: a table, or images.
+#[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("training").required(true).args(["train", "images"]))]
+pub struct TrainFlags {
+    /// Training table: .csv (label first), .npz or .safetensors (features, labels)
+    #[arg(long, value_name = "FILE")]
+    train: Option<PathBuf>,
+
+    /// Training images, instead of a table: a folder with a sub-folder a class, a .csv of path and label, idx files (.gz), CIFAR-10's
+    /// binary batches, an .npz of images and labels
+    #[arg(long, value_name = "DIR|FILE")]
+    images: Option<PathBuf>,
+
+    /// Labels that belong to idx images
+    #[arg(long, value_name = "FILE", requires = "images")]
+    labels: Option<PathBuf>,
+
+    /// Only the first N rows of the table, or the first N images
+    #[arg(long, value_name = "N")]
+    rows: Option<usize>,
+}
+
+impl TrainFlags {
+    /// Where the training examples are.
+    pub fn place(&self) -> Place<'_> {
+        Place {
+            table: self.train.as_deref(),
+            images: self.images.as_deref(),
+            labels: self.labels.as_deref(),
+            rows: self.rows,
+        }
+    }
+}
+
+/// The examples to train on and to test on.
+#[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("testing").required(true).args(["test", "test_images", "holdout"]))]
+pub struct PairFlags {
+    #[command(flatten)]
+    train: TrainFlags,
+
+    /// Test table
+    #[arg(long, value_name = "FILE")]
+    test: Option<PathBuf>,
+
+    /// Test images, instead of a table
+    #[arg(long, value_name = "DIR|FILE")]
+    test_images: Option<PathBuf>,
+
+    /// Labels that belong to idx test images
+    #[arg(long, value_name = "FILE", requires = "test_images")]
+    test_labels: Option<PathBuf>,
+
+    /// Share of every class's rows to hold out of the training examples for testing, such as 0.2
+    #[arg(long, value_name = "SHARE")]
+    holdout: Option<f64>,
+
+    /// Number that --holdout draws the rows from: the same seed gives the same rows
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with_all = ["test", "test_images"])]
+    seed: u64,
+}
+
+impl PairFlags {
+    /// The rows to train and to test on, which fit each other.
+    pub fn read(&self, backbone: &BackboneFlags) -> Result<(Examples, Examples)> {
+        let train_place = self.train.place();
+        let test_place = Place {
+            table: self.test.as_deref(),
+            images: self.test_images.as_deref(),
+            labels: self.test_labels.as_deref(),
+            rows: None,
+        };
+        let reader = Reader::new(backbone, None, &[train_place, test_place])?;
+        let train = reader.read(&train_place, LabelColumn::Present)?;
+        let (train, test) = match self.holdout {
+            None => (train, reader.read(&test_place, LabelColumn::Present)?),
+            Some(share) => train.split_holdout(share, self.seed)?,
+        };
+        shape_of(&train)?;
+        owner::check_test_table(&train, &test)?;
+        Ok((train, test))
+    }
+}
