@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use ciphertune_backbone::{
-    Backbone, Channels, Filter, InputSize, OnnxNetwork, OnnxOptions, Preprocess, RegNetX, Weights,
+    Backbone, Builtin, Channels, Filter, InputSize, OnnxNetwork, OnnxOptions, Preprocess, RegNetX, Weights,
 };
 use ciphertune_head::Provenance;
 use clap::{Args, ValueEnum};
@@ -16,7 +16,8 @@ use crate::errors::{CliError, InFile, Result};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Images")]
 pub struct BackboneFlags {
-    /// Pretrained network that turns images into features: regnet_x_400mf (or a larger one) with --weights, or an ONNX file
+    /// Pretrained network that turns images into features: builtin (for small drawings such as digits; comes with the program),
+    /// regnet_x_400mf or a larger one with --weights, or an ONNX file
     #[arg(long, value_name = "NAME|FILE.onnx")]
     backbone: Option<String>,
 
@@ -152,21 +153,17 @@ impl BackboneFlags {
     /// Opens the backbone. What the flags leave open is taken from `expected`, the features of a head that is used
     /// again, where it fits; a backbone that does not is refused.
     pub fn open(&self, expected: Option<&Provenance>) -> Result<Opened> {
-        let name = self.backbone.as_deref().ok_or_else(|| {
-            CliError::input(
-                "images need a backbone: give --backbone regnet_x_400mf with --weights FILE, or --backbone MODEL.onnx",
-            )
-        })?;
-        let Parts { backbone, own, weights, name, mut remarks } = if is_onnx(name) {
-            self.open_onnx(Path::new(name))?
-        } else if RegNetX::names().any(|known| known == name) {
-            self.open_regnet(name)?
-        } else {
-            let known: Vec<&str> = RegNetX::names().collect();
-            return Err(CliError::input(format!(
-                "no backbone is called {name:?}: give the name of an .onnx file, or {}",
-                known.join(", ")
-            )));
+        let Parts { backbone, own, weights, name, mut remarks } = match self.name(expected)? {
+            Builtin::NAME => self.open_builtin()?,
+            name if is_onnx(name) => self.open_onnx(Path::new(name))?,
+            name if RegNetX::names().any(|known| known == name) => self.open_regnet(name)?,
+            name => {
+                let known: Vec<&str> = RegNetX::names().collect();
+                return Err(CliError::input(format!(
+                    "no backbone is called {name:?}: give builtin, the name of an .onnx file, or {}",
+                    known.join(", ")
+                )));
+            }
         };
         let digest: String = backbone.digest().iter().map(|byte| format!("{byte:02x}")).collect();
         let remembered = expected
@@ -191,6 +188,33 @@ impl BackboneFlags {
             (None, _) => cache::folder(),
         };
         Ok(Opened { backbone, preprocess, provenance, weights, cache, remarks: remarks.into() })
+    }
+
+    /// The backbone's name; without one, that of a head which needs no file for it.
+    fn name(&self, expected: Option<&Provenance>) -> Result<&str> {
+        match (self.backbone.as_deref(), expected) {
+            (Some(name), _) => Ok(name),
+            (None, Some(expected)) if expected.backbone == Builtin::NAME => Ok(Builtin::NAME),
+            (None, Some(expected)) => Err(CliError::input(format!(
+                "images need a backbone: give --backbone with {}, which the head was trained with",
+                expected.backbone
+            ))),
+            (None, None) => Err(CliError::input(
+                "images need a backbone: give --backbone builtin (for small drawings such as digits), --backbone regnet_x_400mf with --weights FILE, or --backbone MODEL.onnx",
+            )),
+        }
+    }
+
+    fn open_builtin(&self) -> Result<Parts> {
+        if self.weights.is_some() || self.output.is_some() || self.input_size.is_some() {
+            return Err(CliError::input(
+                "the backbone builtin has its weights: leave --weights, --output and --input-size out",
+            ));
+        }
+        let network = Builtin::load()?;
+        let own = Some(network.preprocess().clone());
+        let (name, backbone) = (Builtin::NAME.to_owned(), Box::new(network));
+        Ok(Parts { backbone, own, weights: None, name, remarks: Vec::new() })
     }
 
     fn open_onnx(&self, path: &Path) -> Result<Parts> {
