@@ -68,11 +68,11 @@ def stored(trunk):
 
 
 def started(trunk, state):
-    """Gives `trunk` (one plane) the stem and the first three stages of a published state dict."""
-    state = {name: torch.from_numpy(np.asarray(value, np.float32)) for name, value in state.items()
-             if not name.startswith("trunk_output.block4.")}
+    """Gives `trunk` (one plane) a published state dict; its last stage only where it has as many features."""
+    state = {name: torch.from_numpy(np.asarray(value, np.float32)) for name, value in state.items()}
     state["stem.0.weight"] = state["stem.0.weight"].sum(1, keepdim=True)
-    trunk.load_state_dict(state, strict=False)
+    own = trunk.state_dict()
+    trunk.load_state_dict({name: value for name, value in state.items() if own[name].shape == value.shape}, strict=False)
 
 
 def loaded(state):

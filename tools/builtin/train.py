@@ -4,7 +4,7 @@
 
 Two workers of one thread each share every step: the gradient is the mean of theirs. CACHE keeps the drawn prototypes.
 With `--prefixes 64,128` a classifier of its own learns from each prefix of the features; that is for choosing their
-number. `--start WEIGHTS` takes the stem and the first three stages from there.
+number. `--start WEIGHTS` begins with the weights of an earlier run, without its classifiers.
 """
 
 import argparse

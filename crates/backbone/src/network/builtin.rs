@@ -22,7 +22,7 @@ const STRIDES: [usize; 4] = [1, 2, 2, 2];
 /// The side of the input.
 const SIDE: usize = 32;
 
-/// The backbone `builtin`: pictures of 32 x 32 to a few hundred features, no file needed.
+/// The backbone `builtin`: pictures of 32 x 32 to 192 features, no file needed.
 ///
 /// A colour picture becomes grey (0.299 red + 0.587 green + 0.114 blue) in the network's first convolution.
 ///
