@@ -39,6 +39,8 @@ fn operations(c: &mut Criterion) {
         };
         bench("encode", &|| drop(encoder.encode(&values, scale).unwrap()));
         bench("encrypt", &|| drop(fresh()));
+        let sent = fresh();
+        bench("draw the uniform half of an upload", &|| drop(sent.clone().expand(ring)));
         bench("decrypt", &|| drop(decrypt(&parameters, &owner, &encoder, &x)));
         bench("multiply, relinearise, rescale", &|| drop(server.mul_rescale(&x, &y).unwrap()));
         bench("multiply, unrelinearised", &|| drop(server.dot(&[(&x, &y)]).unwrap()));

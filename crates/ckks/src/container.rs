@@ -14,18 +14,22 @@
 //! read, so a file that was cut short or changed on its way is refused. It is no signature: whoever changes a file on
 //! purpose can also renew the digest, and readers validate what they take from a container.
 //!
-//! This module knows no files' places, and no kind in particular. [`ContainerWriter`] writes, [`Container`] reads,
-//! [`describe`] reads only the header.
+//! This module knows no files' places, and no kind in particular. [`ContainerWriter`] writes, [`Container`] reads
+//! what lies in memory, [`ContainerStream`] what is too large for that.
 
 mod error;
+mod header;
 pub mod packing;
 mod read;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use error::ContainerError;
-pub use read::{Container, Description, Packed, Tensor, TensorDescription, describe};
+pub use header::{Header, PackedShape};
+pub use read::{Container, Packed, Tensor};
+pub use stream::ContainerStream;
 pub use write::ContainerWriter;
 
 use safetensors::Dtype;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `secret-key` | `secret` i8 `[N]`, coefficients in {-1, 0, 1} |
 //! | `evaluation-keys` | per key `KEY.b`, a packed row a digit, and `KEY.seed` u8 [digits, 32], KEY = `relinearization` or `galois.ELEMENT` |
-//! | others | [`write_seeded`], [`write_full`] and [`read_seeded`], [`read_full`] put ciphertexts in containers of any kind |
+//! | others | [`write_seeded`], [`write_full`] and [`read_seeded`], [`read_full`] put ciphertexts in containers of any kind and take them out |
 //!
 //! Polynomials are packed: a residue takes as many bits as its prime has ([`crate::container::packing`]). The uniform half of keys and of
 //! fresh ciphertexts is not stored: its seed is.
@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use zeroize::Zeroize;
 
 use crate::container::packing::{pack, packed_bytes, unpack, width};
-use crate::container::{Container, ContainerWriter, Packed};
+use crate::container::{Container, ContainerWriter, Header, PackedShape};
 use crate::{Error, KeyId, Parameters, Result, SecretKey};
 
 pub use ciphertexts::{read_full, read_seeded, write_full, write_seeded};
@@ -51,7 +51,7 @@ pub fn secret_key_to_bytes(parameters: &Parameters, key: &SecretKey) -> Result<z
 /// Reads a secret key made under the given parameters.
 pub fn secret_key_from_bytes(parameters: &Parameters, bytes: &[u8]) -> Result<SecretKey> {
     let container = Container::parse(bytes, SECRET_KEY, SECRET_KEY_FORMAT)?;
-    let id = check_origin(&container, parameters)?;
+    let id = check_origin(container.header(), parameters)?;
     let tensor = container.tensor("secret")?.of_shape(&[parameters.ring().n()])?;
     let mut coefficients: Vec<i64> = tensor.i8s()?.map(i64::from).collect();
     if coefficients.iter().any(|x| x.abs() > 1) {
@@ -61,12 +61,12 @@ pub fn secret_key_from_bytes(parameters: &Parameters, bytes: &[u8]) -> Result<Se
     Ok(SecretKey::from_coefficients(parameters, coefficients, id))
 }
 
-/// The key identifier of a container, after a check that it was made under `parameters`.
-pub fn check_origin(container: &Container, parameters: &Parameters) -> Result<KeyId> {
-    if container.metadata(PARAMETERS_DIGEST)? != parameters.digest() {
+/// The key identifier in a header, after a check that it was made under `parameters`.
+pub fn check_origin(header: &Header, parameters: &Parameters) -> Result<KeyId> {
+    if header.metadata(PARAMETERS_DIGEST)? != parameters.digest() {
         return Err(Error::ParameterMismatch);
     }
-    KeyId::parse(container.metadata(KEY_ID)?).ok_or_else(|| {
+    KeyId::parse(header.metadata(KEY_ID)?).ok_or_else(|| {
         Error::File("holds a key identifier that is not 32 hexadecimal digits: fetch the file again".into())
     })
 }
@@ -110,12 +110,12 @@ fn unpack_poly(ring: &Ring, row: &[u8], q_limbs: usize, p_limbs: usize) -> Resul
 }
 
 /// The number of ciphertext limbs of the polynomials of a packed tensor, which all have `p_limbs` special ones; `what` they are.
-fn ciphertext_limbs(ring: &Ring, packed: &Packed, p_limbs: usize, what: &str) -> Result<usize> {
-    let (limbs, [_, length]) = (packed.widths().len(), packed.shape());
+fn ciphertext_limbs(ring: &Ring, packed: PackedShape, p_limbs: usize, what: &str) -> Result<usize> {
+    let limbs = packed.widths.len();
     let known = (p_limbs + 1..=p_limbs + ring.q_count()).contains(&limbs);
     let fits = || {
         let expected = widths(ring, limbs - p_limbs, p_limbs);
-        packed.widths() == expected && length == packed_bytes(ring.n(), expected)
+        packed.widths == expected && packed.row_bytes == packed_bytes(ring.n(), expected)
     };
     if known && fits() {
         return Ok(limbs - p_limbs);

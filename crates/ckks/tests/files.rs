@@ -1,6 +1,8 @@
 //! Keys and ciphertexts through bytes and back, and everything that must be refused on the way.
 
-use ciphertune_ckks::container::{Container, ContainerWriter, packing};
+use std::io::Cursor;
+
+use ciphertune_ckks::container::{Container, ContainerStream, ContainerWriter, packing};
 use ciphertune_ckks::files::*;
 use ciphertune_ckks::*;
 
@@ -33,6 +35,16 @@ fn key_bytes(parameters: &Parameters, owner: &SecretKey) -> Vec<u8> {
     bytes
 }
 
+fn read_keys(parameters: &Parameters, bytes: &[u8]) -> Result<EvaluationKeys> {
+    let stream = ContainerStream::open(Cursor::new(bytes), EVALUATION_KEYS, EVALUATION_KEYS_FORMAT)?;
+    read_evaluation_keys(parameters, stream)
+}
+
+fn read_data(parameters: &Parameters, bytes: &[u8]) -> Result<Vec<Ciphertext>> {
+    let stream = ContainerStream::open(Cursor::new(bytes), "test", 1)?;
+    Ok(read_seeded(parameters, stream, &["data"])?.remove(0))
+}
+
 #[test]
 fn keys_and_ciphertexts_that_went_through_bytes_still_work_together() {
     let parameters = toy(3);
@@ -40,13 +52,12 @@ fn keys_and_ciphertexts_that_went_through_bytes_still_work_together() {
     let bytes = key_bytes(&parameters, &owner);
     let predicted = key_set().serialized_bytes(parameters.literal());
     assert!((predicted..predicted + 2000).contains(&bytes.len()), "{} for {predicted}", bytes.len());
-    let container = Container::parse(&bytes[..], EVALUATION_KEYS, EVALUATION_KEYS_FORMAT).unwrap();
-    let server = Evaluator::new(read_evaluation_keys(&parameters, &container).unwrap());
+    let server = Evaluator::new(read_keys(&parameters, &bytes).unwrap());
     assert_eq!(server.keys().key_set(), key_set());
 
     let sent = upload(&parameters, &owner, 3);
     let job = write_seeded(ContainerWriter::new("test", 1), &parameters, "data", sent).to_bytes().unwrap();
-    let received = read_seeded(&parameters, &Container::parse(&job[..], "test", 1).unwrap(), "data").unwrap();
+    let received = read_data(&parameters, &job).unwrap();
     let results: Vec<_> = received.iter().map(|x| server.rotate(x, 3).unwrap()).collect();
     let answer = write_full(ContainerWriter::new("answer", 1), &parameters, "result", &results).to_bytes().unwrap();
     let answer = read_full(&parameters, &Container::parse(&answer[..], "answer", 1).unwrap(), "result").unwrap();
@@ -70,8 +81,7 @@ fn artefacts_of_other_parameters_are_refused() {
     let secret = secret_key_to_bytes(&parameters, &owner).unwrap();
     assert!(matches!(secret_key_from_bytes(&other, &secret), Err(Error::ParameterMismatch)));
     let bytes = key_bytes(&parameters, &owner);
-    let container = Container::parse(&bytes[..], EVALUATION_KEYS, EVALUATION_KEYS_FORMAT).unwrap();
-    assert!(matches!(read_evaluation_keys(&other, &container), Err(Error::ParameterMismatch)));
+    assert!(matches!(read_keys(&other, &bytes), Err(Error::ParameterMismatch)));
 }
 
 /// A polynomial of one limb of 50 bits, all zeros but for its first residue.
@@ -90,8 +100,7 @@ fn a_residue_at_or_above_its_modulus_is_refused() {
             .u8("data.seed", &[1, 32], vec![0; 32])
             .f64("data.scale", &[1], vec![1e9]);
         let bytes = writer.to_bytes().unwrap();
-        let container = Container::parse(&bytes[..], "test", 1).unwrap();
-        read_seeded(&parameters, &container, "data").map(|_| ())
+        read_data(&parameters, &bytes).map(|_| ())
     };
     let modulus = parameters.literal().q[0];
     assert!(read(modulus - 1).is_ok());
@@ -106,8 +115,7 @@ fn wrong_shapes_widths_scales_and_missing_tensors_are_errors_and_not_panics() {
     let parameters = toy(3);
     let read = |writer: ContainerWriter| {
         let bytes = writer.to_bytes().unwrap();
-        let container = Container::parse(&bytes[..], "test", 1).unwrap();
-        read_seeded(&parameters, &container, "data").map(|_| ())
+        read_data(&parameters, &bytes).map(|_| ())
     };
     let writer = || ContainerWriter::new("test", 1);
     let with = |writer: ContainerWriter<'static>, scales: Vec<f64>, seed: usize| {

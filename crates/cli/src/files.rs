@@ -6,7 +6,7 @@
 mod folder;
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, Cursor, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use ciphertune_head::{FeatureTable, Head, LabelColumn, TableFormat};
@@ -29,6 +29,39 @@ impl Document {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self> {
         Ok(Self { path: path.to_owned(), bytes: read(path)? })
+    }
+}
+
+/// What the server reads a few rows at a time: a file where it lies, or a document in memory.
+pub struct Source {
+    /// Its name for messages.
+    pub path: PathBuf,
+    /// The content.
+    pub content: Box<dyn ReadSeek>,
+}
+
+/// A file, or what can be read like one.
+pub trait ReadSeek: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> ReadSeek for T {}
+
+impl Source {
+    /// Opens a file. What is no ordinary file, a pipe for example, is read whole.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut file = open(path)?;
+        let ordinary = file.metadata().map_err(|error| cannot_read(path, &error))?.is_file();
+        if ordinary {
+            return Ok(Self { path: path.to_owned(), content: Box::new(file) });
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|error| cannot_read(path, &error))?;
+        Ok(Document { path: path.to_owned(), bytes }.into())
+    }
+}
+
+impl From<Document> for Source {
+    fn from(document: Document) -> Self {
+        Self { path: document.path, content: Box::new(Cursor::new(document.bytes)) }
     }
 }
 

@@ -82,7 +82,8 @@ pub fn encrypt(plan: &Plan, secret: &[u8], train: &Examples, scaler: Option<Scal
 
 /// Server: trains.
 pub fn train(job: Document, evaluation: Document, trace: bool) -> Result<server::Trained> {
-    server::train(job, evaluation, if trace { Returned::Every } else { Returned::Last })
+    let job = server::Job::open(job.into())?;
+    server::train(job, evaluation.into(), if trace { Returned::Every } else { Returned::Last })
 }
 
 /// What the owner has in the end.

@@ -3,7 +3,7 @@
 //! ```text
 //! owner                                                server
 //!   plan ─ generate_keys ─► secret key (stays)
-//!                           evaluation keys ─────────► Trainer::new
+//!                           evaluation keys ─────────► JobReader, Trainer
 //!   table ─ encrypt ──────► record (stays)               │
 //!                           job ─────────────────────►   │ train
 //!   head ◄─ decrypt ◄────── model ◄────────────────────  ┘
@@ -16,7 +16,7 @@
 pub mod owner;
 pub mod server;
 
-use ciphertune_ckks::container::Container;
+use ciphertune_ckks::container::Header;
 use ciphertune_ckks::{KeyId, Parameters, files};
 
 use crate::{HeadError, Plan, Result};
@@ -56,8 +56,8 @@ fn group_name(role: crate::layout::Role) -> &'static str {
 /// # Errors
 ///
 /// For a document without a plan, or with one that contradicts itself.
-pub fn plan_of(container: &Container) -> Result<Plan> {
-    Plan::from_json(container.metadata(PLAN)?)
+pub fn plan_of(header: &Header) -> Result<Plan> {
+    Plan::from_json(header.metadata(PLAN)?)
 }
 
 /// The job identifier in a document.
@@ -65,15 +65,15 @@ pub fn plan_of(container: &Container) -> Result<Plan> {
 /// # Errors
 ///
 /// For a document without one.
-pub fn job_id_of(container: &Container) -> Result<JobId> {
-    KeyId::parse(container.metadata(JOB_ID)?)
+pub fn job_id_of(header: &Header) -> Result<JobId> {
+    KeyId::parse(header.metadata(JOB_ID)?)
         .ok_or_else(|| HeadError::InvalidArtefact("the job identifier is not 32 hexadecimal digits".into()))
 }
 
 /// The plan, parameters and key identifier of a document, all checked.
-fn origin(container: &Container) -> Result<(Plan, Parameters, KeyId)> {
-    let plan = plan_of(container)?;
+fn origin(header: &Header) -> Result<(Plan, Parameters, KeyId)> {
+    let plan = plan_of(header)?;
     let parameters = plan.parameters()?;
-    let id = files::check_origin(container, &parameters)?;
+    let id = files::check_origin(header, &parameters)?;
     Ok((plan, parameters, id))
 }

@@ -1,32 +1,16 @@
-//! Reading a container, or only its header.
+//! Reading a container that lies in memory.
 
-use super::packing::WIDTHS;
-use super::{ContainerDigest, ContainerError, DIGEST, ElementType, KIND, MAX_HEADER, OWN, PACKED, VERSION};
-use safetensors::SafeTensors;
-use safetensors::tensor::Metadata;
+use super::header::{Header, PackedShape, Stored};
+use super::{ContainerDigest, ContainerError, ElementType};
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
-use std::ops::Range;
 use std::str::FromStr;
 
 /// A container that was read, checked against its digest, and found to be of the expected kind.
 pub struct Container<'a> {
     bytes: Cow<'a, [u8]>,
-    metadata: BTreeMap<String, String>,
-    tensors: BTreeMap<String, Stored>,
-    packed: BTreeMap<String, Vec<u32>>,
-    kind: String,
-    version: u32,
-}
-
-/// Where a tensor lies; the range is one within the container's bytes.
-struct Stored {
-    element: ElementType,
-    shape: Vec<usize>,
-    range: Range<usize>,
+    header: Header,
 }
 
 /// A tensor of a container, still in the file's bytes.
@@ -41,14 +25,14 @@ pub struct Tensor<'c> {
 /// A packed tensor of a container: rows of bit-packed residues ([`super::packing`]).
 #[derive(Clone, Copy, Debug)]
 pub struct Packed<'c> {
-    tensor: Tensor<'c>,
-    widths: &'c [u32],
+    shape: PackedShape<'c>,
+    bytes: &'c [u8],
 }
 
 impl<'a> Container<'a> {
     /// Reads a container of the kind `kind`, in the format version `version`.
     ///
-    /// The bytes may be owned or borrowed (a memory map); tensors are not copied.
+    /// The bytes may be owned or borrowed; tensors are not copied.
     ///
     /// # Errors
     ///
@@ -57,15 +41,8 @@ impl<'a> Container<'a> {
     /// [`ContainerError::OlderVersion`] for a container that is not the one asked for.
     pub fn parse(bytes: impl Into<Cow<'a, [u8]>>, kind: &str, version: u32) -> Result<Self, ContainerError> {
         let container = Self::parse_any(bytes)?;
-        if container.kind != kind {
-            return Err(ContainerError::WrongKind { found: container.kind, expected: kind.to_owned() });
-        }
-        let (kind, found, supported) = (container.kind.clone(), container.version, version);
-        match found.cmp(&supported) {
-            Ordering::Less => Err(ContainerError::OlderVersion { kind, found, supported }),
-            Ordering::Equal => Ok(container),
-            Ordering::Greater => Err(ContainerError::NewerVersion { kind, found, supported }),
-        }
+        container.header.expect(kind, version)?;
+        Ok(container)
     }
 
     /// Reads a container of any kind and version.
@@ -75,63 +52,40 @@ impl<'a> Container<'a> {
     /// As [`Container::parse`], but for the last three.
     pub fn parse_any(bytes: impl Into<Cow<'a, [u8]>>) -> Result<Self, ContainerError> {
         let bytes = bytes.into();
-        let header = Header::read(&mut &*bytes)?;
-        let (header_length, layout) = SafeTensors::read_metadata(&bytes).map_err(unreadable)?;
-        let data_start = 8 + header_length;
-        let mut tensors = BTreeMap::new();
-        for (name, info) in layout.tensors() {
-            let element = ElementType::from_dtype(info.dtype)
-                .ok_or_else(|| ContainerError::Unreadable(format!("tensor `{name}` holds {} elements", info.dtype)))?;
-            let (start, end) = info.data_offsets;
-            let stored = Stored { element, shape: info.shape.clone(), range: data_start + start..data_start + end };
-            tensors.insert(name, stored);
-        }
-        let packed = packed_widths(&header.metadata, &tensors)?;
-        let container =
-            Container { kind: header.kind, version: header.version, metadata: header.metadata, bytes, tensors, packed };
-        if container.digest() != header.digest {
+        let header = Header::read(&mut &*bytes, bytes.len() as u64)?;
+        let container = Container { bytes, header };
+        if container.digest() != container.header.digest {
             return Err(ContainerError::Damaged);
         }
         Ok(container)
     }
 
-    /// What the file is.
-    pub fn kind(&self) -> &str {
-        &self.kind
+    /// Everything but the tensors' elements.
+    pub fn header(&self) -> &Header {
+        &self.header
     }
 
-    /// The version of the kind's format.
-    pub fn version(&self) -> u32 {
-        self.version
-    }
-
-    /// All metadata, sorted by key; the container's own included.
+    /// See [`Header::all_metadata`].
     pub fn all_metadata(&self) -> &BTreeMap<String, String> {
-        &self.metadata
+        self.header.all_metadata()
     }
 
-    /// A metadata entry.
+    /// See [`Header::metadata`].
     ///
     /// # Errors
     ///
     /// [`ContainerError::MissingMetadata`].
     pub fn metadata(&self, key: &str) -> Result<&str, ContainerError> {
-        self.metadata.get(key).map(String::as_str).ok_or_else(|| ContainerError::MissingMetadata(key.to_owned()))
+        self.header.metadata(key)
     }
 
-    /// A metadata entry, parsed.
+    /// See [`Header::parse_metadata`].
     ///
     /// # Errors
     ///
     /// [`ContainerError::MissingMetadata`], [`ContainerError::InvalidMetadata`].
     pub fn parse_metadata<T: FromStr>(&self, key: &str) -> Result<T, ContainerError> {
-        let value = self.metadata(key)?;
-        value.parse().map_err(|_| ContainerError::InvalidMetadata { key: key.to_owned(), value: value.to_owned() })
-    }
-
-    /// The tensors' names, sorted.
-    pub fn tensor_names(&self) -> impl Iterator<Item = &str> {
-        self.tensors.keys().map(String::as_str)
+        self.header.parse_metadata(key)
     }
 
     /// A tensor by its name.
@@ -140,9 +94,9 @@ impl<'a> Container<'a> {
     ///
     /// [`ContainerError::MissingTensor`].
     pub fn tensor(&self, name: &str) -> Result<Tensor<'_>, ContainerError> {
-        let (name, stored) =
-            self.tensors.get_key_value(name).ok_or_else(|| ContainerError::MissingTensor(name.to_owned()))?;
-        Ok(Tensor { name, element: stored.element, shape: &stored.shape, bytes: &self.bytes[stored.range.clone()] })
+        let (name, stored) = self.header.stored(name)?;
+        // The header was checked against the length.
+        Ok(Tensor::new(name, stored, &self.bytes[stored.start as usize..stored.start as usize + stored.length]))
     }
 
     /// A packed tensor by its name.
@@ -151,21 +105,25 @@ impl<'a> Container<'a> {
     ///
     /// [`ContainerError::MissingTensor`], also for a tensor that is not packed.
     pub fn packed(&self, name: &str) -> Result<Packed<'_>, ContainerError> {
-        let widths = self.packed.get(name).ok_or_else(|| ContainerError::MissingTensor(name.to_owned()))?;
-        Ok(Packed { tensor: self.tensor(name)?, widths })
+        Ok(Packed { shape: self.header.packed(name)?, bytes: self.tensor(name)?.bytes })
     }
 
     fn digest(&self) -> String {
-        let mut digest = ContainerDigest::start(&self.metadata);
-        for (name, stored) in &self.tensors {
+        let mut digest = ContainerDigest::start(self.all_metadata());
+        for (name, stored) in self.header.tensors() {
             digest.tensor(name, stored.element, &stored.shape);
-            digest.bytes(&self.bytes[stored.range.clone()]);
+            digest.bytes(&self.bytes[stored.start as usize..stored.start as usize + stored.length]);
         }
         digest.finish()
     }
 }
 
 impl<'c> Tensor<'c> {
+    /// A tensor of its header's entry and its bytes.
+    pub(super) fn new(name: &'c str, stored: &'c Stored, bytes: &'c [u8]) -> Self {
+        Tensor { name, element: stored.element, shape: &stored.shape, bytes }
+    }
+
     /// The type of the elements.
     pub fn element_type(&self) -> ElementType {
         self.element
@@ -255,135 +213,21 @@ impl<'c> Tensor<'c> {
 }
 
 impl<'c> Packed<'c> {
-    /// The width of the residues of every limb, in bits.
-    pub fn widths(&self) -> &'c [u32] {
-        self.widths
-    }
-
-    /// Number of polynomials, and bytes of each.
-    pub fn shape(&self) -> [usize; 2] {
-        [self.tensor.shape[0], self.tensor.shape[1]]
+    /// Widths, count and length of the rows.
+    pub fn shape(&self) -> PackedShape<'c> {
+        self.shape
     }
 
     /// The polynomials' bytes.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = &'c [u8]> + use<'c> {
-        let ([count, length], bytes) = (self.shape(), self.tensor.bytes);
-        (0..count).map(move |i| &bytes[i * length..(i + 1) * length])
+    pub fn rows(&self) -> std::slice::ChunksExact<'c, u8> {
+        self.bytes.chunks_exact(self.shape.row_bytes)
     }
-}
-
-/// The entry `packed` of the metadata, checked against the tensors.
-fn packed_widths(
-    metadata: &BTreeMap<String, String>,
-    tensors: &BTreeMap<String, Stored>,
-) -> Result<BTreeMap<String, Vec<u32>>, ContainerError> {
-    let Some(text) = metadata.get(PACKED) else { return Ok(BTreeMap::new()) };
-    let invalid = || ContainerError::InvalidMetadata { key: PACKED.to_owned(), value: text.clone() };
-    let packed: BTreeMap<String, Vec<u32>> = serde_json::from_str(text).map_err(|_| invalid())?;
-    let fits = |(name, widths): (&String, &Vec<u32>)| {
-        let tensor = tensors.get(name);
-        tensor.is_some_and(|tensor| tensor.element == ElementType::U8 && tensor.shape.len() == 2)
-            && widths.iter().all(|width| WIDTHS.contains(width))
-    };
-    if packed.iter().all(fits) { Ok(packed) } else { Err(invalid()) }
-}
-
-/// What a container says about itself, before its digest is checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Description {
-    /// What the file is.
-    pub kind: String,
-    /// The version of the kind's format.
-    pub version: u32,
-    /// The caller's metadata: all but the container's own.
-    pub metadata: BTreeMap<String, String>,
-    /// The tensors, in the order of the file.
-    pub tensors: Vec<TensorDescription>,
-}
-
-/// A tensor as a header describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TensorDescription {
-    /// Its name.
-    pub name: String,
-    /// The type of its elements, as safetensors names it.
-    pub element_type: String,
-    /// The length of every axis.
-    pub shape: Vec<usize>,
-    /// Bytes that it takes.
-    pub bytes: usize,
-}
-
-/// Reads the header of a container and nothing more: fast, but the digest is not checked and the tensors may be missing.
-///
-/// # Errors
-///
-/// [`ContainerError::Unreadable`] and [`ContainerError::Foreign`] for what is no container.
-pub fn describe(file: &mut impl Read) -> Result<Description, ContainerError> {
-    let Header { kind, version, mut metadata, layout, .. } = Header::read(file)?;
-    metadata.retain(|key, _| !OWN.contains(&key.as_str()));
-    let describe_tensor = |name: String| {
-        let info = layout.info(&name)?;
-        Some(TensorDescription {
-            element_type: info.dtype.to_string(),
-            shape: info.shape.clone(),
-            bytes: info.data_offsets.1 - info.data_offsets.0,
-            name,
-        })
-    };
-    let tensors = layout.offset_keys().into_iter().filter_map(describe_tensor).collect();
-    Ok(Description { kind, version, metadata, tensors })
-}
-
-struct Header {
-    kind: String,
-    version: u32,
-    digest: String,
-    metadata: BTreeMap<String, String>,
-    layout: Metadata,
-}
-
-impl Header {
-    fn read(file: &mut impl Read) -> Result<Self, ContainerError> {
-        let mut start = Vec::with_capacity(8);
-        file.by_ref().take(8).read_to_end(&mut start)?;
-        let length = <[u8; 8]>::try_from(start.as_slice()).map_err(|_| too_short())?;
-        let length = usize::try_from(u64::from_le_bytes(length)).unwrap_or(usize::MAX);
-        if length > MAX_HEADER {
-            return Err(ContainerError::Unreadable("no header at its start".to_owned()));
-        }
-        // The vector grows with what is really there: a wrong length reserves nothing.
-        let mut header = Vec::new();
-        file.by_ref().take(length as u64).read_to_end(&mut header)?;
-        if header.len() < length {
-            return Err(too_short());
-        }
-        let layout: Metadata = serde_json::from_slice(&header).map_err(unreadable)?;
-        let metadata: BTreeMap<String, String> = layout.metadata().clone().unwrap_or_default().into_iter().collect();
-        let entry = |key: &'static str| metadata.get(key).cloned().ok_or(ContainerError::Foreign(key));
-        let (kind, digest, version) = (entry(KIND)?, entry(DIGEST)?, entry(VERSION)?);
-        let version =
-            version.parse().map_err(|_| ContainerError::InvalidMetadata { key: VERSION.to_owned(), value: version })?;
-        Ok(Header { kind, version, digest, metadata, layout })
-    }
-}
-
-fn too_short() -> ContainerError {
-    ContainerError::Unreadable("it is cut short".to_owned())
-}
-
-fn unreadable(error: impl fmt::Display) -> ContainerError {
-    ContainerError::Unreadable(error.to_string())
 }
 
 // Tensors may hold secrets: only their names are printed.
 impl fmt::Debug for Container<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Container")
-            .field("kind", &self.kind)
-            .field("version", &self.version)
-            .field("tensors", &self.tensors.keys())
-            .finish_non_exhaustive()
+        self.header.fmt(f)
     }
 }
 

@@ -1,13 +1,13 @@
 //! Evaluation keys as a file: made without their uniform halves, read with them.
 
-use std::io::Write;
+use std::collections::BTreeMap;
+use std::io::{Read, Seek, Write};
 
 use ciphertune_ring::{Seed, sampler};
-use rayon::prelude::*;
 
 use super::{EVALUATION_KEYS, EVALUATION_KEYS_FORMAT, KEY_ID, PARAMETERS_DIGEST};
 use super::{check_origin, ciphertext_limbs, pack_poly, unpack_poly, widths};
-use crate::container::{Container, ContainerWriter};
+use crate::container::{ContainerStream, ContainerWriter};
 use crate::keys::{Digit, Generated, KeyName, SwitchingKey, generate};
 use crate::{Error, EvaluationKeys, KeyId, KeySet, Parameters, Result, SecretKey};
 
@@ -53,38 +53,54 @@ impl EvaluationKeyFile {
     }
 }
 
-/// Reads evaluation keys made under the given parameters.
-pub fn read_evaluation_keys(parameters: &Parameters, container: &Container) -> Result<EvaluationKeys> {
-    let id = check_origin(container, parameters)?;
-    let names: Vec<&str> = container.tensor_names().filter_map(|name| name.strip_suffix(".b")).collect();
-    let keys: Vec<_> = names
-        .into_par_iter()
-        .map(|name| {
-            let unknown = || Error::File(format!("holds a key with the unknown name {name:?}: fetch the file again"));
-            let known = KeyName::parse(name, parameters.ring().n()).ok_or_else(unknown)?;
-            Ok((known, read_switching_key(parameters, container, name)?))
-        })
-        .collect::<Result<_>>()?;
+/// What is known of a key before its rows are read.
+struct Expected {
+    key: KeyName,
+    q_limbs: usize,
+    seeds: Vec<Seed>,
+}
+
+/// Reads evaluation keys made under the given parameters, a few digits at a time.
+///
+/// # Errors
+///
+/// For a file that is damaged, made under other parameters, or holds what is no key of them.
+pub fn read_evaluation_keys<R: Read + Seek + Send>(
+    parameters: &Parameters,
+    stream: ContainerStream<R>,
+) -> Result<EvaluationKeys> {
+    let (ring, id) = (parameters.ring(), check_origin(stream.header(), parameters)?);
+    let p_limbs = ring.p_count();
+    let names = stream.header().shapes().map(|(name, ..)| name).filter(|name| name.ends_with(".b"));
+    let expected: BTreeMap<String, Expected> =
+        names.map(|name| Ok((name.to_owned(), expect(parameters, &stream, name)?))).collect::<Result<_>>()?;
+    let digits = stream.read_rows(|name, index, row| {
+        let Some(Expected { q_limbs, seeds, .. }) = expected.get(name) else { return Err(unknown(name)) };
+        let b = unpack_poly(ring, row, *q_limbs, p_limbs)?;
+        Ok((b, sampler::uniform(ring, &seeds[index], *q_limbs, p_limbs)))
+    })?;
+    let keys = digits.into_iter().filter_map(|(name, digits)| {
+        let Expected { key, q_limbs, .. } = expected.get(&name)?;
+        Some((*key, SwitchingKey { digits, level: q_limbs - 1 }))
+    });
     Ok(EvaluationKeys::from_keys(parameters, id, keys))
 }
 
-fn read_switching_key(parameters: &Parameters, container: &Container, name: &str) -> Result<SwitchingKey> {
+fn expect<R: Read + Seek + Send>(parameters: &Parameters, stream: &ContainerStream<R>, name: &str) -> Result<Expected> {
     let ring = parameters.ring();
-    let p_limbs = ring.p_count();
-    let packed = container.packed(&format!("{name}.b"))?;
-    let q_limbs = ciphertext_limbs(ring, &packed, p_limbs, "keys")?;
+    let own = name.strip_suffix(".b").unwrap_or(name);
+    let key = KeyName::parse(own, ring.n()).ok_or_else(|| unknown(name))?;
+    let packed = stream.header().packed(name)?;
+    let q_limbs = ciphertext_limbs(ring, packed, ring.p_count(), "keys")?;
     let count = ring.digit_count(q_limbs);
-    let seeds = container.tensor(&format!("{name}.seed"))?.of_shape(&[count, size_of::<Seed>()])?;
-    if packed.shape()[0] != count {
-        return Err(Error::File(format!("holds the key {name} with digits missing: fetch the file again")));
+    if packed.count != count {
+        return Err(Error::File(format!("holds the key {own} with digits missing: fetch the file again")));
     }
+    let seeds = stream.tensor(&format!("{own}.seed"))?.of_shape(&[count, size_of::<Seed>()])?;
     let (seeds, _) = seeds.u8s()?.as_chunks::<{ size_of::<Seed>() }>();
-    let digits = packed
-        .rows()
-        .zip(seeds)
-        .map(|(row, seed)| {
-            Ok((unpack_poly(ring, row, q_limbs, p_limbs)?, sampler::uniform(ring, seed, q_limbs, p_limbs)))
-        })
-        .collect::<Result<_>>()?;
-    Ok(SwitchingKey { digits, level: q_limbs - 1 })
+    Ok(Expected { key, q_limbs, seeds: seeds.to_vec() })
+}
+
+fn unknown(name: &str) -> Error {
+    Error::File(format!("holds a key with the unknown name {name:?}: fetch the file again"))
 }

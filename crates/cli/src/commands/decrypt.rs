@@ -56,7 +56,7 @@ impl Decrypt {
         let keys_folder = KeysFolder::open(&self.keys)?;
         let model = Document::read(&self.model)?;
         let container = Container::parse(&model.bytes, job::MODEL, job::FORMAT).in_file(&self.model)?;
-        let job = job::job_id_of(&container).in_file(&self.model)?;
+        let job = job::job_id_of(container.header()).in_file(&self.model)?;
         let keys = keys_folder.keys()?;
         let (found, expected) = (container.metadata(KEY_ID).in_file(&self.model)?, keys.id().to_string());
         if found != expected {

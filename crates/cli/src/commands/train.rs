@@ -7,7 +7,7 @@ use ciphertune_head::train::Returned;
 use clap::Args;
 
 use crate::errors::{CliError, InFile, Result};
-use crate::files::{self, Document, NewFile, Privacy};
+use crate::files::{NewFile, Privacy, Source};
 use crate::memory;
 use crate::rehearsal::timed;
 use crate::roles::server;
@@ -51,7 +51,8 @@ impl Train {
     pub fn execute(&self) -> Result<()> {
         let out = NewFile::plan(&self.out, Privacy::Public, self.force)?;
         let job_path = job_file(&self.job)?;
-        let plan = server::plan_in(&mut files::open(&job_path)?, &job_path)?;
+        let job = server::Job::open(Source::open(&job_path)?)?;
+        let plan = job.plan().clone();
         let (needed, found) = (plan.upload_bytes(), job_path.metadata().map_or(0, |metadata| metadata.len()));
         if needed as u64 > found {
             // Before anything is computed from a shape that the file does not bear out.
@@ -62,10 +63,8 @@ impl Train {
         }
         memory::check(Estimate::new(&plan)?.server_bytes, self.memory).in_file(&job_path)?;
         let returned = if self.trace { Returned::Every } else { Returned::Last };
-        let (trained, took) = timed(|| {
-            let (job, keys) = (Document::read(&job_path)?, Document::read(&self.eval_keys)?);
-            server::train(job, keys, returned)
-        })?;
+        let keys = Source::open(&self.eval_keys)?;
+        let (trained, took) = timed(|| server::train(job, keys, returned))?;
         out.write(&trained.model)?;
 
         let (switches, products) = (trained.counts.key_switches as usize, trained.counts.products as usize);

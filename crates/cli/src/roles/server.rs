@@ -1,19 +1,16 @@
 //! The server's step: training. Nothing here takes a type that an owner holds.
 
-use std::io::Read;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use ciphertune_ckks::container::{Container, describe};
-use ciphertune_ckks::{Counts, Parameters, files};
-use ciphertune_head::job::server::Trainer;
-use ciphertune_head::job::{FORMAT, JOB, plan_of};
+use ciphertune_ckks::Counts;
+use ciphertune_head::Plan;
+use ciphertune_head::job::server::{JobReader, KeyReader};
 use ciphertune_head::plan::Estimate;
 use ciphertune_head::train::Returned;
-use ciphertune_head::{HeadError, Plan};
 
-use crate::errors::{CliError, InFile, Result};
-use crate::files::Document;
+use crate::errors::{InFile, Result};
+use crate::files::{Document, ReadSeek, Source};
 use crate::progress::Progress;
 
 /// A relinearisation or rotation takes about this many times as long as a product of ciphertexts: for progress only.
@@ -38,16 +35,37 @@ impl Trained {
     }
 }
 
-/// Trains on a job with the evaluation keys that belong to it.
-pub fn train(job: Document, evaluation_keys: Document, returned: Returned) -> Result<Trained> {
+/// A job of which only the header was read.
+pub struct Job {
+    path: PathBuf,
+    reader: JobReader<Box<dyn ReadSeek>>,
+    seconds: f64,
+}
+
+impl Job {
+    /// Reads the header of a job.
+    pub fn open(source: Source) -> Result<Self> {
+        let start = Instant::now();
+        let reader = JobReader::open(source.content).in_file(&source.path)?;
+        Ok(Self { path: source.path, reader, seconds: start.elapsed().as_secs_f64() })
+    }
+
+    /// The plan in it.
+    pub fn plan(&self) -> &Plan {
+        self.reader.plan()
+    }
+}
+
+/// Trains on a job with the evaluation keys that belong to it. Each is dropped when it is read.
+pub fn train(job: Job, evaluation_keys: Source, returned: Returned) -> Result<Trained> {
     let start = Instant::now();
     let trainer = {
         let _progress = Progress::spinner("reading");
-        Trainer::new(&job.bytes, &evaluation_keys.bytes).map_err(|error| blame(error, &job, &evaluation_keys))?
+        let Source { path, content } = evaluation_keys;
+        let keys = job.reader.open_keys(content).and_then(KeyReader::read).in_file(&path)?;
+        job.reader.read(keys).in_file(&job.path)?
     };
-    // The trainer has what it needs of them.
-    drop((job, evaluation_keys));
-    let load_seconds = start.elapsed().as_secs_f64();
+    let load_seconds = job.seconds + start.elapsed().as_secs_f64();
     let expected = Estimate::new(trainer.plan())?.operations;
     let weigh = |key_switches: u64, products: u64| KEY_SWITCH_WEIGHT * key_switches + products;
     let progress = Progress::new("training", weigh(expected.key_switches, expected.products));
@@ -57,45 +75,4 @@ pub fn train(job: Document, evaluation_keys: Document, returned: Returned) -> Re
     let trained = progress.watch(done, || trainer.train(returned))?;
     let (model, counts) = (trained.to_bytes()?, trained.counts());
     Ok(Trained { model, counts, load_seconds, train_seconds: start.elapsed().as_secs_f64() })
-}
-
-/// Puts the name of the file at fault in front of the trainer's error.
-fn blame(error: HeadError, job: &Document, keys: &Document) -> CliError {
-    let at_fault = match &error {
-        _ if opened(job, JOB, FORMAT).is_err() => job,
-        HeadError::Mismatch(_) => keys,
-        _ if check_keys(keys).is_err() => keys,
-        _ => job,
-    };
-    CliError::from(error).in_file(&at_fault.path)
-}
-
-/// A document on its own: whole, of the right kind, with a plan, and of that plan's parameters.
-fn opened<'a>(
-    document: &'a Document,
-    kind: &str,
-    version: u32,
-) -> std::result::Result<(Container<'a>, Parameters), HeadError> {
-    let container = Container::parse(&document.bytes, kind, version)?;
-    let parameters = plan_of(&container)?.parameters()?;
-    files::check_origin(&container, &parameters)?;
-    Ok((container, parameters))
-}
-
-fn check_keys(keys: &Document) -> std::result::Result<(), HeadError> {
-    let (container, parameters) = opened(keys, files::EVALUATION_KEYS, files::EVALUATION_KEYS_FORMAT)?;
-    files::read_evaluation_keys(&parameters, &container)?;
-    Ok(())
-}
-
-/// The plan in a document's header, before the rest is read.
-pub fn plan_in(document: &mut impl Read, path: &Path) -> Result<Plan> {
-    let description = describe(document).in_file(path)?;
-    match description.metadata.get("plan") {
-        Some(plan) => Plan::from_json(plan).in_file(path),
-        None => {
-            let message = format!("the file holds {}, but a {JOB} is expected here: pass the job", description.kind);
-            Err(CliError::input(message).in_file(path))
-        }
-    }
 }

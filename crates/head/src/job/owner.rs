@@ -162,7 +162,7 @@ impl Record {
         let classes = Classes::from_names(names)?;
         let provenance = container.all_metadata().get(provenance::KEY);
         let provenance = provenance.map(|text| Provenance::from_json(text)).transpose()?;
-        Ok(Self { job: job_id_of(&container)?, scaler, unscale, w0, classes, magnitude, provenance })
+        Ok(Self { job: job_id_of(container.header())?, scaler, unscale, w0, classes, magnitude, provenance })
     }
 }
 
@@ -326,7 +326,7 @@ pub fn decrypt_weights(keys: &Keys, model: &[u8]) -> Result<Vec<(usize, DMatrix<
 /// Reads a model and checks that it belongs to the keys.
 fn open_model<'a>(keys: &Keys, model: &'a [u8]) -> Result<Container<'a>> {
     let container = Container::parse(model, MODEL, FORMAT)?;
-    let (plan, _, key) = origin(&container)?;
+    let (plan, _, key) = origin(container.header())?;
     if key != keys.id() {
         return Err(HeadError::Mismatch(format!(
             "the model is encrypted under key {key}, this is key {}: use the keys that the job was encrypted with",
@@ -361,7 +361,7 @@ fn decrypt_iterates(keys: &Keys, container: &Container) -> Result<Vec<(usize, DM
 /// For a model that is damaged, of another key, plan or job, or that decrypts to nonsense.
 pub fn decrypt(keys: &Keys, record: &Record, model: &[u8], releases: Option<u32>) -> Result<Decrypted> {
     let container = open_model(keys, model)?;
-    let job = job_id_of(&container)?;
+    let job = job_id_of(container.header())?;
     if job != record.job {
         return Err(HeadError::Mismatch(format!(
             "the model belongs to job {job}, the record to job {}: use the record of that job",

@@ -1,14 +1,101 @@
 //! The server's side: training on a job with evaluation keys. Nothing here takes or makes anything that an owner keeps secret.
 
+use std::io::{Cursor, Read, Seek};
 use std::sync::Arc;
 
-use ciphertune_ckks::container::{Container, ContainerWriter};
-use ciphertune_ckks::{Arithmetic, Ciphertext, Counts, Evaluator, KeyId, Parameters, files};
+use ciphertune_ckks::container::{ContainerStream, ContainerWriter};
+use ciphertune_ckks::{Arithmetic, Ciphertext, Counts, EvaluationKeys, Evaluator, KeyId, Parameters, files};
 
 use super::{FORMAT, ITERATIONS, JOB, JOB_ID, JobId, MODEL, PLAN, group_name, origin};
-use crate::layout::Role;
+use crate::layout::{Input, Role};
 use crate::train::{Iterate, Returned, train};
 use crate::{HeadError, Plan, Result};
+
+/// A job of which only the header was read. The upload stays in its source until it is wanted.
+pub struct JobReader<R> {
+    stream: ContainerStream<R>,
+    plan: Plan,
+    parameters: Parameters,
+    job: JobId,
+    key: KeyId,
+}
+
+/// Evaluation keys that belong to a job, of which only the header was read.
+pub struct KeyReader<R> {
+    stream: ContainerStream<R>,
+    parameters: Parameters,
+    job: JobId,
+}
+
+/// Evaluation keys that were read for a job.
+pub struct JobKeys {
+    keys: EvaluationKeys,
+    job: JobId,
+}
+
+impl<R: Read + Seek + Send> JobReader<R> {
+    /// Reads the header of a job.
+    ///
+    /// # Errors
+    ///
+    /// For a source that is no job, or whose plan and parameters contradict each other.
+    pub fn open(source: R) -> Result<Self> {
+        let stream = ContainerStream::open(source, JOB, FORMAT)?;
+        let (plan, parameters, key) = origin(stream.header())?;
+        Ok(Self { job: super::job_id_of(stream.header())?, stream, plan, parameters, key })
+    }
+
+    /// The plan of the job.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Reads the header of the evaluation keys.
+    ///
+    /// # Errors
+    ///
+    /// For a source that holds no evaluation keys, or keys for another plan or of another secret key than the job's.
+    pub fn open_keys<K: Read + Seek + Send>(&self, source: K) -> Result<KeyReader<K>> {
+        let stream = ContainerStream::open(source, files::EVALUATION_KEYS, files::EVALUATION_KEYS_FORMAT)?;
+        let (plan, id) = (super::plan_of(stream.header())?, files::check_origin(stream.header(), &self.parameters));
+        if plan != self.plan {
+            return Err(HeadError::Mismatch(
+                "the evaluation keys were made for another plan than the job: send the keys of the plan that the job was encrypted with".into(),
+            ));
+        }
+        if id? != self.key {
+            return Err(HeadError::Mismatch(
+                "the evaluation keys belong to another secret key than the job: send the keys that the job was encrypted with".into(),
+            ));
+        }
+        Ok(KeyReader { stream, parameters: self.parameters.clone(), job: self.job })
+    }
+
+    /// Reads and checks the upload, a few ciphertexts at a time.
+    ///
+    /// # Errors
+    ///
+    /// For a job that is damaged or does not hold what its plan says; for keys that were read for another job.
+    pub fn read(self, keys: JobKeys) -> Result<Trainer> {
+        if keys.job != self.job {
+            return Err(HeadError::Mismatch("the evaluation keys were read for another job".into()));
+        }
+        let upload = read_upload(&self.plan, self.stream, &self.parameters)?;
+        let evaluator = Arc::new(Evaluator::new(keys.keys));
+        Ok(Trainer { job: self.job, plan: self.plan, key: self.key, evaluator, upload })
+    }
+}
+
+impl<R: Read + Seek + Send> KeyReader<R> {
+    /// Reads and checks the keys, a few digits at a time.
+    ///
+    /// # Errors
+    ///
+    /// For keys that are damaged or not of their parameters.
+    pub fn read(self) -> Result<JobKeys> {
+        Ok(JobKeys { keys: files::read_evaluation_keys(&self.parameters, self.stream)?, job: self.job })
+    }
+}
 
 /// A job with its evaluation keys, read and checked, ready to be trained.
 pub struct Trainer {
@@ -20,29 +107,16 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Reads a job and the evaluation keys that belong to it.
+    /// Reads a job and the evaluation keys that belong to it from memory. [`JobReader`] reads them from anywhere, and tells which of them is at
+    /// fault.
     ///
     /// # Errors
     ///
     /// For documents that are damaged, of another kind, made under other parameters, for another plan or with another key.
     pub fn new(job: &[u8], evaluation_keys: &[u8]) -> Result<Self> {
-        let job = Container::parse(job, JOB, FORMAT)?;
-        let keys = Container::parse(evaluation_keys, files::EVALUATION_KEYS, files::EVALUATION_KEYS_FORMAT)?;
-        let (plan, parameters, key) = origin(&job)?;
-        let (keys_plan, _, keys_id) = origin(&keys)?;
-        if keys_plan != plan {
-            return Err(HeadError::Mismatch(
-                "the evaluation keys were made for another plan than the job: send the keys of the plan that the job was encrypted with".into(),
-            ));
-        }
-        if keys_id != key {
-            return Err(HeadError::Mismatch(
-                "the evaluation keys belong to another secret key than the job: send the keys that the job was encrypted with".into(),
-            ));
-        }
-        let upload = read_upload(&plan, &job, &parameters)?;
-        let evaluator = Arc::new(Evaluator::new(files::read_evaluation_keys(&parameters, &keys)?));
-        Ok(Self { job: super::job_id_of(&job)?, plan, key, evaluator, upload })
+        let job = JobReader::open(Cursor::new(job))?;
+        let keys = job.open_keys(Cursor::new(evaluation_keys))?.read()?;
+        job.read(keys)
     }
 
     /// The plan of the job.
@@ -84,25 +158,28 @@ fn lower(m: &Evaluator, iterate: Iterate<Ciphertext>) -> Result<Iterate<Cipherte
     })
 }
 
-fn read_upload(plan: &Plan, job: &Container, parameters: &Parameters) -> Result<Vec<Ciphertext>> {
+fn read_upload<R: Read + Seek + Send>(
+    plan: &Plan,
+    job: ContainerStream<R>,
+    parameters: &Parameters,
+) -> Result<Vec<Ciphertext>> {
     let inputs = plan.inputs();
-    let mut upload = Vec::with_capacity(inputs.len());
-    for role in [Role::Data, Role::Labels, Role::Offset] {
-        let expected: Vec<_> = inputs.iter().filter(|input| input.role == role).collect();
-        if expected.is_empty() {
-            continue;
+    let of = |role| inputs.iter().filter(move |input| input.role == role);
+    let roles = [Role::Data, Role::Labels, Role::Offset].into_iter().filter(|role| of(*role).next().is_some());
+    let roles: Vec<Role> = roles.collect();
+    let wrong = || HeadError::InvalidArtefact("the job's ciphertexts are not those that its plan asks for".into());
+    let names: Vec<&str> = roles.iter().map(|role| group_name(*role)).collect();
+    // Before anything is computed from a shape that the file does not bear out.
+    for (role, name) in roles.iter().zip(&names) {
+        if job.header().packed(&format!("{name}.c0"))?.count != of(*role).count() {
+            return Err(wrong());
         }
-        let group = files::read_seeded(parameters, job, group_name(role))?;
-        let fits =
-            |(c, input): (&Ciphertext, &&crate::layout::Input)| c.level() == input.level && c.scale() == input.scale;
-        if group.len() != expected.len() || !group.iter().zip(&expected).all(fits) {
-            return Err(HeadError::InvalidArtefact(
-                "the job's ciphertexts are not those that its plan asks for".into(),
-            ));
-        }
-        upload.extend(group);
     }
-    Ok(upload)
+    let groups = files::read_seeded(parameters, job, &names)?;
+    let expected = roles.iter().flat_map(|role| of(*role));
+    let fits = |(c, input): (&Ciphertext, &Input)| c.level() == input.level && c.scale() == input.scale;
+    let upload: Vec<Ciphertext> = groups.into_iter().flatten().collect();
+    if upload.len() == inputs.len() && upload.iter().zip(expected).all(fits) { Ok(upload) } else { Err(wrong()) }
 }
 
 /// A trained model, encrypted.

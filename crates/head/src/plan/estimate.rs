@@ -70,7 +70,7 @@ impl Estimate {
         // Both halves of the keys, a word a residue; the largest transient of the key switches; what the program itself takes.
         let keys = operations.keys.expanded_bytes(plan.literal());
         let working = 16 * (plan.literal().q.len() + special) * n * 8;
-        let server_bytes = keys + operations.peak_bytes + upload_bytes + working + (64 << 20);
+        let server_bytes = keys + operations.peak_bytes + working + (64 << 20);
         Ok(Self {
             operations,
             weight_deviation: variance.sqrt(),

@@ -1,14 +1,14 @@
 //! What a file says about itself.
 
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use ciphertune_ckks::container::Container;
+use ciphertune_ckks::container::{ContainerError, ContainerStream};
 use ciphertune_head::{Plan, Recipe};
 use serde_json::{Map, Value, json};
-use zeroize::Zeroizing;
 
-use crate::errors::{InFile, Result};
-use crate::files;
+use crate::errors::{CliError, InFile, Result};
+use crate::files::Source;
 use crate::text::{Table, bytes, count, printable};
 
 /// A file, read and checked.
@@ -19,37 +19,55 @@ pub struct Description {
     size: usize,
     metadata: Vec<(String, String)>,
     plan: Option<Plan>,
-    tensors: Vec<(String, String, Vec<usize>)>,
+    tensors: Vec<Tensor>,
+}
+
+/// A tensor, with the widths of its limbs if it is packed.
+struct Tensor {
+    name: String,
+    element: String,
+    shape: Vec<usize>,
+    widths: Vec<u32>,
 }
 
 impl Description {
     /// Reads a container, or a plan in JSON.
     pub fn read(path: &Path) -> Result<Self> {
-        // It may be the secret key.
-        let content: Zeroizing<Vec<u8>> = files::read_secret(path)?;
-        let size = content.len();
+        let mut source = Source::open(path)?;
+        let unreadable = |error: std::io::Error| CliError::failure(error.to_string()).in_file(path);
+        let size = source.content.seek(SeekFrom::End(0)).map_err(unreadable)? as usize;
+        source.content.rewind().map_err(unreadable)?;
         let path_buf = path.to_owned();
-        if content.first() == Some(&b'{') {
-            let text = String::from_utf8_lossy(&content);
+        let mut first = [0];
+        let begun = source.content.read(&mut first).map_err(unreadable)?;
+        source.content.rewind().map_err(unreadable)?;
+        if &first[..begun] == b"{" {
+            let mut text = String::new();
+            let read = source.content.read_to_string(&mut text);
+            read.map_err(|error| CliError::input(format!("the file is no text: {error}")).in_file(path))?;
             let plan = Plan::from_json(&text).in_file(path)?;
             let (kind, metadata, tensors) = ("plan".to_owned(), Vec::new(), Vec::new());
             return Ok(Self { path: path_buf, kind, version: None, size, metadata, plan: Some(plan), tensors });
         }
-        let container = Container::parse_any(content.as_slice()).in_file(path)?;
-        let plan = match container.all_metadata().get("plan") {
+        let stream = ContainerStream::open_any(source.content).in_file(path)?;
+        let header = stream.header();
+        let plan = match header.all_metadata().get("plan") {
             Some(text) => Some(Plan::from_json(text).in_file(path)?),
             None => None,
         };
         let own = ["kind", "version", "packed", "digest", "plan"];
-        let entries = container.all_metadata().iter().filter(|(key, _)| !own.contains(&key.as_str()));
+        let entries = header.all_metadata().iter().filter(|(key, _)| !own.contains(&key.as_str()));
         let metadata = entries.map(|(key, value)| (key.clone(), value.clone())).collect();
-        let names: Vec<String> = container.tensor_names().map(str::to_owned).collect();
-        let mut tensors = Vec::new();
-        for name in names {
-            let tensor = container.tensor(&name).in_file(path)?;
-            tensors.push((name.clone(), tensor.element_type().to_string(), tensor.shape().to_vec()));
-        }
-        let (kind, version) = (container.kind().to_owned(), Some(container.version()));
+        let tensors = header
+            .shapes()
+            .map(|(name, element, shape)| {
+                let widths = header.packed(name).map_or(Vec::new(), |packed| packed.widths.to_vec());
+                Tensor { name: name.to_owned(), element: element.to_string(), shape: shape.to_vec(), widths }
+            })
+            .collect();
+        let (kind, version) = (header.kind().to_owned(), Some(header.version()));
+        // Only for its digest.
+        stream.read_rows(|_, _, _| Ok::<_, ContainerError>(())).in_file(path)?;
         Ok(Self { path: path_buf, kind, version, size, metadata, plan, tensors })
     }
 
@@ -60,7 +78,13 @@ impl Description {
         let tensors: Map<String, Value> = self
             .tensors
             .iter()
-            .map(|(name, element, shape)| (name.clone(), json!({ "type": element, "shape": shape })))
+            .map(|Tensor { name, element, shape, widths }| {
+                let mut entry = json!({ "type": element, "shape": shape });
+                if !widths.is_empty() {
+                    entry["packed"] = json!(widths);
+                }
+                (name.clone(), entry)
+            })
             .collect();
         json!({
             "file": self.path.to_string_lossy(),
@@ -104,9 +128,13 @@ impl Description {
 
     fn tensor_text(&self, all: bool) -> String {
         const FEW: usize = 8;
-        let line = |(name, element, shape): &(String, String, Vec<usize>)| {
+        let line = |Tensor { name, element, shape, widths }: &Tensor| {
             let shape: Vec<String> = shape.iter().map(usize::to_string).collect();
-            format!("{} {element} [{}]", printable(name), shape.join(", "))
+            let packed = match widths.len() {
+                0 => String::new(),
+                limbs => format!(", {} packed", count(limbs, "limb")),
+            };
+            format!("{} {element} [{}]{packed}", printable(name), shape.join(", "))
         };
         if all || self.tensors.len() <= FEW {
             return self.tensors.iter().map(line).collect::<Vec<_>>().join("\n");

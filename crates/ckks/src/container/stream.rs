@@ -1,0 +1,216 @@
+//! Reading a container a few rows at a time, from a file or from memory.
+//!
+//! The header and all tensors but the packed ones, which are small, are read at once. The packed ones pass through two
+//! buffers: while one is hashed and the next is read into the other, its rows are worked on. So whoever turns rows into
+//! something needs memory for that, and for little else.
+
+use super::header::{Header, too_short};
+use super::read::Tensor;
+use super::{ContainerDigest, ContainerError};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use zeroize::Zeroizing;
+
+/// Bytes that are read at once, unless a single row is longer.
+const BATCH: usize = 4 << 20;
+
+/// A container whose packed tensors are still in its source.
+///
+/// What is read from it is not checked against its digest before [`ContainerStream::read_rows`] returns.
+pub struct ContainerStream<R> {
+    source: R,
+    header: Header,
+    resident: BTreeMap<String, Zeroizing<Vec<u8>>>,
+}
+
+/// Rows of one packed tensor that are read at once.
+struct Batch<'c> {
+    tensor: &'c str,
+    row_bytes: usize,
+    first: usize,
+    start: u64,
+    length: usize,
+}
+
+impl<R: Read + Seek + Send> ContainerStream<R> {
+    /// Reads the header and what is not packed of a container of the kind `kind`, in the format version `version`.
+    ///
+    /// # Errors
+    ///
+    /// As [`super::Container::parse`], but for [`ContainerError::Damaged`].
+    pub fn open(source: R, kind: &str, version: u32) -> Result<Self, ContainerError> {
+        let mut stream = Self::begin(source)?;
+        stream.header.expect(kind, version)?;
+        stream.load()?;
+        Ok(stream)
+    }
+
+    /// The same for a container of any kind and version.
+    ///
+    /// # Errors
+    ///
+    /// As [`super::Container::parse_any`], but for [`ContainerError::Damaged`].
+    pub fn open_any(source: R) -> Result<Self, ContainerError> {
+        let mut stream = Self::begin(source)?;
+        stream.load()?;
+        Ok(stream)
+    }
+
+    fn begin(mut source: R) -> Result<Self, ContainerError> {
+        let length = source.seek(SeekFrom::End(0))?;
+        source.rewind()?;
+        let header = Header::read(&mut source, length)?;
+        Ok(Self { source, header, resident: BTreeMap::new() })
+    }
+
+    fn load(&mut self) -> Result<(), ContainerError> {
+        for (name, stored) in self.header.tensors().filter(|(name, _)| !self.header.is_packed(name)) {
+            let mut bytes = Zeroizing::new(vec![0; stored.length]);
+            read_at(&mut self.source, stored.start, &mut bytes)?;
+            self.resident.insert(name.to_owned(), bytes);
+        }
+        Ok(())
+    }
+
+    /// Everything but the tensors' elements.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// A tensor that is not packed, by its name.
+    ///
+    /// # Errors
+    ///
+    /// [`ContainerError::MissingTensor`].
+    pub fn tensor(&self, name: &str) -> Result<Tensor<'_>, ContainerError> {
+        let bytes = self.resident.get(name).ok_or_else(|| ContainerError::MissingTensor(name.to_owned()))?;
+        let (name, stored) = self.header.stored(name)?;
+        Ok(Tensor::new(name, stored, bytes))
+    }
+
+    /// Hands every row of every packed tensor to `take`, with the tensor's name and the row's index, from several threads, and
+    /// checks the digest. Returns what `take` made of them, by tensor and in order.
+    ///
+    /// # Errors
+    ///
+    /// [`ContainerError::Damaged`] if the digest does not match, whatever `take` says; else the first that `take` reports;
+    /// [`ContainerError::Unreadable`] for a source that has become shorter.
+    pub fn read_rows<T: Send, E: From<ContainerError> + Send>(
+        mut self,
+        take: impl Fn(&str, usize, &[u8]) -> Result<T, E> + Sync,
+    ) -> Result<BTreeMap<String, Vec<T>>, E> {
+        let batches = batches(&self.header);
+        let mut hashing = Hashing::start(&self.header, &self.resident);
+        let mut made: BTreeMap<String, Vec<T>> = BTreeMap::new();
+        let mut refused = None;
+        let [mut current, mut next] = [Vec::new(), Vec::new()];
+        if let Some(batch) = batches.first() {
+            fill(&mut self.source, batch, &mut current)?;
+        }
+        for (i, batch) in batches.iter().enumerate() {
+            let (source, following, rows) = (&mut self.source, batches.get(i + 1), &current[..]);
+            let wanted = refused.is_none();
+            let work = || -> Result<Vec<T>, E> {
+                let rows = rows.par_chunks_exact(batch.row_bytes).enumerate();
+                rows.map(|(j, row)| take(batch.tensor, batch.first + j, row)).collect()
+            };
+            let (read, taken) = rayon::join(
+                || {
+                    hashing.batch(batch, rows);
+                    following.map_or(Ok(()), |following| fill(source, following, &mut next))
+                },
+                || if wanted { Some(work()) } else { None },
+            );
+            read?;
+            match taken {
+                Some(Ok(rows)) => made.entry(batch.tensor.to_owned()).or_default().extend(rows),
+                Some(Err(error)) => refused = Some(error),
+                None => {}
+            }
+            std::mem::swap(&mut current, &mut next);
+        }
+        // A damaged file is called that, and not by what its damage looks like.
+        match (hashing.finish() == self.header.digest, refused) {
+            (false, _) => Err(ContainerError::Damaged.into()),
+            (true, Some(error)) => Err(error),
+            (true, None) => Ok(made),
+        }
+    }
+}
+
+/// All packed rows, in the order of the digest.
+fn batches(header: &Header) -> Vec<Batch<'_>> {
+    let mut batches = Vec::new();
+    for (tensor, stored) in header.tensors().filter(|(name, _)| header.is_packed(name)) {
+        let (count, row_bytes) = (stored.shape[0], stored.shape[1]);
+        let at_once = (BATCH / row_bytes).max(1);
+        for first in (0..count).step_by(at_once) {
+            let length = (count - first).min(at_once) * row_bytes;
+            batches.push(Batch { tensor, row_bytes, first, start: stored.start + (first * row_bytes) as u64, length });
+        }
+    }
+    batches
+}
+
+fn fill<R: Read + Seek>(source: &mut R, batch: &Batch, buffer: &mut Vec<u8>) -> Result<(), ContainerError> {
+    buffer.resize(batch.length, 0);
+    read_at(source, batch.start, buffer)
+}
+
+fn read_at<R: Read + Seek>(source: &mut R, start: u64, bytes: &mut [u8]) -> Result<(), ContainerError> {
+    source.seek(SeekFrom::Start(start))?;
+    source.read_exact(bytes).map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof => too_short(),
+        _ => error.into(),
+    })
+}
+
+/// The digest on its way through the tensors.
+struct Hashing<'c> {
+    digest: ContainerDigest,
+    header: &'c Header,
+    resident: &'c BTreeMap<String, Zeroizing<Vec<u8>>>,
+    /// The tensors that were not announced yet, last one first.
+    left: Vec<&'c str>,
+}
+
+impl<'c> Hashing<'c> {
+    fn start(header: &'c Header, resident: &'c BTreeMap<String, Zeroizing<Vec<u8>>>) -> Self {
+        let mut left: Vec<_> = header.tensors().map(|(name, _)| name).collect();
+        left.reverse();
+        Self { digest: ContainerDigest::start(header.all_metadata()), header, resident, left }
+    }
+
+    fn batch(&mut self, batch: &Batch, rows: &[u8]) {
+        while batch.first == 0 && self.left.last().is_some_and(|name| *name <= batch.tensor) {
+            self.announce();
+        }
+        self.digest.bytes(rows);
+    }
+
+    /// The next tensor, with its bytes if it is not packed.
+    fn announce(&mut self) {
+        if let Some((name, stored)) = self.left.pop().and_then(|name| self.header.stored(name).ok()) {
+            self.digest.tensor(name, stored.element, &stored.shape);
+            if let Some(bytes) = self.resident.get(name) {
+                self.digest.bytes(bytes);
+            }
+        }
+    }
+
+    fn finish(mut self) -> String {
+        while !self.left.is_empty() {
+            self.announce();
+        }
+        self.digest.finish()
+    }
+}
+
+// Tensors may hold secrets: only their names are printed.
+impl<R> fmt::Debug for ContainerStream<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.header.fmt(f)
+    }
+}
