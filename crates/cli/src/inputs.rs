@@ -45,6 +45,10 @@ impl<'a> Reader<'a> {
         if places.iter().all(|place| place.images.is_none()) {
             flags.refuse()?;
         }
+        if places.iter().any(|place| place.labels.is_some() && place.images.is_none()) {
+            let message = "a file of labels belongs to images, and a feature table has its own: leave it out";
+            return Err(CliError::input(message));
+        }
         Ok(Self { flags, expected, opened: OnceCell::new() })
     }
 
@@ -137,6 +141,14 @@ impl Examples {
         Self { pictures: Pictures::Held(pictures), ..Self::of_table(path, table) }
     }
 
+    /// The features that a backbone makes of the pictures that these examples hold in memory, with the same labels.
+    pub fn through(&self, opened: &Opened) -> Result<Self> {
+        let Pictures::Held(pictures) = &self.pictures else { return Err(missing()) };
+        let (table, summary) = extraction::of_pictures(&self.path, pictures.clone(), self.table.labels(), opened)?;
+        let (pictures, extraction) = (Pictures::Held(pictures.clone()), Some(Extraction { summary }));
+        Ok(Self { extraction, pictures, ..Self::of_table(&self.path, table) })
+    }
+
     /// Whether the rows have pictures.
     pub fn has_pictures(&self) -> bool {
         !matches!(self.pictures, Pictures::None)
@@ -177,6 +189,14 @@ impl Examples {
         let (train, test) = self.table.holdout_rows(share, seed).in_file(&self.path)?;
         Ok((self.select(&train), self.select(&test)))
     }
+}
+
+/// Wall-clock seconds that turning images into features took; rows held out of a set were extracted with the others.
+pub fn extraction_seconds(train: &Examples, test: &Examples) -> f64 {
+    let took = |examples: &Examples| {
+        examples.extraction.as_ref().map_or(0.0, |extraction| extraction.summary.elapsed.as_secs_f64())
+    };
+    if train.path == test.path { took(train) } else { took(train) + took(test) }
 }
 
 /// The pictures at these places of a set, in the order of `places`.

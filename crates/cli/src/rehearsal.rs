@@ -10,20 +10,22 @@ use std::time::Instant;
 use ciphertune_head::job::owner::Record;
 use ciphertune_head::plan::Estimate;
 use ciphertune_head::train::Returned;
-use ciphertune_head::{DMatrix, FeatureTable, Head, Plan, Preconditioned, Scaler, twin};
+use ciphertune_head::{Classes, DMatrix, FeatureTable, Head, Plan, Preconditioned, Recipe, Scaler, twin};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::errors::Result;
+use crate::errors::{CliError, Result};
 use crate::files::Document;
 use crate::inputs::Examples;
 use crate::roles::owner::Opened;
 use crate::roles::{owner, server};
-pub use findings::{Findings, Played, Sizes};
+pub use findings::{Findings, Played, RawPixels, Sizes};
 
 /// Wall-clock seconds a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Seconds {
+    /// The owner's backbone turns images into features; 0 if features were given.
+    pub extract: f64,
     /// Planning.
     pub plan: f64,
     /// The owner makes both kinds of keys.
@@ -138,6 +140,17 @@ pub fn compare(plan: &Plan, found: &Outcome, train: &FeatureTable) -> Result<Com
         None => f64::NAN,
     };
     Ok(Comparison { heads, largest_logit, max_weight_error, measured_bits })
+}
+
+/// The head of the same recipe, trained in the clear on some features.
+pub fn train_in_the_clear(recipe: &Recipe, train: &FeatureTable) -> Result<Head> {
+    let names = train.require_labels()?;
+    let classes = Classes::from_labels(names)?;
+    let scaler = Scaler::fit(recipe.scaler(), recipe.lambda(), train.features())?;
+    let x = scaler.apply_with_ones(train.features())?;
+    let iterates = twin::train(recipe, &x, &classes.indices(names)?, classes.len());
+    let last = iterates.last().ok_or_else(|| CliError::input("a recipe of no iterations trains nothing"))?;
+    Ok(Head::from_scaled(&scaler, &last.weights, classes, recipe)?)
 }
 
 fn relative_error(head: &Head, twin: &Head) -> f64 {

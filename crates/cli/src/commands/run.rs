@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::errors::{InFile, Result};
 use crate::files::{self, Privacy};
-use crate::inputs::{BackboneFlags, Examples, PairFlags, shape_of};
+use crate::inputs::{BackboneFlags, Examples, PairFlags, extraction_seconds, shape_of};
 use crate::options::{PlanFlags, RecipeFlags};
 use crate::rehearsal::{self, Findings, Played, Seconds, Sizes, timed};
 use crate::report::{self, ReportFlags};
@@ -84,7 +84,7 @@ impl Run {
         };
         let recipe = self.recipe.recipe()?;
         let shape = shape_of(&train)?;
-        let mut seconds = Seconds::default();
+        let mut seconds = Seconds { extract: extraction_seconds(&train, &test), ..Seconds::default() };
         let plan;
         (plan, seconds.plan) = timed(|| self.plan.choose(shape, &recipe).in_file(&train.path))?;
 

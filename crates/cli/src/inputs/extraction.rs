@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use ciphertune_backbone::{
-    Backbone, BackboneError, Collected, ExtractOptions, InputSize, Matrix, Source, Summary, collect,
+    Backbone, BackboneError, Collected, ExtractOptions, InputSize, Matrix, Picture, Sample, Source, Summary, collect,
 };
 use ciphertune_head::layout::Shape;
-use ciphertune_head::{Classes, DMatrix, FeatureTable};
+use ciphertune_head::{Classes, DMatrix, FeatureTable, HeadError};
 
 use super::flags::Opened;
 use super::{Examples, Pictures};
@@ -56,13 +56,11 @@ impl Images<'_> {
         let Collected { features, names, places, labels, summary } = collected.map_err(|error| self.named(error))?;
         self.check_rows(names.len())?;
         tell(with, &summary);
-        let (rows, columns) = (features.rows(), features.columns());
-        let values = features.into_values().into_iter().map(f64::from);
-        let table = FeatureTable::new(DMatrix::from_row_iterator(rows, columns, values), labels).in_file(self.path)?;
+        let table = table_of(features, labels, with).in_file(self.path)?;
         let stored = Pictures::Stored { images: self.path.to_owned(), labels: self.labels.map(Path::to_owned), places };
         Ok(Examples {
             path: self.path.to_owned(),
-            table: table.with_provenance(with.provenance.clone()),
+            table,
             pictures: stored,
             names: Some(names),
             extraction: Some(Extraction { summary }),
@@ -131,6 +129,36 @@ impl Images<'_> {
             other => other.into(),
         }
     }
+}
+
+/// The features of pictures in memory, which are not kept.
+pub fn of_pictures(
+    name: &Path,
+    pictures: Vec<Picture>,
+    labels: Option<&[String]>,
+    with: &Opened,
+) -> Result<(FeatureTable, Summary)> {
+    let shown = name.display().to_string();
+    let sample = move |(row, picture)| Ok(Sample::pixels(format!("{shown}, image {}", row + 1), None, picture));
+    let count = pictures.len();
+    let source = Source::from_samples(Some(count), pictures.into_iter().enumerate().map(sample));
+    let progress = Progress::images(Some(count as u64));
+    let options = ExtractOptions::default();
+    let collected = collect(&*with.backbone, &with.preprocess, source, &options, &mut |now| progress.set_images(&now))?;
+    let table = table_of(collected.features, labels.map(<[String]>::to_vec), with).in_file(name)?;
+    Ok((table, collected.summary))
+}
+
+/// A table of a backbone's features.
+fn table_of(
+    features: Matrix,
+    labels: Option<Vec<String>>,
+    with: &Opened,
+) -> std::result::Result<FeatureTable, HeadError> {
+    let (rows, columns) = (features.rows(), features.columns());
+    let values = features.into_values().into_iter().map(f64::from);
+    let table = FeatureTable::new(DMatrix::from_row_iterator(rows, columns, values), labels)?;
+    Ok(table.with_provenance(with.provenance.clone()))
 }
 
 fn tell(with: &Opened, summary: &Summary) {

@@ -125,6 +125,11 @@ pub struct Opened {
 }
 
 impl BackboneFlags {
+    /// The flags that ask for the backbone that comes with the program, and for no cache.
+    pub fn builtin() -> Self {
+        Self { backbone: Some(Builtin::NAME.to_owned()), no_cache: true, ..Self::default() }
+    }
+
     /// Refuses flags that nothing in the request has a use for.
     pub fn refuse(&self) -> Result<()> {
         let given = [

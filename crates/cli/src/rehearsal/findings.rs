@@ -4,7 +4,7 @@ use ciphertune_ckks::{Counts, security_bound};
 use ciphertune_head::layout::LayoutKind;
 use ciphertune_head::metrics::{Evaluation, accuracy_interval, predicted_classes};
 use ciphertune_head::plan::Estimate;
-use ciphertune_head::{Head, Plan, Recipe};
+use ciphertune_head::{Head, Plan, Provenance, Recipe};
 use serde::Serialize;
 
 use super::{Comparison, Outcome, Seconds, relative_error};
@@ -12,7 +12,7 @@ use crate::errors::Result;
 use crate::inputs::Examples;
 use crate::memory;
 use crate::report::specimens::Specimens;
-use crate::text::{Table, bytes, count, percent, seconds, thousands};
+use crate::text::{Table, bytes, count, percent, printable, seconds, thousands};
 
 /// What playing the roles took and gave.
 pub struct Played {
@@ -86,6 +86,8 @@ pub struct Findings {
     pub specimens: Specimens,
     /// What the same training in the clear makes of raw pixels instead of features; null where it was not asked.
     pub raw_pixels: Option<RawPixels>,
+    /// The backbone and preprocessing of the features; null where a table does not say.
+    pub provenance: Option<Provenance>,
     /// Largest error of a weight or bias (for raw features) against the twin, relative to the twin's largest.
     pub max_weight_error: f64,
     /// Bits of the trained weights.
@@ -196,6 +198,7 @@ impl Played {
             class_names: head.classes().names().to_vec(),
             specimens: Specimens::choose(&head, test)?,
             raw_pixels: None,
+            provenance: test.table.provenance().cloned(),
             max_weight_error: comparison.max_weight_error,
             precision_bits: Precision {
                 predicted: -estimate.weight_deviation.log2(),
@@ -301,6 +304,10 @@ impl Findings {
         table.row("precision", format!("{measured:.1} bits measured, {predicted:.1} predicted"));
         table.row("largest logit", format!("{:.2} (the cubic is meant for {})", self.largest_logit, self.cubic_range));
         let s = self.seconds;
+        if let Some(provenance) = &self.provenance {
+            let took = if s.extract > 0.0 { seconds(s.extract) } else { String::new() };
+            table.row("owner: features", format!("{took:>8}   of {}", printable(&provenance.to_string())));
+        }
         table.row("owner: keys", format!("{:>8}   {} of evaluation keys", seconds(s.keygen), bytes(self.key_bytes)));
         let upload = format!("{} in {}", bytes(self.upload_bytes), count(self.upload_ciphertexts, "ciphertext"));
         table.row("owner: encrypt", format!("{:>8}   {upload}", seconds(s.encrypt)));

@@ -2,8 +2,11 @@
 
 mod bad_input;
 mod curves;
+mod images;
 mod mixtures;
+mod networks;
 mod outputs;
+mod pictures;
 mod roles;
 mod run;
 mod support;

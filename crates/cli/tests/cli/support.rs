@@ -9,11 +9,13 @@ use tempfile::TempDir;
 /// A folder that commands run in, removed at the end.
 pub struct Scratch {
     folder: TempDir,
+    cache: TempDir,
 }
 
 impl Scratch {
     pub fn new() -> Self {
-        Self { folder: TempDir::new().expect("a temporary folder") }
+        let new = || TempDir::new().expect("a temporary folder");
+        Self { folder: new(), cache: new() }
     }
 
     /// With keys, a job, a model and a head of `table.csv`, for one iteration.
@@ -34,6 +36,11 @@ impl Scratch {
 
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         fs::write(self.path(name), content).expect("a file in the scratch folder");
+    }
+
+    /// Makes a folder, with those above it.
+    pub fn make(&self, name: &str) {
+        fs::create_dir_all(self.path(name)).expect("a folder in the scratch folder");
     }
 
     pub fn read(&self, name: &str) -> Vec<u8> {
@@ -62,6 +69,7 @@ impl Scratch {
         Command::new(env!("CARGO_BIN_EXE_ciphertune"))
             .args(arguments.split_whitespace())
             .current_dir(self.folder.path())
+            .env("CIPHERTUNE_CACHE", self.cache.path())
             .output()
             .expect("the binary runs")
     }
@@ -87,6 +95,14 @@ impl Scratch {
             assert!(message.contains(part), "ciphertune {arguments}: {part:?} is missing in: {message}");
         }
         assert_eq!(self.listing(), before, "ciphertune {arguments} wrote or removed something");
+    }
+
+    /// Standard output and standard error of a command that must succeed.
+    pub fn both(&self, arguments: &str) -> (String, String) {
+        let output = self.ciphertune(arguments);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "ciphertune {arguments}: {}", text(&output.stderr));
+        (text(&output.stdout), text(&output.stderr))
     }
 
     /// Output of a command that must succeed, as JSON.

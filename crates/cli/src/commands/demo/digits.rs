@@ -16,7 +16,7 @@ const BRIGHTEST: f32 = 16.0;
 /// Classes that an image is drawn of.
 const DRAWN: [&str; 4] = ["0", "3", "5", "6"];
 
-/// All digits: 64 pixels a row, labels 0 to 9.
+/// All digits: their pictures, and 64 pixels a row with labels 0 to 9.
 pub fn load() -> Result<Examples> {
     let digits = smartcore::dataset::digits::load_dataset();
     let pixels =
@@ -31,18 +31,18 @@ pub fn load() -> Result<Examples> {
     Ok(Examples::of_pictures("digits", FeatureTable::new(pixels, Some(labels))?, pictures))
 }
 
-/// Draws the first test image of some classes side by side, with what the head takes them for.
+/// Draws the first image of some classes side by side, with what the head takes them for.
 pub fn draw(examples: &Examples, head: &Head) -> Result<String> {
-    let table = &examples.table;
-    let labels = table.require_labels()?;
+    let labels = examples.table.require_labels()?;
     let first = |class: &&str| labels.iter().position(|label| label == *class);
     let rows: Vec<usize> = DRAWN.iter().filter_map(first).collect();
-    let pixels = table.features().select_rows(&rows);
-    let predictions = head.predict(&pixels)?;
+    let pictures = examples.pictures(&rows)?;
+    let predictions = head.predict(&examples.table.features().select_rows(&rows))?;
     let mut text = String::new();
     for y in 0..SIDE {
-        let line: Vec<String> = (0..rows.len())
-            .map(|image| (0..SIDE).map(|x| shade(pixels[(image, y * SIDE + x)])).collect::<String>())
+        let line: Vec<String> = pictures
+            .iter()
+            .map(|picture| (0..SIDE).map(|x| shade(picture.pixels()[y * SIDE + x])).collect::<String>())
             .collect();
         text += &format!("  {}\n", line.join("   ").trim_end());
     }
@@ -60,8 +60,7 @@ pub fn draw(examples: &Examples, head: &Head) -> Result<String> {
 }
 
 /// Two characters for a pixel's brightness, since they are twice as high as wide.
-fn shade(brightness: f64) -> &'static str {
+fn shade(brightness: u8) -> &'static str {
     const SHADES: [&str; 5] = ["  ", "░░", "▒▒", "▓▓", "██"];
-    let step = (brightness / 16.0 * SHADES.len() as f64) as usize;
-    SHADES[step.min(SHADES.len() - 1)]
+    SHADES[usize::from(brightness) * SHADES.len() / 256]
 }

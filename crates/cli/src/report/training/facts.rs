@@ -34,6 +34,9 @@ pub fn time(findings: &Findings) -> Markup {
         ("owner", "decrypts", s.decrypt, format!("{} of model", bytes(findings.model_bytes))),
         ("to compare", "the same in the clear", s.plaintext, String::new()),
     ];
+    let features = findings.provenance.as_ref().map_or_else(String::new, |provenance| provenance.backbone.clone());
+    let extracted = (s.extract > 0.0).then_some(("owner", "makes features", s.extract, features));
+    let steps: Vec<_> = extracted.into_iter().chain(steps).collect();
     let longest = steps.iter().map(|(.., took, _)| *took).fold(f64::MIN_POSITIVE, f64::max);
     html! {
         section {
