@@ -69,7 +69,7 @@ def idx(path):
     return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(sizes)
 
 
-def digits(of, pixels, labels):
+def digits(prefixes, of, pixels, labels):
     def mean(x):
         scores = []
         for seed in range(10):
@@ -78,16 +78,23 @@ def digits(of, pixels, labels):
             scores.append(score(x[learn], labels[learn], x[test], labels[test]))
         return np.mean(scores)
 
-    return {"pixels": mean(pixels), **{prefix: mean(of[:, :prefix]) for prefix in options.prefixes}}
+    return {"pixels": mean(pixels), **{prefix: mean(of[:, :prefix]) for prefix in prefixes}}
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights")
+    parser.add_argument("--mnist")
+    parser.add_argument("--prefixes", type=lambda text: [int(part) for part in text.split(",")])
+    parser.add_argument("--test", action="store_true")
+    options = parser.parse_args()
     trunk = loaded(load_file(options.weights))
     bundled = load_digits()
     pixels = bundled.data
     of = features(trunk, np.rint(pixels * 255 / 16).astype(np.uint8).reshape(-1, 8, 8)).astype(np.float64)
     options.prefixes = options.prefixes or [of.shape[1]]
-    print("digits", {key: f"{100 * value:.2f}" for key, value in digits(of, pixels, bundled.target).items()})
+    scores = digits(options.prefixes, of, pixels, bundled.target)
+    print("digits", {key: f"{100 * value:.2f}" for key, value in scores.items()})
     if options.mnist:
         folder = pathlib.Path(options.mnist)
         pictures, labels = idx(folder / "train-images-idx3-ubyte.gz"), idx(folder / "train-labels-idx1-ubyte.gz")
@@ -100,10 +107,5 @@ def main():
         print("mnist test" if options.test else "mnist", {key: f"{100 * value:.2f}" for key, value in scores.items()})
 
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("weights")
-parser.add_argument("--mnist")
-parser.add_argument("--prefixes", type=lambda text: [int(part) for part in text.split(",")])
-parser.add_argument("--test", action="store_true")
-options = parser.parse_args()
-main()
+if __name__ == "__main__":
+    main()

@@ -56,7 +56,7 @@ def characters():
     found = {}
     for script, (first, last, most) in SCRIPTS.items():
         codes = [code for code in range(first, last + 1) if wanted(code)]
-        # The first 80 letters, which are the common ones, then every so many of the rest.
+        # Half of them from the beginning, where the common letters are, half spread over the rest.
         keep = codes[:most] if len(codes) <= most else codes[:most // 2] + spread(codes[most // 2:], most - most // 2)
         found[script] = [chr(code) for code in keep]
     rng = np.random.default_rng(7)
@@ -224,14 +224,16 @@ def build():
         chosen = [drawings[at] for at in sorted(rng.permutation(len(drawings))[:FACES])]
         used |= {font for font, _ in chosen}
         for at, (_, drawing) in enumerate(chosen):
-            fields.append(drawing), labels.append(number)
+            fields.append(drawing)
+            labels.append(number)
             held.append(len(chosen) >= 4 and at % 12 == 3)
     glyph_classes, glyph_prototypes = len(by_class), len(fields)
     for number in range(FIGURES):
         rng = np.random.default_rng([2024, number])
         strokes = figure(rng)
         for at in range(DRAWN):
-            fields.append(drawn_figure(strokes, rng)), labels.append(glyph_classes + number)
+            fields.append(drawn_figure(strokes, rng))
+            labels.append(glyph_classes + number)
             held.append(at % 12 == 3)
     facts = {
         "scripts": {script: len(chars) for script, chars in scripts.items()}, "characters": len(chars),

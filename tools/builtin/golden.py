@@ -41,4 +41,5 @@ def main():
     (pathlib.Path(sys.argv[2]) / "builtin.json").write_text(json.dumps(golden) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

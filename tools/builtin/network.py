@@ -72,7 +72,8 @@ def started(trunk, state):
     state = {name: torch.from_numpy(np.asarray(value, np.float32)) for name, value in state.items()}
     state["stem.0.weight"] = state["stem.0.weight"].sum(1, keepdim=True)
     own = trunk.state_dict()
-    trunk.load_state_dict({name: value for name, value in state.items() if own[name].shape == value.shape}, strict=False)
+    fitting = {name: value for name, value in state.items() if own[name].shape == value.shape}
+    trunk.load_state_dict(fitting, strict=False)
 
 
 def loaded(state):
