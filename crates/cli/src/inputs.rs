@@ -149,11 +149,6 @@ impl Examples {
         Ok(Self { extraction, pictures, ..Self::of_table(&self.path, table) })
     }
 
-    /// Whether the rows have pictures.
-    pub fn has_pictures(&self) -> bool {
-        !matches!(self.pictures, Pictures::None)
-    }
-
     /// The pictures behind some rows, counted from 0, in the order of `rows`; none if the rows came as features.
     ///
     /// Pictures in files are read again, so nothing of them is kept in memory; an error names the file that changed.

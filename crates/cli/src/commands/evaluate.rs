@@ -58,6 +58,7 @@ impl Evaluate {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
         let (head, privacy) = files::read_head(&self.head)?;
+        let folder = self.report.plan(privacy)?;
         let place = Place {
             table: self.test.as_deref(),
             images: self.images.as_deref(),
@@ -67,7 +68,6 @@ impl Evaluate {
         let test = Reader::new(&self.backbone, head.provenance(), &[place])?.read(&place, LabelColumn::Present)?;
         let evaluation = head.evaluate(&test.table).in_file(&test.path)?;
         let names = head.classes().names();
-        let folder = self.report.plan(privacy)?;
         let specimens = Specimens::choose(&head, &test)?;
         let mut object = serde_json::to_value(&evaluation).map_err(std::io::Error::from)?;
         object["classes"] = json!(names);
@@ -77,7 +77,8 @@ impl Evaluate {
         let written = match folder {
             Some(folder) => {
                 let recipe = head.recipe().map(|recipe| (recipe.name(), recipe.iterations()));
-                let about = About { names, features: head.features(), recipe, privacy };
+                let (features, provenance) = (head.features(), head.provenance());
+                let about = About { names, features, recipe, provenance, privacy };
                 let page = report::evaluation::page(&about, &evaluation, &specimens, &test, &object)?;
                 Some(folder.write(&page, &object, &[])?)
             }

@@ -1,5 +1,6 @@
 //! The page of `evaluate`.
 
+use ciphertune_head::Provenance;
 use ciphertune_head::metrics::{Evaluation, accuracy_interval};
 use maud::html;
 
@@ -19,6 +20,8 @@ pub struct About<'a> {
     pub features: usize,
     /// Name and iterations of its recipe, if known.
     pub recipe: Option<(&'a str, usize)>,
+    /// The backbone and preprocessing that made its features, if known.
+    pub provenance: Option<&'a Provenance>,
     /// Who may see the page.
     pub privacy: Privacy,
 }
@@ -44,7 +47,7 @@ pub fn page(
     );
     let figure = Figure {
         id: "accuracy",
-        name: "Accuracy",
+        name: "On the test rows",
         right: evaluation.right,
         rows: evaluation.rows,
         remark: interval(accuracy_interval(evaluation.right, evaluation.rows)),
@@ -58,6 +61,9 @@ pub fn page(
                     (format!("{:.4}", evaluation.log_likelihood / rows)) " a row" } }
                 div { dt { "SLE" } dd #sle { (format!("{:.2}", evaluation.sle)) } dd.note { "squared likelihood error, of a sigmoid a class; "
                     (format!("{:.4}", evaluation.sle / rows)) " a row, 0 is perfect" } }
+            }
+            @if let Some(provenance) = about.provenance {
+                dl.plain { dt { "Backbone" } dd { (provenance) ". Preprocessing: " code { (provenance.preprocess) } } }
             }
             @if about.privacy == Privacy::Private {
                 p.note { strong { "Keep this page to yourself. " } "The head was decrypted without " code { "--publish" }

@@ -44,9 +44,14 @@ fn embeddable(json: &str) -> String {
     json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
-/// A figure on the page: its caption, and content that scrolls sideways where it is too wide.
-pub fn wide(label: &str, content: Markup) -> Markup {
-    html! { div.wide role="region" aria-label=(label) tabindex="0" { (content) } }
+/// A table below what is to be said of it; it scrolls sideways where it is too wide.
+pub fn wide(label: &str, caption: &str, table: Markup) -> Markup {
+    html! {
+        figure {
+            figcaption { (caption) }
+            div.wide role="region" aria-label=(label) tabindex="0" { (table) }
+        }
+    }
 }
 
 #[cfg(test)]

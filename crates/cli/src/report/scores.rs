@@ -42,6 +42,9 @@ pub fn interval((low, high): (f64, f64)) -> String {
     format!("95 % interval: {:.1} to {:.1} %", 100.0 * low, 100.0 * high)
 }
 
+const CONFUSION: &str = "Test rows by their class (down) and the predicted one (across). Recall: share of a class's rows that are right. \
+    Precision: share of the rows taken for a class that are of it.";
+
 /// The confusion matrix with every class's recall and precision.
 pub fn confusion(names: &[String], counts: &[Vec<usize>]) -> Markup {
     let of_class: Vec<usize> = counts.iter().map(|row| row.iter().sum()).collect();
@@ -49,13 +52,15 @@ pub fn confusion(names: &[String], counts: &[Vec<usize>]) -> Markup {
     let right = |class: usize| counts[class][class];
     let rows: usize = of_class.iter().sum();
     let all_right: usize = (0..names.len()).map(right).sum();
+    let miss =
+        |class: usize| (0..names.len()).filter(move |&other| other != class).map(move |other| counts[class][other]);
+    let worst =
+        (0..names.len()).filter_map(|class| Some(part(miss(class).max()?, of_class[class]))).fold(0.0, f64::max);
     html! {
         section {
             h2 { "Which classes are taken for which" }
-            (wide("Confusion matrix", html! {
+            (wide("Confusion matrix", CONFUSION, html! {
                 table.confusion #confusion {
-                    caption { "Test rows by their class (down) and the predicted one (across). Recall: share of a class's rows that are right. "
-                        "Precision: share of the rows taken for a class that are." }
                     thead { tr {
                         th scope="col" { "class" }
                         @for name in names { th.number scope="col" { (name) } }
@@ -65,7 +70,7 @@ pub fn confusion(names: &[String], counts: &[Vec<usize>]) -> Markup {
                         @for (class, name) in names.iter().enumerate() {
                             tr {
                                 th scope="row" { (name) }
-                                @for (other, &n) in counts[class].iter().enumerate() { (cell(n, of_class[class], class == other)) }
+                                @for (other, &n) in counts[class].iter().enumerate() { (cell(n, of_class[class], (class != other).then_some(worst))) }
                                 td.number.total { (thousands(of_class[class] as u64)) }
                                 td.number { (share(right(class), of_class[class])) }
                             }
@@ -89,18 +94,25 @@ pub fn confusion(names: &[String], counts: &[Vec<usize>]) -> Markup {
     }
 }
 
-/// Tinted by the share of the class's rows: hits in the accent colour, mistakes in ink and more strongly, since they are few.
-fn cell(n: usize, of: usize, hit: bool) -> Markup {
-    let share = n as f64 / of.max(1) as f64;
-    let (class, tint) = if hit { ("hit", 42.0 * share) } else { ("miss", 42.0 * share.sqrt()) };
+/// Tinted by the share of the class's rows: hits in the accent colour, mistakes in ink and against the `worst` share of any, since they are few.
+fn cell(n: usize, of: usize, worst: Option<f64>) -> Markup {
+    let share = part(n, of);
+    let (class, tint) = match worst {
+        None => ("hit", 42.0 * share),
+        Some(worst) => ("miss", 36.0 * (share / worst).sqrt()),
+    };
     html! {
         @if n == 0 { td.number.zero { "0" } }
         @else { td class={ "number " (class) } style=(format!("--tint:{tint:.1}%")) { (thousands(n as u64)) } }
     }
 }
 
-fn share(part: usize, whole: usize) -> Markup {
-    html! { @if whole == 0 { abbr title="no such row" { "none" } } @else { (format!("{:.1} %", 100.0 * part as f64 / whole as f64)) } }
+fn part(n: usize, of: usize) -> f64 {
+    n as f64 / of.max(1) as f64
+}
+
+fn share(n: usize, of: usize) -> Markup {
+    html! { @if of == 0 { abbr title="no such row" { "none" } } @else { (format!("{:.1} %", 100.0 * part(n, of))) } }
 }
 
 #[cfg(test)]

@@ -2,15 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ciphertune_backbone::Picture;
 use ciphertune_head::Head;
-use ciphertune_head::metrics::sigmoid;
+use ciphertune_head::metrics::{predicted_classes, sigmoid};
 use maud::{Markup, html};
 use serde::Serialize;
 
 use crate::errors::{InFile, Result};
 use crate::inputs::Examples;
-use crate::report::page::wide;
-use crate::text::count;
+use crate::text::thousands;
 
 /// Rows of either kind that are shown.
 const SHOWN: usize = 12;
@@ -35,6 +35,8 @@ pub struct Specimens {
 pub struct Specimen {
     /// Its place in the test table, from 1.
     pub row: usize,
+    /// What it is called within the images, if it is one.
+    pub name: Option<String>,
     /// Its class.
     pub label: String,
     /// The predicted class.
@@ -59,7 +61,7 @@ impl Specimens {
         let names = head.classes().names();
         let labels = test.table.require_labels().in_file(&test.path)?;
         let truth = head.classes().indices(labels).in_file(&test.path)?;
-        let predicted = ciphertune_head::metrics::predicted_classes(&logits);
+        let predicted = predicted_classes(&logits);
         let mistake = |&row: &usize| logits[(row, predicted[row])] - logits[(row, truth[row])];
 
         let (mut right, mut wrong): (Vec<usize>, Vec<usize>) =
@@ -83,6 +85,7 @@ impl Specimens {
             };
             Specimen {
                 row: row + 1,
+                name: test.names.as_ref().and_then(|names| Some(within(names.get(row)?, test))),
                 label: names[truth[row]].clone(),
                 predicted: names[predicted[row]].clone(),
                 probabilities: order.into_iter().enumerate().filter(kept).map(probability).collect(),
@@ -92,7 +95,7 @@ impl Specimens {
         Ok(Specimens { wrong: chosen(wrong), right: chosen(right) })
     }
 
-    /// The section of a page: pictures where the test rows have some, else tables.
+    /// The section of a page, with pictures where the test rows have some.
     pub fn section(&self, test: &Examples) -> Result<Markup> {
         let parts = [
             ("Wrong, the most mistaken first", &self.wrong, "No test row is wrong."),
@@ -102,8 +105,7 @@ impl Specimens {
         for (title, specimens, none) in parts {
             let content = match specimens.as_slice() {
                 [] => html! { p { (none) } },
-                _ if test.has_pictures() => strip(specimens, test)?,
-                _ => wide(title, table(specimens)),
+                _ => strip(specimens, test)?,
             };
             shown.push(html! { h3 { (title) } (content) });
         }
@@ -118,45 +120,37 @@ impl Specimens {
     }
 }
 
-fn strip(specimens: &[Specimen], test: &Examples) -> Result<Markup> {
-    let rows: Vec<usize> = specimens.iter().map(|specimen| specimen.row - 1).collect();
-    let pictures = test.pictures(&rows)?;
-    let uri = |png: Vec<u8>| format!("data:image/png;base64,{}", STANDARD.encode(png));
-    Ok(html! {
-        ul.strip {
-            @for (specimen, picture) in specimens.iter().zip(&pictures) {
-                li {
-                    img src=(uri(picture.thumbnail(SIDE).to_png())) alt=(specimen.describe())
-                        class=[picture.width().max(picture.height()).lt(&(SIDE / 2)).then_some("pixels")];
-                    p.verdict { (specimen.verdict()) }
-                    (specimen.bars())
-                    p.note { "row " (specimen.row) }
-                }
-            }
-        }
-    })
+/// An image's name without that of the folder or file that all of them are in.
+fn within(name: &str, test: &Examples) -> String {
+    let path = test.path.display().to_string();
+    let rest = name.strip_prefix(&path).unwrap_or(name).trim_start_matches(['/', '\\', ',', ' ']);
+    if rest.is_empty() { name.to_owned() } else { rest.to_owned() }
 }
 
-fn table(specimens: &[Specimen]) -> Markup {
-    html! {
-        table {
-            caption { (count(specimens.len(), "row")) " of the test table" }
-            thead { tr {
-                th.number scope="col" { "row" } th scope="col" { "class" } th scope="col" { "taken for" }
-                th scope="col" { "probabilities" }
-            } }
-            tbody {
-                @for specimen in specimens {
-                    tr {
-                        th.number scope="row" { (specimen.row) }
-                        td { (specimen.label) }
-                        td { (specimen.predicted) }
-                        td { (specimen.bars()) }
+fn strip(specimens: &[Specimen], test: &Examples) -> Result<Markup> {
+    let rows: Vec<usize> = specimens.iter().map(|specimen| specimen.row - 1).collect();
+    // Empty where the rows came as features.
+    let pictures = test.pictures(&rows)?;
+    let uri =
+        |picture: &Picture| format!("data:image/png;base64,{}", STANDARD.encode(picture.thumbnail(SIDE).to_png()));
+    let is_small = |picture: &Picture| picture.width().max(picture.height()) < SIDE / 2;
+    Ok(html! {
+        ul.strip {
+            @for (index, specimen) in specimens.iter().enumerate() {
+                li {
+                    @if let Some(picture) = pictures.get(index) {
+                        img.pixels[is_small(picture)] src=(uri(picture)) alt=(specimen.describe());
+                    }
+                    p.verdict { (specimen.verdict()) }
+                    (specimen.bars())
+                    p.place {
+                        "row " (thousands(specimen.row as u64))
+                        @if let Some(name) = &specimen.name { br; (name) }
                     }
                 }
             }
         }
-    }
+    })
 }
 
 impl Specimen {
@@ -196,7 +190,6 @@ impl Specimen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ciphertune_backbone::Picture;
     use ciphertune_head::{Classes, DMatrix, DVector, FeatureTable};
 
     /// Three classes named to be escaped; the logit of class k is feature k.
@@ -226,6 +219,14 @@ mod tests {
         assert_eq!((chosen.wrong[0].label.as_str(), chosen.wrong[0].predicted.as_str()), ("\"", "&"));
         assert_eq!(chosen.wrong[0].probabilities.len(), 3);
         assert!((chosen.right[0].probabilities[0].probability - 1.0 / (1.0 + (-3f64).exp())).abs() < 1e-15);
+    }
+
+    #[test]
+    fn images_are_named_within_their_folder() {
+        let test = table(true);
+        assert_eq!(within("p/cats/1.png", &test), "cats/1.png");
+        assert_eq!(within("p, image 7", &test), "image 7");
+        assert_eq!([within("q/1.png", &test), within("p", &test)], ["q/1.png", "p"]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ const CLEAR: Look = Look { accent: false, dash: Dash::Dashed, marks: Marks::Ring
 pub fn page(findings: &Findings, test: &Examples, json: &str) -> Result<String> {
     let title = format!("Trained on {}, encrypted", count(findings.rows, "row"));
     let subtitle = format!(
-        "{} and {}; {} of recipe {}; tested on {} that were not trained on.",
+        "{} and {}; {} of recipe {}; tested on {}.",
         count(findings.features, "feature"),
         count(findings.classes, "class"),
         count(findings.iterations, "iteration"),

@@ -7,6 +7,7 @@ mod mixtures;
 mod networks;
 mod outputs;
 mod pictures;
+mod report;
 mod roles;
 mod run;
 mod support;

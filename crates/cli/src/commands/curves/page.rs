@@ -21,10 +21,15 @@ pub fn page(outcome: &Outcome, json: &str) -> String {
         count(outcome.iterations, "iteration"),
     );
     let charts = charts(outcome);
+    let correct = format!(
+        "Per cent of {} test rows right after so many iterations; the best of each in bold",
+        thousands(outcome.test_rows as u64)
+    );
+    let last = format!("After {}; log-likelihood and SLE are means of a row", count(outcome.iterations, "iteration"));
     let body = html! {
         section {
             h2 { "Accuracy on the test rows" }
-            (wide("Accuracy on the test rows after some iterations", accuracies(outcome)))
+            (wide("Accuracy on the test rows after some iterations", &correct, accuracies(outcome)))
         }
         section {
             h2 { "Every iteration" }
@@ -38,7 +43,7 @@ pub fn page(outcome: &Outcome, json: &str) -> String {
         }
         section {
             h2 { "After the last iteration" }
-            (wide("Scores after the last iteration", scores(outcome)))
+            (wide("Scores after the last iteration", &last, scores(outcome)))
         }
         section {
             h2 { "What was trained" }
@@ -59,8 +64,7 @@ fn accuracies(outcome: &Outcome) -> Markup {
     let stops = outcome.stops();
     let best = |t: usize| outcome.curves.iter().map(|curve| curve.test.accuracy[t]).fold(0.0, f64::max);
     html! {
-        table {
-            caption { "Per cent of " (thousands(outcome.test_rows as u64)) " test rows right after so many iterations; the best of each in bold" }
+        table #accuracies {
             thead { tr { th scope="col" { "method" } @for t in &stops { th.number scope="col" { (t) } } } }
             tbody {
                 @for curve in &outcome.curves {
@@ -84,7 +88,6 @@ fn scores(outcome: &Outcome) -> Markup {
     };
     html! {
         table {
-            caption { "After " (count(last, "iteration")) "; log-likelihood and SLE are means of a row" }
             thead {
                 tr { th {} th.number colspan="3" scope="colgroup" { "training rows" } th.number colspan="3" scope="colgroup" { "test rows" } }
                 tr { th scope="col" { "method" } @for _ in 0..2 {
@@ -106,7 +109,7 @@ fn scores(outcome: &Outcome) -> Markup {
 
 fn methods(outcome: &Outcome) -> Markup {
     html! {
-        dl {
+        dl.plain {
             @for curve in &outcome.curves {
                 dt { (curve.method) }
                 dd { (explanation(curve.method)) }

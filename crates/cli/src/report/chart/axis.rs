@@ -52,11 +52,18 @@ impl Axis {
         let factors: &[f64] = match decades {
             d if d > 3.2 => &[1.0],
             d if d > 0.8 => &[1.0, 2.0, 5.0],
-            _ => &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0],
+            _ => &[1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0],
         };
         let powers = low.log10().floor() as i32..=high.log10().ceil() as i32;
-        let ticks = powers.flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)));
-        let ticks = ticks.filter(|tick| (low * 0.999..=high * 1.001).contains(tick)).collect();
+        let apart = (decades / 8.0).ceil().max(1.0) as i32;
+        let ticks = powers
+            .filter(|power| power % apart == 0)
+            .flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)));
+        let within = |tick: &f64| (low * 0.999..=high * 1.001).contains(tick);
+        let ticks = match ticks.filter(within).collect::<Vec<_>>() {
+            ticks if ticks.len() > 2 => ticks,
+            _ => round_steps(low, high).filter(within).collect(),
+        };
         Axis { label: label.into(), kind: Kind::Log, low, high, ticks }
     }
 
@@ -123,7 +130,7 @@ impl Axis {
 
 /// Multiples of 1, 2 or 5 times a power of ten, about five of them, from just below `low` to just above `high`.
 fn round_steps(low: f64, high: f64) -> impl Iterator<Item = f64> {
-    let rough = ((high - low) / 5.0).max(1e-9);
+    let rough = ((high - low) / 5.0).max(f64::MIN_POSITIVE);
     let power = 10f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0].map(|factor| factor * power).into_iter().find(|step| *step >= rough * 0.999);
     let step = step.unwrap_or(10.0 * power);
@@ -133,7 +140,8 @@ fn round_steps(low: f64, high: f64) -> impl Iterator<Item = f64> {
 /// A number with as many digits as it needs, at most five.
 fn plain(value: f64) -> String {
     if value != 0.0 && !(1e-4..1e6).contains(&value.abs()) {
-        return format!("{value:.0e}");
+        let text = format!("{value:.1e}");
+        return text.replace(".0e", "e");
     }
     let text = format!("{value:.5}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -161,6 +169,10 @@ mod tests {
         assert_eq!(names(&Axis::iterations(3)), ["1", "2", "3"]);
         assert_eq!(names(&Axis::log("x", [0.02, 250.0, 0.0].into_iter())), ["0.1", "1", "10", "100"]);
         assert_eq!(
+            names(&Axis::log("x", [2e-14, 9.0].into_iter())),
+            ["1e-12", "1e-10", "1e-8", "1e-6", "0.0001", "0.01", "1"]
+        );
+        assert_eq!(
             names(&Axis::accuracy(10_000, [0.5, 0.972].into_iter())),
             ["50 %", "60 %", "70 %", "80 %", "90 %", "95 %"]
         );
@@ -176,6 +188,11 @@ mod tests {
                 assert!(ticks.len() > 1 || rows == 1, "{value} of {rows}: {ticks:?}");
             }
         }
+    }
+
+    #[test]
+    fn small_numbers_that_hardly_differ_have_ticks_all_the_same() {
+        assert_eq!(names(&Axis::log("x", [5.6e-9, 6.0e-9].into_iter())), ["5e-9", "5.5e-9", "6e-9", "6.5e-9"]);
     }
 
     #[test]

@@ -38,17 +38,17 @@ pub fn time(findings: &Findings) -> Markup {
     let extracted = (s.extract > 0.0).then_some(("owner", "makes features", s.extract, features));
     let steps: Vec<_> = extracted.into_iter().chain(steps).collect();
     let longest = steps.iter().map(|(.., took, _)| *took).fold(f64::MIN_POSITIVE, f64::max);
+    let caption = format!("Wall-clock time on this machine, with {}", count(findings.threads, "thread"));
     html! {
         section {
             h2 { "Time" }
-            (wide("Time of every step", html! {
+            (wide("Time of every step", &caption, html! {
                 table #time {
-                    caption { "Wall-clock time on this machine, with " (count(findings.threads, "thread")) }
-                    thead { tr { th scope="col" { "who" } th scope="col" { "step" } th.number scope="col" { "time" } th.time {} th scope="col" { "result" } } }
+                    thead { tr { th scope="col" { "step" } th scope="col" { "who" } th.number scope="col" { "time" } th.time {} th scope="col" { "result" } } }
                     tbody {
                         @for (who, what, took, result) in &steps {
                             tr {
-                                td { (who) } th scope="row" { (what) } td.number { (seconds(*took)) }
+                                th scope="row" { (what) } td { (who) } td.number { (seconds(*took)) }
                                 td.time { span.bar style=(format!("--share:100%;width:{:.1}%", 100.0 * took / longest)) {} }
                                 td { (result) }
                             }
@@ -129,6 +129,9 @@ pub fn recipe(findings: &Findings) -> Markup {
         section {
             h2 { "Recipe " (recipe.name()) }
             dl.plain {
+                @if let Some(provenance) = &findings.provenance {
+                    dt { "Backbone" } dd { (provenance) ". Preprocessing: " code { (provenance.preprocess) } }
+                }
                 dt { "Features" } dd { (scaler) }
                 dt { "Gradient" } dd { (gradient) @if recipe.learning_rate() != 1.0 { " Every step times " (recipe.learning_rate()) "." } }
                 dt { "Sigmoid" } dd {
