@@ -6,10 +6,14 @@ use std::sync::{Arc, RwLock};
 
 use rayon::prelude::*;
 
+use crate::buffer::raise_pool_limit;
 use crate::conversion::Conversion;
 use crate::galois::Permutation;
 use crate::modulus::ShoupConstant;
 use crate::{Error, Modulus, Ntt, Result, RnsPoly, kernels};
+
+/// Polynomials over all primes whose memory is kept for reuse.
+const POOLED_POLYNOMIALS: usize = 32;
 
 /// A ring with its primes, transforms and cached constants.
 pub struct Ring {
@@ -65,6 +69,8 @@ impl Ring {
             return Err(Error::RepeatedPrime(prime));
         }
         let primes = all.par_iter().map(|&prime| Ntt::new(1 << log_n, prime)).collect::<Result<_>>()?;
+        // What a dozen rotations of one ciphertext, the most that are under way at once, leave behind.
+        raise_pool_limit(POOLED_POLYNOMIALS * all.len() * (8 << log_n));
         Ok(Self {
             log_n,
             primes,
