@@ -67,12 +67,8 @@ impl Evaluator {
         let key = self.keys.galois(element, a.level())?;
         let (b, c) = self.switch(digits, key, element);
         let (c0, c1) = rayon::join(
-            || {
-                let mut c0 = ring.divide_round(&b, ring.p_count());
-                ring.add_assign(&mut c0, &ring.automorphism(&a.c0, element));
-                c0
-            },
-            || ring.divide_round(&c, ring.p_count()),
+            || ring.divide_round_add(b, ring.p_count(), &a.c0, element),
+            || ring.divide_round(c, ring.p_count()),
         );
         Ok(Ciphertext { c0, c1, scale: a.scale })
     }
@@ -85,13 +81,13 @@ impl Evaluator {
             return Err(Error::NoLevelLeft { needed: rescale, left: level });
         }
         let key = self.keys.relinearization(level)?;
-        let (mut b, mut c) = self.switch(&ring.decompose(&a.d2), key, 1);
+        let (b, c) = self.switch(&ring.decompose(&a.d2), key, 1);
         // (P d + switched) / (P q): the division that ends the key switch also rescales.
-        let divide = |switched: &mut RnsPoly, d: &RnsPoly| {
-            ring.add_special_multiple(switched, d);
+        let divide = |mut switched: RnsPoly, d: &RnsPoly| {
+            ring.add_special_multiple(&mut switched, d);
             ring.divide_round(switched, ring.p_count() + rescale)
         };
-        let (c0, c1) = rayon::join(|| divide(&mut b, &a.d0), || divide(&mut c, &a.d1));
+        let (c0, c1) = rayon::join(|| divide(b, &a.d0), || divide(c, &a.d1));
         let scale = (0..rescale).fold(a.scale, |scale, k| scale / self.prime(level - k));
         Ok(Ciphertext { c0, c1, scale })
     }
@@ -181,8 +177,8 @@ impl Arithmetic for Evaluator {
         }
         let ring = self.parameters().ring();
         Ok(Ciphertext {
-            c0: ring.divide_round(&a.c0, 1),
-            c1: ring.divide_round(&a.c1, 1),
+            c0: ring.divide_round(a.c0.clone(), 1),
+            c1: ring.divide_round(a.c1.clone(), 1),
             scale: a.scale / self.prime(a.level()),
         })
     }

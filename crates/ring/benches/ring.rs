@@ -4,7 +4,7 @@
 #![allow(missing_docs)]
 
 use ciphertune_ring::{Ntt, Ring, RnsPoly, prime::ntt_primes, sampler};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// One limb at a time: 48-bit primes for rescaling, 50-bit primes for key switching; beside tfhe-ntt's.
 fn transforms(c: &mut Criterion) {
@@ -52,8 +52,9 @@ fn key_switch_parts(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("inner product", &shape), |b| {
             b.iter(|| ring.gather_dot(&digits, &key, 5))
         });
-        group
-            .bench_function(BenchmarkId::new("divide", &shape), |b| b.iter(|| ring.divide_round(&switched.0, special)));
+        group.bench_function(BenchmarkId::new("divide", &shape), |b| {
+            b.iter_batched(|| switched.0.clone(), |x| ring.divide_round(x, special), BatchSize::LargeInput)
+        });
     }
 }
 

@@ -31,13 +31,6 @@ struct Target {
 /// Ranges of coefficients that the first half of a conversion is split into, for threads to share.
 const CONVERSION_PARTS: usize = 4;
 
-/// Source limbs after the first half of a conversion, ready to be combined for any target prime.
-pub(crate) struct Digit {
-    words: Buffer,
-    overflow: Buffer,
-    n: usize,
-}
-
 impl Conversion {
     pub(crate) fn new(primes: &[Ntt], from: Vec<usize>) -> Self {
         let product_without = |skip: Option<usize>, t: &crate::Modulus| {
@@ -68,15 +61,9 @@ impl Conversion {
         Self { from, inverses, targets }
     }
 
-    /// First half, for source limbs given one after another as evaluations. Transforms and scales them.
-    pub(crate) fn digit(&self, primes: &[Ntt], n: usize, evaluations: &[u64]) -> Digit {
-        let mut words = Buffer::dirty(self.from.len() * n);
-        words.par_chunks_mut(n).zip(evaluations.par_chunks(n)).zip(self.from.par_iter()).for_each(
-            |((out, limb), &i)| {
-                out.copy_from_slice(limb);
-                primes[i].inverse(out);
-            },
-        );
+    /// First half, in place: source limbs one after another from evaluations to y_i; the result is v.
+    pub(crate) fn digits(&self, primes: &[Ntt], n: usize, words: &mut [u64]) -> Buffer {
+        words.par_chunks_mut(n).zip(self.from.par_iter()).for_each(|(limb, &i)| primes[i].inverse(limb));
         let moduli: Vec<_> = self.from.iter().map(|&i| primes[i].modulus()).collect();
         let mut overflow = Buffer::dirty(n);
         // By ranges of coefficients, of every limb the same.
@@ -89,22 +76,14 @@ impl Conversion {
             .par_iter_mut()
             .zip(overflow.par_chunks_mut(range))
             .for_each(|(limbs, overflow)| kernels::convert_digits(&moduli, &self.inverses, limbs, overflow));
-        drop(parts);
-        Digit { words, overflow, n }
+        overflow
     }
 
-    /// Second half: the centred representative modulo prime `t`, as evaluations.
-    pub(crate) fn combine(&self, primes: &[Ntt], digit: &Digit, t: usize, out: &mut [u64]) {
+    /// Second half, from what [`Self::digits`] leaves: the centred representative modulo prime `t`, as evaluations.
+    pub(crate) fn combine(&self, primes: &[Ntt], words: &[u64], overflow: &[u64], t: usize, out: &mut [u64]) {
         let target = self.target(t);
-        let limbs: Vec<&[u64]> = digit.words.chunks(digit.n).collect();
-        kernels::convert_combine(
-            primes[t].modulus(),
-            &limbs,
-            &target.weights,
-            &digit.overflow,
-            target.negated_product,
-            out,
-        );
+        let limbs: Vec<&[u64]> = words.chunks(out.len()).collect();
+        kernels::convert_combine(primes[t].modulus(), &limbs, &target.weights, overflow, target.negated_product, out);
         primes[t].forward(out);
     }
 

@@ -146,6 +146,18 @@ pub fn sub_mul_constant(m: &Modulus, a: &[u64], b: &mut [u64], w: ShoupConstant)
     dispatch!(backend(), sub_mul_constant(m, a, b, w))
 }
 
+/// b = (a - b) w + permuted c, the same in a key switch after an automorphism.
+pub fn sub_mul_constant_add_permuted(
+    m: &Modulus,
+    a: &[u64],
+    b: &mut [u64],
+    w: ShoupConstant,
+    permutation: &Permutation,
+    c: &[u64],
+) {
+    dispatch!(backend(), sub_mul_constant_add_permuted(m, a, b, w, permutation, c))
+}
+
 /// a += b w
 pub fn add_mul_constant(m: &Modulus, a: &mut [u64], b: &[u64], w: ShoupConstant) {
     dispatch!(backend(), add_mul_constant(m, a, b, w))

@@ -10,7 +10,7 @@ use crate::buffer::raise_pool_limit;
 use crate::conversion::Conversion;
 use crate::galois::Permutation;
 use crate::modulus::ShoupConstant;
-use crate::{Error, Modulus, Ntt, Result, RnsPoly, kernels};
+use crate::{Buffer, Error, Modulus, Ntt, Result, RnsPoly, kernels};
 
 /// Polynomials over all primes whose memory is kept for reuse.
 const POOLED_POLYNOMIALS: usize = 32;
@@ -284,17 +284,38 @@ impl Ring {
 
     /// round(a / D), D the product of the last `dropped` limbs' primes (special primes are the last): the division of a
     /// rescale (1 dropped), of a key switch (all special primes) and of both at once. In evaluations.
-    pub fn divide_round(&self, a: &RnsPoly, dropped: usize) -> RnsPoly {
+    pub fn divide_round(&self, a: RnsPoly, dropped: usize) -> RnsPoly {
+        self.divide_round_with(a, dropped, |prime, a, limb, w, _| {
+            kernels::sub_mul_constant(prime.modulus(), a, limb, w);
+        })
+    }
+
+    /// round(a / D) + c(X^g), as [`Self::divide_round`]: the end of a rotation.
+    pub fn divide_round_add(&self, a: RnsPoly, dropped: usize, c: &RnsPoly, g: usize) -> RnsPoly {
+        let permutation = self.permutation(g);
+        self.divide_round_with(a, dropped, |prime, a, limb, w, i| {
+            kernels::sub_mul_constant_add_permuted(prime.modulus(), a, limb, w, &permutation, c.limb(i));
+        })
+    }
+
+    /// `finish` makes limb i of the result, (a - x) / D, from a's limb and that of x, the centred representative of a modulo D.
+    fn divide_round_with(
+        &self,
+        mut a: RnsPoly,
+        dropped: usize,
+        finish: impl Fn(&Ntt, &[u64], &mut [u64], ShoupConstant, usize) + Sync,
+    ) -> RnsPoly {
         let kept = a.limbs() - dropped;
         debug_assert!(dropped >= a.p_limbs() && kept >= 1);
         let span = Span { q_start: kept, q_end: a.q_limbs(), p_count: a.p_limbs() };
         let conversion = self.conversion(span);
         let n = self.n();
-        let digit = conversion.digit(&self.primes, n, &a.words()[kept * n..]);
+        let (kept_words, dropped_words) = a.words_mut().split_at_mut(kept * n);
+        let overflow = conversion.digits(&self.primes, n, dropped_words);
         let mut out = RnsPoly::dirty(n, kept, 0);
         self.for_each_limb(&mut out, |i, prime, limb| {
-            conversion.combine(&self.primes, &digit, i, limb);
-            kernels::sub_mul_constant(prime.modulus(), a.limb(i), limb, conversion.inverse_modulo(i));
+            conversion.combine(&self.primes, dropped_words, &overflow, i, limb);
+            finish(prime, &kept_words[i * n..(i + 1) * n], limb, conversion.inverse_modulo(i), i);
         });
         out
     }
@@ -313,11 +334,13 @@ impl Ring {
             .map(|j| {
                 let own = j * size..((j + 1) * size).min(q_limbs);
                 let conversion = self.conversion(Span { q_start: own.start, q_end: own.end, p_count: 0 });
-                let digit = conversion.digit(&self.primes, n, &a.words()[own.start * n..own.end * n]);
+                let mut words = Buffer::dirty(own.len() * n);
+                words.par_chunks_mut(n).zip(own.clone()).for_each(|(limb, i)| limb.copy_from_slice(a.limb(i)));
+                let overflow = conversion.digits(&self.primes, n, &mut words);
                 let mut out = RnsPoly::dirty(n, q_limbs, size);
                 self.for_each_limb(&mut out, |i, _, limb| {
                     if !own.contains(&i) {
-                        conversion.combine(&self.primes, &digit, self.prime_index(q_limbs, i), limb);
+                        conversion.combine(&self.primes, &words, &overflow, self.prime_index(q_limbs, i), limb);
                     }
                 });
                 out

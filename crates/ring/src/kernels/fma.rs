@@ -8,7 +8,7 @@
 //!
 //! The loops are written for the compiler to vectorise; [`pulp::x86::V3`] is the proof that the instructions are there.
 
-use super::portable::{self, dot_many_by, gather_dot_by};
+use super::portable::{self, add_permuted_by, dot_many_by, gather_dot_by};
 use super::{BLOCK, Pair, Triple};
 use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
@@ -144,6 +144,19 @@ vectorized! {
 
 pub(super) fn permute(_: pulp::x86::V3, permutation: &Permutation, a: &[u64], out: &mut [u64]) {
     portable::permute(permutation, a, out);
+}
+
+pub(super) fn sub_mul_constant_add_permuted(
+    simd: pulp::x86::V3,
+    m: &Modulus,
+    a: &[u64],
+    b: &mut [u64],
+    w: ShoupConstant,
+    permutation: &Permutation,
+    c: &[u64],
+) {
+    sub_mul_constant(simd, m, a, b, w);
+    add_permuted_by(|b, c| add_assign(simd, m, b, c), b, permutation, c);
 }
 
 pub(super) fn dot_many(

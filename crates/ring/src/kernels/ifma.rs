@@ -58,6 +58,9 @@ entry! {
     fn mul_assign(m: &Modulus, a: &mut [u64], b: &[u64]) => body::mul_assign;
     fn mul_constant_assign(m: &Modulus, a: &mut [u64], w: ShoupConstant) => body::mul_constant_assign;
     fn sub_mul_constant(m: &Modulus, a: &[u64], b: &mut [u64], w: ShoupConstant) => body::sub_mul_constant;
+    fn sub_mul_constant_add_permuted(
+        m: &Modulus, a: &[u64], b: &mut [u64], w: ShoupConstant, permutation: &Permutation, c: &[u64],
+    ) => body::sub_mul_constant_add_permuted;
     fn add_mul_constant(m: &Modulus, a: &mut [u64], b: &[u64], w: ShoupConstant) => body::add_mul_constant;
     fn permute(permutation: &Permutation, a: &[u64], out: &mut [u64]) => body::permute;
     fn dot_many(m: &Modulus, rows: &[Vec<Pair>], columns: &[Vec<Pair>], out: &mut [Triple]) => body::dot_many;
@@ -296,6 +299,24 @@ mod body {
         for (x, y) in eights(a).iter().zip(eights_mut(b)) {
             let difference = _mm512_add_epi64(_mm512_sub_epi64(load(x), load(y)), wide.q);
             store(wide.canonical(wide.mul_constant(difference, w)), y);
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    pub(super) fn sub_mul_constant_add_permuted(
+        m: &Modulus,
+        a: &[u64],
+        b: &mut [u64],
+        w: ShoupConstant,
+        permutation: &Permutation,
+        c: &[u64],
+    ) {
+        let (wide, w) = (Wide::new(m), WideConstant::broadcast(w));
+        let c = eights(c);
+        for ((x, y), &source) in eights(a).iter().zip(eights_mut(b)).zip(permutation.sources()) {
+            let difference = _mm512_add_epi64(_mm512_sub_epi64(load(x), load(y)), wide.q);
+            let sum = wide.add_mul_constant(permuted(permutation, c, source), difference, w);
+            store(wide.canonical_of_four(sum), y);
         }
     }
 

@@ -40,6 +40,28 @@ pub(super) fn sub_mul_constant(m: &Modulus, a: &[u64], b: &mut [u64], w: ShoupCo
     }
 }
 
+pub(super) fn sub_mul_constant_add_permuted(
+    m: &Modulus,
+    a: &[u64],
+    b: &mut [u64],
+    w: ShoupConstant,
+    permutation: &Permutation,
+    c: &[u64],
+) {
+    sub_mul_constant(m, a, b, w);
+    add_permuted_by(|b, c| add_assign(m, b, c), b, permutation, c);
+}
+
+/// Adds permuted c to b, by blocks that stay in the cache for `add`.
+pub(super) fn add_permuted_by(add: impl Fn(&mut [u64], &[u64]), b: &mut [u64], permutation: &Permutation, c: &[u64]) {
+    let mut permuted = [0; BLOCK];
+    for (b, sources) in b.chunks_mut(BLOCK).zip(permutation.sources().chunks(BLOCK / 8)) {
+        let permuted = &mut permuted[..b.len()];
+        permute_blocks(permutation, c, sources, permuted);
+        add(b, permuted);
+    }
+}
+
 pub(super) fn add_mul_constant(m: &Modulus, a: &mut [u64], b: &[u64], w: ShoupConstant) {
     for (x, &y) in a.iter_mut().zip(b) {
         *x = m.add(*x, m.mul_shoup(y, w));

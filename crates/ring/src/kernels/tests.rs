@@ -58,6 +58,7 @@ fn all_backends_agree_bit_for_bit() {
         for g in [5, (4 * LEN / 3) | 1, 2 * LEN - 1] {
             let permutation = Permutation::new(LEN.ilog2(), g);
             both(&|backend, x| dispatch!(backend, permute(&permutation, &b, x)));
+            both(&|backend, x| dispatch!(backend, sub_mul_constant_add_permuted(m, &b, x, w, &permutation, &b)));
         }
     }
 }
