@@ -31,6 +31,12 @@ struct Target {
 /// Ranges of coefficients that the first half of a conversion is split into, for threads to share.
 const CONVERSION_PARTS: usize = 4;
 
+/// Coefficients of the source limbs that are read for all targets before the next ones.
+const TILE: usize = 1024;
+
+/// Targets of the second half that share the reading of the source: these and the source stay in the L2 cache together.
+pub(crate) const TARGETS_TOGETHER: usize = 4;
+
 impl Conversion {
     pub(crate) fn new(primes: &[Ntt], from: Vec<usize>) -> Self {
         let product_without = |skip: Option<usize>, t: &crate::Modulus| {
@@ -79,12 +85,20 @@ impl Conversion {
         overflow
     }
 
-    /// Second half, from what [`Self::digits`] leaves: the centred representative modulo prime `t`, as evaluations.
-    pub(crate) fn combine(&self, primes: &[Ntt], words: &[u64], overflow: &[u64], t: usize, out: &mut [u64]) {
-        let target = self.target(t);
-        let limbs: Vec<&[u64]> = words.chunks(out.len()).collect();
-        kernels::convert_combine(primes[t].modulus(), &limbs, &target.weights, overflow, target.negated_product, out);
-        primes[t].forward(out);
+    /// Second half, from what [`Self::digits`] leaves: the centred representative modulo each of the primes `targets`, as evaluations,
+    /// to their limbs in `out`. Several targets at a time share the reading of the source limbs, [`TILE`] coefficients at a time.
+    pub(crate) fn combine(&self, primes: &[Ntt], words: &[u64], overflow: &[u64], targets: &[usize], out: &mut [u64]) {
+        let n = overflow.len();
+        for start in (0..n).step_by(TILE) {
+            let range = start..(start + TILE).min(n);
+            let limbs: Vec<&[u64]> = words.chunks(n).map(|limb| &limb[range.clone()]).collect();
+            for (&t, out) in targets.iter().zip(out.chunks_mut(n)) {
+                let (m, target) = (primes[t].modulus(), self.target(t));
+                let (overflow, out) = (&overflow[range.clone()], &mut out[range.clone()]);
+                kernels::convert_combine(m, &limbs, &target.weights, overflow, target.negated_product, out);
+            }
+        }
+        targets.iter().zip(out.chunks_mut(n)).for_each(|(&t, out)| primes[t].forward(out));
     }
 
     /// D^-1 modulo prime `t`.

@@ -7,7 +7,7 @@ use std::sync::{Arc, RwLock};
 use rayon::prelude::*;
 
 use crate::buffer::raise_pool_limit;
-use crate::conversion::Conversion;
+use crate::conversion::{Conversion, TARGETS_TOGETHER};
 use crate::galois::Permutation;
 use crate::modulus::ShoupConstant;
 use crate::{Buffer, Error, Modulus, Ntt, Result, RnsPoly, kernels};
@@ -313,9 +313,12 @@ impl Ring {
         let (kept_words, dropped_words) = a.words_mut().split_at_mut(kept * n);
         let overflow = conversion.digits(&self.primes, n, dropped_words);
         let mut out = RnsPoly::dirty(n, kept, 0);
-        self.for_each_limb(&mut out, |i, prime, limb| {
-            conversion.combine(&self.primes, dropped_words, &overflow, i, limb);
-            finish(prime, &kept_words[i * n..(i + 1) * n], limb, conversion.inverse_modulo(i), i);
+        out.words_mut().par_chunks_mut(TARGETS_TOGETHER * n).enumerate().for_each(|(chunk, limbs)| {
+            let targets: Vec<usize> = (0..limbs.len() / n).map(|k| chunk * TARGETS_TOGETHER + k).collect();
+            conversion.combine(&self.primes, dropped_words, &overflow, &targets, limbs);
+            for (&i, limb) in targets.iter().zip(limbs.chunks_mut(n)) {
+                finish(&self.primes[i], &kept_words[i * n..(i + 1) * n], limb, conversion.inverse_modulo(i), i);
+            }
         });
         out
     }
@@ -338,10 +341,20 @@ impl Ring {
                 words.par_chunks_mut(n).zip(own.clone()).for_each(|(limb, i)| limb.copy_from_slice(a.limb(i)));
                 let overflow = conversion.digits(&self.primes, n, &mut words);
                 let mut out = RnsPoly::dirty(n, q_limbs, size);
-                self.for_each_limb(&mut out, |i, _, limb| {
-                    if !own.contains(&i) {
-                        conversion.combine(&self.primes, &words, &overflow, self.prime_index(q_limbs, i), limb);
-                    }
+                // The limbs before the digit's own and those after it.
+                let (before, rest) = out.words_mut().split_at_mut(own.start * n);
+                let after = &mut rest[own.len() * n..];
+                let chunks = [(0, before), (own.end, after)].map(|(first, limbs)| {
+                    limbs
+                        .par_chunks_mut(TARGETS_TOGETHER * n)
+                        .enumerate()
+                        .map(move |(chunk, limbs)| (first + chunk * TARGETS_TOGETHER, limbs))
+                });
+                let [before, after] = chunks;
+                before.chain(after).for_each(|(first, limbs)| {
+                    let targets: Vec<usize> =
+                        (0..limbs.len() / n).map(|k| self.prime_index(q_limbs, first + k)).collect();
+                    conversion.combine(&self.primes, &words, &overflow, &targets, limbs);
                 });
                 out
             })
