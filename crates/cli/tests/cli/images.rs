@@ -27,6 +27,8 @@ fn images_train_as_the_table_that_extract_writes_of_them() {
     assert!(images["accuracy"].as_f64().unwrap() > 0.9, "{images}");
     assert!(images["seconds"]["extract"].as_f64().unwrap() > 0.0 && tables["seconds"]["extract"] == 0.0);
     assert_eq!(images["provenance"]["backbone"], "builtin");
+    let text = scratch.succeeds("inspect train.safetensors");
+    assert!(text.contains("feature table") && text.contains("builtin") && text.contains("bars, dots, ring"), "{text}");
     // The same features, the labels as words.
     scratch.succeeds("extract --images train --backbone builtin --out train.csv");
     let text = String::from_utf8(scratch.read("train.csv")).unwrap();

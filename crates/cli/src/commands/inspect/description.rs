@@ -3,13 +3,17 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use ciphertune_backbone::Preprocess;
 use ciphertune_ckks::container::{ContainerError, ContainerStream};
-use ciphertune_head::{Plan, Recipe};
+use ciphertune_head::{FeatureTable, LabelColumn, Plan, Provenance, Recipe, TableFormat};
 use serde_json::{Map, Value, json};
 
 use crate::errors::{CliError, InFile, Result};
-use crate::files::Source;
+use crate::files::{self, Source};
 use crate::text::{Table, bytes, count, printable};
+
+/// The metadata entry of heads and records that names the backbone.
+const PROVENANCE: &str = "provenance";
 
 /// A file, read and checked.
 pub struct Description {
@@ -49,7 +53,13 @@ impl Description {
             let (kind, metadata, tensors) = ("plan".to_owned(), Vec::new(), Vec::new());
             return Ok(Self { path: path_buf, kind, version: None, size, metadata, plan: Some(plan), tensors });
         }
-        let stream = ContainerStream::open_any(source.content).in_file(path)?;
+        let stream = match ContainerStream::open_any(source.content) {
+            // A table of features is no container of ours: other programs write it as well.
+            Err(ContainerError::Foreign(key)) => {
+                return Self::of_table(path)?.ok_or(ContainerError::Foreign(key)).in_file(path);
+            }
+            stream => stream.in_file(path)?,
+        };
         let header = stream.header();
         let plan = match header.all_metadata().get("plan") {
             Some(text) => Some(Plan::from_json(text).in_file(path)?),
@@ -69,6 +79,26 @@ impl Description {
         // Only for its digest.
         stream.read_rows(|_, _, _| Ok::<_, ContainerError>(())).in_file(path)?;
         Ok(Self { path: path_buf, kind, version, size, metadata, plan, tensors })
+    }
+
+    /// A feature table in a safetensors file; none if the file is no such table.
+    fn of_table(path: &Path) -> Result<Option<Self>> {
+        let content = files::read(path)?;
+        let parse = |labels| FeatureTable::parse(&content, TableFormat::Safetensors, labels);
+        let Ok(table) = parse(LabelColumn::Present).or_else(|_| parse(LabelColumn::Absent)) else { return Ok(None) };
+        let mut metadata = Vec::new();
+        metadata.extend(table.provenance().map(|provenance| (PROVENANCE.to_owned(), provenance.to_json())));
+        let mut classes = table.labels().unwrap_or_default().to_vec();
+        classes.sort_unstable();
+        classes.dedup();
+        if !classes.is_empty() {
+            metadata.push(("classes".to_owned(), json!(classes).to_string()));
+        }
+        let shape = vec![table.rows(), table.columns()];
+        let tensor = Tensor { name: "features".into(), element: "floats".into(), shape, widths: Vec::new() };
+        let (kind, size) = ("feature table".to_owned(), content.len());
+        let (path, tensors) = (path.to_owned(), vec![tensor]);
+        Ok(Some(Self { path, kind, version: None, size, metadata, plan: None, tensors }))
     }
 
     /// As one JSON object.
@@ -147,6 +177,14 @@ fn recipe_text(recipe: &Recipe) -> String {
     format!("{}, {}, scaler {}", recipe.name(), count(recipe.iterations(), "iteration"), recipe.scaler())
 }
 
+/// The backbone, and the preprocessing in words where it is this program's.
+fn provenance_text(value: &str) -> String {
+    let Ok(provenance) = Provenance::from_json(value) else { return value.to_owned() };
+    let settings: Option<Preprocess> = serde_json::from_str(&provenance.preprocess).ok();
+    let settings = settings.map_or_else(|| provenance.preprocess.clone(), |settings| settings.to_string());
+    format!("{provenance}; {settings}")
+}
+
 /// JSON where it is JSON: lists, objects and numbers; identifiers stay text.
 fn parsed(text: &str) -> Value {
     match serde_json::from_str(text) {
@@ -160,6 +198,7 @@ fn parsed(text: &str) -> Value {
 fn readable(key: &str, value: &str) -> String {
     const MOST: usize = 60;
     let text = match (key, parsed(value)) {
+        (PROVENANCE, _) => provenance_text(value),
         ("recipe", _) => Recipe::from_json(value).map_or(value.to_owned(), |recipe| recipe_text(&recipe)),
         ("published", Value::Number(bits)) => {
             format!("{:.1} bits of precision left", bits.as_f64().unwrap_or(f64::NAN))
@@ -170,7 +209,7 @@ fn readable(key: &str, value: &str) -> String {
         }
         _ => value.to_owned(),
     };
-    if key != "recipe" && text.chars().count() > MOST {
+    if !["recipe", PROVENANCE].contains(&key) && text.chars().count() > MOST {
         let start: String = text.chars().take(MOST - 3).collect();
         return format!("{start}...");
     }
