@@ -15,6 +15,9 @@ pub type Seed = [u8; 32];
 /// Standard deviation of the noise (Bossuat et al. 2024).
 pub const SIGMA: f64 = 3.19;
 
+/// Bytes of keystream that [`uniform`] takes at once.
+const DRAWN_AT_ONCE: usize = 2048;
+
 /// The uniform polynomial of a public seed, in evaluations. Every prime has a stream of its own, so the limbs that two
 /// levels share are the same.
 pub fn uniform(ring: &Ring, seed: &Seed, q_limbs: usize, p_limbs: usize) -> RnsPoly {
@@ -26,13 +29,23 @@ pub fn uniform(ring: &Ring, seed: &Seed, q_limbs: usize, p_limbs: usize) -> RnsP
         // Special primes count down from the top, so that their streams do not move with the level.
         rng.set_stream(if i < q_limbs { i as u64 } else { u64::MAX - (i - q_limbs) as u64 });
         let mask = m.value().next_power_of_two() - 1;
-        for x in limb {
-            *x = loop {
-                let candidate = rng.next_u64() & mask;
-                if candidate < m.value() {
-                    break candidate;
+        // Many words at once: a call for each would take as long as the cipher.
+        let (mut bytes, mut drawn) = ([0; DRAWN_AT_ONCE], 0);
+        while drawn < limb.len() {
+            rng.fill_bytes(&mut bytes);
+            let candidates = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word) & mask);
+            if limb.len() - drawn >= DRAWN_AT_ONCE / 8 {
+                // A rejected candidate is overwritten by the next: half of them may be, at random, and no branch foresees which.
+                for candidate in candidates {
+                    limb[drawn] = candidate;
+                    drawn += usize::from(candidate < m.value());
                 }
-            };
+            } else {
+                for candidate in candidates.filter(|candidate| *candidate < m.value()).take(limb.len() - drawn) {
+                    limb[drawn] = candidate;
+                    drawn += 1;
+                }
+            }
         }
     });
     out
