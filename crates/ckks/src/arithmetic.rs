@@ -13,7 +13,7 @@ use crate::{Complex64, Error, Result};
 /// The operations of CKKS on ciphertexts with complex slots.
 ///
 /// Cost is stated in key switches, the unit that dominates (all else is slot-wise work and transforms).
-pub trait Arithmetic {
+pub trait Arithmetic: Sync {
     /// A ciphertext of degree one (two polynomials).
     type Ciphertext: Clone + Send + Sync;
     /// A sum of products that has not been relinearised (three polynomials), at the product's scale.
@@ -93,6 +93,12 @@ pub trait Arithmetic {
     fn rotate_hoisted(&self, a: &Self::Ciphertext, ks: &[isize]) -> Result<Vec<Self::Ciphertext>>;
     /// Complex conjugate of every slot. One key switch.
     fn conjugate(&self, a: &Self::Ciphertext) -> Result<Self::Ciphertext>;
+
+    /// What `work` gives for every item, in order. A machine may take several items at a time: for work whose steps each leave
+    /// processors idle.
+    fn each<T: Send, R: Send>(&self, items: Vec<T>, work: impl Fn(T) -> Result<R> + Send + Sync) -> Result<Vec<R>> {
+        items.into_iter().map(work).collect()
+    }
 
     /// Tells a symbolic machine the root mean square of the slots' values that the circuit's author vouches for. No effect on ciphertexts.
     fn expect_magnitude(&self, _a: &Self::Ciphertext, _rms: f64) {}

@@ -299,6 +299,10 @@ impl Arithmetic for Evaluator {
         let ring = self.parameters().ring();
         self.automorphism(a, &ring.decompose(&a.c1), galois::conjugation_element(ring.log_n()))
     }
+
+    fn each<T: Send, R: Send>(&self, items: Vec<T>, work: impl Fn(T) -> Result<R> + Send + Sync) -> Result<Vec<R>> {
+        items.into_par_iter().map(work).collect()
+    }
 }
 
 fn polynomials<'a>(operands: &[Vec<&'a Ciphertext>]) -> Vec<Vec<PolyPair<'a>>> {

@@ -12,7 +12,7 @@ pub mod tracer;
 use ciphertune_ckks::{Parameters, ParametersLiteral, SECURITY_BITS};
 use serde::{Deserialize, Serialize};
 
-use crate::layout::{AnyLayout, ClassDiagonal, Input, Layout, LayoutKind, Scales, Shape, TopAxis, VolleyRevolver};
+use crate::layout::{AnyLayout, ClassDiagonal, Input, Layout, LayoutKind, Scales, Shape, VolleyRevolver};
 use crate::train::Schedule;
 use crate::{HeadError, Recipe, Result};
 
@@ -20,7 +20,7 @@ pub use estimate::Estimate;
 pub use search::{Constraints, choose};
 
 /// The version of the plan's format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// The most ciphertexts of an upload that are thought about: hundreds of gigabytes of them.
 const MOST_UPLOADS: usize = 1 << 20;
 
@@ -54,7 +54,7 @@ struct Document {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 enum Arrangement {
-    ClassDiagonal { top: TopAxis, width: usize, block: usize, giants: usize },
+    ClassDiagonal { width: usize, block: usize, giants: usize, classes_together: usize },
     VolleyRevolver,
 }
 
@@ -190,10 +190,10 @@ impl From<Plan> for Document {
     fn from(plan: Plan) -> Self {
         let layout = match &plan.layout {
             AnyLayout::ClassDiagonal(layout) => Arrangement::ClassDiagonal {
-                top: layout.top(),
                 width: layout.width(),
                 block: layout.block(),
                 giants: layout.giants(),
+                classes_together: layout.classes_together(),
             },
             AnyLayout::VolleyRevolver(_) => Arrangement::VolleyRevolver,
         };
@@ -240,8 +240,8 @@ impl TryFrom<Document> for Plan {
 
 fn arrange(shape: Shape, slots: usize, arrangement: Arrangement) -> Option<AnyLayout> {
     match arrangement {
-        Arrangement::ClassDiagonal { top, width, block, giants } => {
-            ClassDiagonal::new(shape, slots, width, block, giants, top).map(AnyLayout::ClassDiagonal)
+        Arrangement::ClassDiagonal { width, block, giants, classes_together } => {
+            ClassDiagonal::new(shape, slots, width, block, giants, classes_together).map(AnyLayout::ClassDiagonal)
         }
         Arrangement::VolleyRevolver => VolleyRevolver::new(shape, slots).map(AnyLayout::VolleyRevolver),
     }

@@ -4,11 +4,11 @@
 //! taken at V, one iteration t = 1, 2, ... is
 //!
 //! ```text
-//! V' = W + step_t * G / Bbar        step_t = (1 + gamma_t) * learning rate, gamma_t = 1 / (n t)
+//! V' = W + step_t * G / Bbar        step_t = (1 + gamma_t) * learning rate / t^decay, gamma_t = 1 / (n t)
 //! W' = (1 - eta_t) V' + eta_t V     eta_t  = (1 - a_{t-1}) / a_t, a_t = (1 + sqrt(1 + 4 a_{t-1}^2)) / 2
 //! ```
 //!
-//! and the model is W. With [`Gradient::Plain`] the first line is V' = W + learning rate * G / (n t).
+//! and the model is W. With [`Gradient::Plain`] the first line is V' = W + learning rate / t^decay * G / (n t).
 //! Source: J. Chiang, arXiv 2304.03807, for recipe `paper`; `default` is ours.
 
 mod options;
@@ -157,6 +157,13 @@ struct Fields {
     momentum: f64,
     initial_weight: f64,
     learning_rate: f64,
+    #[serde(skip_serializing_if = "is_zero", default)]
+    decay: f64,
+}
+
+/// What a recipe without decay leaves out of its file.
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
 }
 
 impl Recipe {
@@ -228,6 +235,11 @@ impl Recipe {
         self.fields.learning_rate
     }
 
+    /// The power of 1/t that step t is multiplied by.
+    pub fn decay(&self) -> f64 {
+        self.fields.decay
+    }
+
     /// The scalars of every iteration for n training rows.
     pub fn steps(&self, rows: usize) -> Vec<Step> {
         let n = rows as f64;
@@ -237,9 +249,10 @@ impl Recipe {
             let eta = (1.0 - a) / next;
             a = next;
             let gamma = 1.0 / (n * t as f64);
+            let learning_rate = self.learning_rate() * (t as f64).powf(-self.decay());
             let rate = match self.gradient() {
-                Gradient::Quadratic => (1.0 + gamma) * self.learning_rate(),
-                Gradient::Plain => gamma * self.learning_rate(),
+                Gradient::Quadratic => (1.0 + gamma) * learning_rate,
+                Gradient::Plain => gamma * learning_rate,
             };
             Step { rate, eta }
         };
@@ -287,6 +300,10 @@ impl TryFrom<Fields> for Recipe {
         check(
             within(fields.learning_rate, 1e-9, 1e9),
             "the learning rate is a factor on the step, above 0: leave it at 1, or try 0.5 to 2",
+        )?;
+        check(
+            within(fields.decay, 0.0, 2.0),
+            "the decay of the steps lies between 0 (none) and 2, usually at 0.5 or 1",
         )?;
         if let Some(lambda) = fields.lambda {
             check(fields.scaler == ScalerKind::Whiten, "lambda belongs to whitening: choose --scaler whiten with it")?;

@@ -9,9 +9,10 @@
 //! stored    D[g][b] = rot(d_t, -g babies),  t = g babies + b
 //! ```
 //!
-//! The top axis holds either **classes** (few rows: all classes in one weight ciphertext; the diagonals repeat over it, so A of
-//! them travel in one ciphertext of the sub-ring of X^A and are taken apart by coefficient expansion) or **row groups** (many
-//! rows: one weight ciphertext a class, the uploaded ciphertexts are the diagonals).
+//! The top axis holds groups of rows, and in every group the same classes: a = g C + c, g in [0, A / C), c in [0, C). The extremes
+//! are C = A, **classes** (few rows: the diagonals repeat over the top axis, so A of them travel in one ciphertext of the sub-ring of
+//! X^A and are taken apart by coefficient expansion), and C = 1, **rows** (many rows: one weight ciphertext a class). Between them
+//! the uploaded ciphertexts are the diagonals, each row C times in them: fewer key switches, for more to upload.
 //!
 //! Half of the rows ride in the imaginary part: with z = a + i c, R_A - i R_C comes from
 //! a^3 - i c^3 = z (3 conj(z)^2 + z^2) / 4, and Re((R_A - i R_C)(X_A + i X_C)) is the gradient over both halves. Four levels an
@@ -36,6 +37,8 @@ pub enum TopAxis {
     Classes,
     /// Groups of rows.
     Rows,
+    /// Groups of rows, several classes in each.
+    Mixed,
 }
 
 /// The class-diagonal layout of one shape in one ring.
@@ -50,16 +53,18 @@ pub struct ClassDiagonal {
     block: usize,
     /// Giant steps; babies = B / giants
     giants: usize,
-    top: TopAxis,
+    /// C
+    together: usize,
 }
 
 impl ClassDiagonal {
-    /// The layout with feature axis `width` (F), `block` rows a part (B) and `giants` giant steps, all powers of two; `None` unless
-    /// d + B - 1 <= F <= slots and giants divides B.
-    pub fn new(shape: Shape, slots: usize, width: usize, block: usize, giants: usize, top: TopAxis) -> Option<Self> {
-        let powers = [slots, width, block, giants].iter().all(|x| x.is_power_of_two());
-        let fits = shape.columns() + block - 1 <= width && width <= slots && giants <= block;
-        let layout = Self { shape, slots, width, block, giants, top };
+    /// The layout with feature axis `width` (F), `block` rows a part (B), `giants` giant steps and `together` classes in a weight
+    /// ciphertext (C), all powers of two; `None` unless d + B - 1 <= F <= slots, giants divides B and C divides slots / F.
+    pub fn new(shape: Shape, slots: usize, width: usize, block: usize, giants: usize, together: usize) -> Option<Self> {
+        let powers = [slots, width, block, giants, together].iter().all(|x| x.is_power_of_two());
+        let fits = shape.columns().checked_add(block)? - 1 <= width && width <= slots && giants <= block;
+        let fits = fits && together <= slots / width;
+        let layout = Self { shape, slots, width, block, giants, together };
         (powers && fits && shape.rows > 0 && shape.classes > 0).then_some(layout)
     }
 
@@ -70,7 +75,16 @@ impl ClassDiagonal {
 
     /// What the top axis holds.
     pub fn top(&self) -> TopAxis {
-        self.top
+        match (self.together, self.groups()) {
+            (1, _) => TopAxis::Rows,
+            (_, 1) => TopAxis::Classes,
+            _ => TopAxis::Mixed,
+        }
+    }
+
+    /// C, classes side by side in a weight ciphertext.
+    pub fn classes_together(&self) -> usize {
+        self.together
     }
 
     /// F, the length of the feature axis.
@@ -98,20 +112,9 @@ impl ClassDiagonal {
         self.slots / self.width
     }
 
-    /// Row groups side by side in a ciphertext.
-    fn groups(&self) -> usize {
-        match self.top {
-            TopAxis::Classes => 1,
-            TopAxis::Rows => self.height(),
-        }
-    }
-
-    /// Classes side by side in a weight ciphertext.
-    fn classes_together(&self) -> usize {
-        match self.top {
-            TopAxis::Classes => self.height(),
-            TopAxis::Rows => 1,
-        }
+    /// Row groups side by side in a ciphertext, A / C.
+    pub fn groups(&self) -> usize {
+        self.height() / self.together
     }
 
     /// Blocks of 2 B rows a group.
@@ -121,9 +124,9 @@ impl ClassDiagonal {
 
     /// Diagonals that travel in one ciphertext.
     fn diagonals_together(&self) -> usize {
-        match self.top {
+        match self.top() {
             TopAxis::Classes => self.height().min(self.block),
-            TopAxis::Rows => 1,
+            TopAxis::Rows | TopAxis::Mixed => 1,
         }
     }
 
@@ -167,7 +170,7 @@ impl Layout for ClassDiagonal {
         // A gradient is at (data x residual) / prime, which is to be the weights' scale.
         let scale = (scales.weights * scales.prime).sqrt();
         let together = self.diagonals_together();
-        let packing = if together > 1 || self.top == TopAxis::Classes { Packing::Subring } else { Packing::Slots };
+        let packing = if self.top() == TopAxis::Classes { Packing::Subring } else { Packing::Slots };
         let balance = self.scale_balance();
         let data = Input {
             role: Role::Data,
@@ -195,7 +198,7 @@ impl Layout for ClassDiagonal {
     }
 
     fn weight_ciphertexts(&self) -> usize {
-        self.shape.classes.div_ceil(self.classes_together())
+        self.shape.classes.div_ceil(self.together)
     }
 
     fn pack(&self, source: &Source, index: usize) -> Plain {
@@ -225,7 +228,7 @@ impl Layout for ClassDiagonal {
     }
 
     fn close<M: Arithmetic>(&self, m: &M, gradient: &M::Ciphertext) -> Result<M::Ciphertext> {
-        let summed = m.fold(gradient, self.width as isize, self.groups())?;
+        let summed = m.fold(gradient, (self.together * self.width) as isize, self.groups())?;
         let twice = m.add(&summed, &m.conjugate(&summed)?)?;
         Ok(m.with_scale(&twice, 2.0 * m.scale(&twice)))
     }

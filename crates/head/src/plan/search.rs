@@ -11,7 +11,7 @@ use ciphertune_ckks::{ParametersLiteral, SECURITY_BOUNDS, security_bound};
 use super::cost::UnitCosts;
 use super::tracer::Operations;
 use super::{Estimate, Plan};
-use crate::layout::{AnyLayout, ClassDiagonal, Layout, LayoutKind, Shape, TopAxis, VolleyRevolver};
+use crate::layout::{AnyLayout, ClassDiagonal, Layout, LayoutKind, Shape, VolleyRevolver};
 use crate::{HeadError, Recipe, Result};
 
 /// Bits of the lowest prime and of the special primes.
@@ -28,6 +28,9 @@ pub const RELEASE_BITS: f64 = 6.0;
 
 /// Bits after the point that every weight must be trained to: errors of at most 2^-12 in the owner's coordinates.
 const LEAST_TRAINING_BITS: f64 = 12.0;
+
+/// What an upload costs beside the time of training: otherwise plans would send each row several times to save a little work.
+const UPLOAD_BYTES_PER_SECOND: f64 = 25e6;
 
 /// What a plan must respect.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,16 +66,17 @@ impl Default for Constraints {
 /// [`HeadError::NoPlan`] if no ring has room for it at 128 bits, [`HeadError::Memory`] if every plan needs more memory than allowed.
 pub fn choose(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Result<Plan> {
     // Precision for publication first; where no ring has room for it, the cheapest plan that trains well.
+    let mut least_memory = usize::MAX;
     for release_bits in [constraints.release_bits, 3.0, f64::NEG_INFINITY] {
-        let mut search = Search { shape, recipe, constraints, release_bits, best: None, least_memory: usize::MAX };
+        let mut search = Search { shape, recipe, constraints, release_bits, best: None, least_memory };
         search.try_rings()?;
-        match search.best {
-            Some((_, plan)) => return Ok(plan),
-            None if search.least_memory < usize::MAX => {
-                return Err(HeadError::Memory { needed: search.least_memory, available: constraints.memory });
-            }
-            None => {}
+        if let Some((_, plan)) = search.best {
+            return Ok(plan);
         }
+        least_memory = search.least_memory;
+    }
+    if least_memory < usize::MAX {
+        return Err(HeadError::Memory { needed: least_memory, available: constraints.memory });
     }
     Err(HeadError::NoPlan(no_plan_message(shape, recipe, constraints)))
 }
@@ -182,7 +186,8 @@ impl Search<'_> {
         if estimate.server_bytes > self.constraints.memory {
             return Ok(Verdict::TooLarge);
         }
-        let cost = estimate.seconds(&plan, &UnitCosts::REFERENCE);
+        let cost =
+            estimate.seconds(&plan, &UnitCosts::REFERENCE) + estimate.upload_bytes as f64 / UPLOAD_BYTES_PER_SECOND;
         if self.best.as_ref().is_none_or(|(least, _)| cost < *least) {
             self.best = Some((cost, plan));
         }
@@ -281,17 +286,23 @@ fn geometries(shape: Shape, log_n: u32, layout: LayoutKind) -> Vec<AnyLayout> {
 /// Blocks of every size that makes sense, with about as many giant as baby steps.
 fn class_diagonals(shape: Shape, slots: usize) -> Vec<AnyLayout> {
     let mut all = Vec::new();
-    for top in [TopAxis::Classes, TopAxis::Rows] {
-        for log_block in 0..=10u32 {
-            let block = 1usize << log_block;
-            // A block that holds all rows twice over only wastes slots.
-            if log_block > 0 && block / 2 >= shape.rows {
-                break;
-            }
-            let width = ClassDiagonal::least_width(shape, block);
+    for log_block in 0..=10u32 {
+        let block = 1usize << log_block;
+        // A block that holds all rows twice over only wastes slots.
+        if log_block > 0 && block / 2 >= shape.rows {
+            break;
+        }
+        let width = ClassDiagonal::least_width(shape, block);
+        // More classes together than there are would only waste slots, but for filling the top axis.
+        let most = (slots / width.min(slots)).min(shape.classes.next_power_of_two());
+        let together = (0..=most.ilog2()).map(|log| 1usize << log).chain([slots / width.min(slots)]);
+        let mut together: Vec<usize> = together.collect();
+        together.dedup();
+        for classes in together {
             for log_giants in (log_block / 2).saturating_sub(1)..=(log_block / 2 + 1).min(log_block) {
                 all.extend(
-                    ClassDiagonal::new(shape, slots, width, block, 1 << log_giants, top).map(AnyLayout::ClassDiagonal),
+                    ClassDiagonal::new(shape, slots, width, block, 1 << log_giants, classes)
+                        .map(AnyLayout::ClassDiagonal),
                 );
             }
         }

@@ -3,7 +3,7 @@
 use ciphertune_ckks::security_bound;
 
 use super::*;
-use crate::layout::Role;
+use crate::layout::{Role, TopAxis};
 
 fn shape(rows: usize, features: usize, classes: usize) -> Shape {
     Shape { rows, features, classes }
@@ -72,8 +72,8 @@ fn a_plan_survives_its_document_and_an_altered_document_is_refused() {
         refused("\"log_n\":15", "\"log_n\":13");
         refused("\"iterations\":2", "\"iterations\":9");
         refused("\"scale_bits\":45", "\"scale_bits\":4500");
-        refused("\"format\":1", "\"format\":2");
-        refused("\"format\":1", "\"format\":0");
+        refused("\"format\":2", "\"format\":1");
+        refused("\"format\":2", "\"format\":3");
         refused("\"rows\":128", "\"rows\":4294967296");
         refused("\"p\":[", "\"p\":[0,");
         refused("\"q\":[", "\"q\":[1125899906842624,");

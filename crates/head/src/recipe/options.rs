@@ -36,6 +36,8 @@ pub struct RecipeOverrides {
     pub initial_weight: Option<f64>,
     /// A factor on every step.
     pub learning_rate: Option<f64>,
+    /// The power of 1/t on step t.
+    pub decay: Option<f64>,
 }
 
 impl Preset {
@@ -45,7 +47,7 @@ impl Preset {
     ///
     /// [`HeadError::InvalidRecipe`] for a value out of its range.
     pub fn recipe(self, iterations: usize, overrides: &RecipeOverrides) -> Result<Recipe> {
-        let RecipeOverrides { gradient, bound, scaler, lambda, cubic, momentum, initial_weight, learning_rate } =
+        let RecipeOverrides { gradient, bound, scaler, lambda, cubic, momentum, initial_weight, learning_rate, decay } =
             *overrides;
         let preset = self.fields(iterations);
         let scaler = scaler.unwrap_or(preset.scaler);
@@ -65,6 +67,7 @@ impl Preset {
             momentum: momentum.unwrap_or(preset.momentum),
             initial_weight: initial_weight.unwrap_or(preset.initial_weight),
             learning_rate: learning_rate.unwrap_or(preset.learning_rate),
+            decay: decay.unwrap_or(preset.decay),
         })
     }
 
@@ -81,6 +84,7 @@ impl Preset {
                 momentum: 0.01,
                 initial_weight: 0.0128,
                 learning_rate: 1.0,
+                decay: 0.0,
             },
             Preset::Default => Fields {
                 name: "default".to_owned(),
@@ -93,6 +97,12 @@ impl Preset {
                 momentum: 1.0,
                 initial_weight: 0.0,
                 learning_rate: 1.0,
+                // Whole steps leave the cubic's range after six iterations, these after sixteen (docs/scalers.md).
+                decay: match iterations {
+                    0..=3 => 0.0,
+                    4..=8 => 0.5,
+                    _ => 1.0,
+                },
             },
         }
     }

@@ -147,8 +147,11 @@ fn layout(plan: &Plan) -> String {
                     "classes on top: the rows are few, so one\nciphertext holds the weights of several classes"
                 }
                 TopAxis::Rows => "rows on top: the rows are many, so every\nclass has its own ciphertext of weights",
+                TopAxis::Mixed => {
+                    "rows and classes on top: every ciphertext\nof weights holds several classes, and every ciphertext of data several groups of rows"
+                }
             };
-            let blocks = count(block * if layout.top() == TopAxis::Rows { height } else { 1 }, "row");
+            let blocks = count(block * layout.groups(), "row");
             format!("class-diagonal, {why}\n{slots} slots = {height} x {width} (features, padded); blocks of {blocks}")
         }
     }

@@ -29,9 +29,10 @@ impl ClassDiagonal {
     fn pack_diagonals(&self, source: &Source, block: usize, upload: usize) -> Plain {
         let together = self.diagonals_together();
         let first = upload * together;
-        match self.top {
-            TopAxis::Rows => {
-                Plain::Slots((0..self.height()).flat_map(|a| self.diagonal(source, block, first, a)).collect())
+        match self.top() {
+            TopAxis::Rows | TopAxis::Mixed => {
+                let group = |g| self.diagonal(source, block, first, g).repeat(self.together);
+                Plain::Slots((0..self.groups()).flat_map(group).collect())
             }
             TopAxis::Classes => {
                 let stride = self.height() / together;
@@ -68,10 +69,7 @@ impl ClassDiagonal {
         (0..self.slots)
             .map(|s| {
                 let (a, m) = (s / self.width, s % self.width);
-                let (group, class) = match self.top {
-                    TopAxis::Classes => (0, weights * self.height() + a),
-                    TopAxis::Rows => (a, weights),
-                };
+                let (group, class) = (a / self.together, weights * self.together + a % self.together);
                 let label =
                     |part| source.label(self.row(block, part, group, m % self.block), class, self.shape.classes);
                 Self::complex(label).conj()
@@ -79,15 +77,12 @@ impl ClassDiagonal {
             .collect()
     }
 
-    /// z_0 at the head of the feature axis. With classes on top it is zero for class slots that are not used, so that their weights stay zero.
+    /// z_0 at the head of the feature axis, the same for all classes.
     fn pack_offset(&self, source: &Source, block: usize) -> Vec<Complex64> {
         (0..self.slots)
             .map(|s| {
                 let (a, m) = (s / self.width, s % self.width);
-                let group = match self.top {
-                    TopAxis::Classes => 0,
-                    TopAxis::Rows => a,
-                };
+                let group = a / self.together;
                 if m < self.block {
                     Self::complex(|part| source.offset(self.row(block, part, group, m)))
                 } else {
@@ -101,10 +96,8 @@ impl ClassDiagonal {
     pub(super) fn read_weights(&self, slots: &[Vec<Complex64>], groups: usize) -> DMatrix<f64> {
         DMatrix::from_fn(self.shape.classes, self.shape.columns(), |class, column| {
             let m = column + self.block - 1;
-            match self.top {
-                TopAxis::Classes => slots[class / self.height()][class % self.height() * self.width + m].re,
-                TopAxis::Rows => (0..groups).map(|a| slots[class][a * self.width + m].re).sum(),
-            }
+            let (weights, place) = (class / self.together, class % self.together);
+            (0..groups).map(|g| slots[weights][(g * self.together + place) * self.width + m].re).sum()
         })
     }
 }

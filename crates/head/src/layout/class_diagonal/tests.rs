@@ -5,14 +5,17 @@ use proptest::prelude::*;
 use super::*;
 use crate::layout::testing::{Problem, check_two_gradients};
 
-fn layout(shape: Shape, slots: usize, block: usize, giants: usize, top: TopAxis) -> ClassDiagonal {
-    ClassDiagonal::new(shape, slots, ClassDiagonal::least_width(shape, block), block, giants, top).expect("fits")
+/// With so many classes together, or with as many as the top axis has room for.
+fn layout(shape: Shape, slots: usize, block: usize, giants: usize, together: Option<usize>) -> ClassDiagonal {
+    let width = ClassDiagonal::least_width(shape, block);
+    ClassDiagonal::new(shape, slots, width, block, giants, together.unwrap_or(slots / width)).expect("fits")
 }
 
 #[test]
 fn the_papers_task_costs_the_key_switches_that_were_counted() {
     let shape = Shape { rows: 128, features: 400, classes: 10 };
-    let layout = layout(shape, 1 << 13, 64, 8, TopAxis::Classes);
+    let layout = layout(shape, 1 << 13, 64, 8, None);
+    assert_eq!(layout.top(), TopAxis::Classes);
     assert_eq!((layout.width(), layout.height(), layout.blocks()), (512, 16, 1));
     assert_eq!(layout.inputs(5, Scales { weights: 1e12, prime: 1e12 }, false).len(), 5);
     let counts = check_two_gradients(&layout, 1 << 13, &Problem::new(shape, false, 1.0));
@@ -23,18 +26,23 @@ fn the_papers_task_costs_the_key_switches_that_were_counted() {
 #[test]
 fn a_row_offset_serves_as_the_logits_of_the_first_iteration_and_is_added_later() {
     let shape = Shape { rows: 45, features: 20, classes: 3 };
-    for top in [TopAxis::Classes, TopAxis::Rows] {
-        check_two_gradients(&layout(shape, 256, 8, 2, top), 256, &Problem::new(shape, true, 0.75));
+    for together in [None, Some(1), Some(2)] {
+        check_two_gradients(&layout(shape, 256, 8, 2, together), 256, &Problem::new(shape, true, 0.75));
     }
 }
 
 #[test]
 fn shapes_that_do_not_fit_are_refused() {
     let shape = Shape { rows: 45, features: 20, classes: 3 };
-    assert!(ClassDiagonal::new(shape, 256, 32, 16, 2, TopAxis::Rows).is_none(), "21 + 15 columns in 32");
-    assert!(ClassDiagonal::new(shape, 256, 512, 8, 2, TopAxis::Rows).is_none(), "wider than the ring");
-    assert!(ClassDiagonal::new(shape, 256, 32, 8, 16, TopAxis::Rows).is_none(), "more giants than rows");
-    assert!(ClassDiagonal::new(shape, 256, 32, 6, 2, TopAxis::Rows).is_none(), "not a power of two");
+    assert!(ClassDiagonal::new(shape, 256, 32, 16, 2, 1).is_none(), "21 + 15 columns in 32");
+    assert!(ClassDiagonal::new(shape, 256, 512, 8, 2, 1).is_none(), "wider than the ring");
+    assert!(ClassDiagonal::new(shape, 256, 32, 8, 16, 1).is_none(), "more giants than rows");
+    assert!(ClassDiagonal::new(shape, 256, 32, 6, 2, 1).is_none(), "not a power of two");
+    assert!(
+        ClassDiagonal::new(shape, 256, 32, 8, 2, 16).is_none(),
+        "more classes together than the top axis has room for"
+    );
+    assert!(ClassDiagonal::new(shape, 256, 32, 8, 2, 3).is_none(), "not a power of two classes");
 }
 
 proptest! {
@@ -42,14 +50,14 @@ proptest! {
     #[test]
     fn any_shape_gives_the_gradient_of_the_formula(
         rows in 1usize..150, features in 1usize..60, classes in 1usize..20,
-        log_block in 0u32..6, log_giants in 0u32..4, on_top: bool, offset: bool, ratio in 0.3f64..1.2,
+        log_block in 0u32..6, log_giants in 0u32..4, log_together in 0u32..6, offset: bool, ratio in 0.3f64..1.2,
     ) {
         let shape = Shape { rows, features, classes };
-        let top = if on_top { TopAxis::Classes } else { TopAxis::Rows };
         let (block, slots) = (1 << log_block, 512);
         let width = ClassDiagonal::least_width(shape, block);
-        let layout = ClassDiagonal::new(shape, slots, width, block, 1 << log_giants.min(log_block), top);
-        prop_assume!(layout.is_some());
-        check_two_gradients(&layout.unwrap(), slots, &Problem::new(shape, offset, ratio));
+        prop_assume!(width <= slots);
+        let together = (1 << log_together).min(slots / width);
+        let layout = ClassDiagonal::new(shape, slots, width, block, 1 << log_giants.min(log_block), together).unwrap();
+        check_two_gradients(&layout, slots, &Problem::new(shape, offset, ratio));
     }
 }
