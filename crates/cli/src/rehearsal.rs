@@ -8,7 +8,6 @@ mod findings;
 use std::time::Instant;
 
 use ciphertune_head::job::owner::Record;
-use ciphertune_head::plan::Estimate;
 use ciphertune_head::train::Returned;
 use ciphertune_head::{Classes, DMatrix, FeatureTable, Head, Plan, Preconditioned, Recipe, Scaler, twin};
 use serde::Serialize;
@@ -59,7 +58,7 @@ pub struct KeyDocuments {
 
 /// Owner: makes keys.
 pub fn keygen(plan: &Plan) -> Result<KeyDocuments> {
-    let mut bytes = Vec::with_capacity(Estimate::new(plan)?.key_bytes + (1 << 16));
+    let mut bytes = Vec::with_capacity(plan.estimate()?.key_bytes + (1 << 16));
     let (secret, _) = owner::make_keys(plan, &mut bytes)?;
     Ok(KeyDocuments { secret, evaluation: Document { path: "the evaluation keys".into(), bytes } })
 }

@@ -6,8 +6,11 @@
 
 pub mod cost;
 pub mod estimate;
+pub mod price;
 pub mod search;
 pub mod tracer;
+
+use std::sync::{Arc, OnceLock};
 
 use ciphertune_ckks::{Parameters, ParametersLiteral, SECURITY_BITS};
 use serde::{Deserialize, Serialize};
@@ -34,6 +37,34 @@ pub struct Plan {
     parameters: ParametersLiteral,
     scale_bits: u32,
     toy: bool,
+    estimate: Travelling<Estimate>,
+}
+
+/// Something that follows from a plan: computed once, shared by all copies of the plan, and no part of what makes two plans equal.
+struct Travelling<T>(Arc<OnceLock<T>>);
+
+impl<T> Default for Travelling<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T> Clone for Travelling<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> PartialEq for Travelling<T> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl<T> std::fmt::Debug for Travelling<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.get().is_some() { "computed" } else { "not computed yet" })
+    }
 }
 
 /// A plan as it is written, unchecked.
@@ -68,7 +99,8 @@ impl Plan {
         scale_bits: u32,
         toy: bool,
     ) -> Result<Self> {
-        let plan = Self { shape, recipe, layout, parameters, scale_bits, toy };
+        let estimate = Travelling::default();
+        let plan = Self { shape, recipe, layout, parameters, scale_bits, toy, estimate };
         let bad = |reason: &str| HeadError::InvalidArtefact(format!("the plan {reason}"));
         // Bounded before anything is computed from them, because plans also come from files.
         if toy {
@@ -92,6 +124,21 @@ impl Plan {
     /// Security in bits: 128 (a lower bound), or 0 for a toy plan. A plan above the bound does not exist.
     pub fn security_bits(&self) -> u32 {
         if self.toy { 0 } else { SECURITY_BITS }
+    }
+
+    /// What the training will take. Traced at the first call (milliseconds); copies of the plan know it as well.
+    ///
+    /// # Errors
+    ///
+    /// Only if the layout's circuit contradicts its plan.
+    pub fn estimate(&self) -> Result<&Estimate> {
+        match self.estimate.0.get() {
+            Some(estimate) => Ok(estimate),
+            None => {
+                let estimate = Estimate::new(self)?;
+                Ok(self.estimate.0.get_or_init(|| estimate))
+            }
+        }
     }
 
     /// The public shape.

@@ -5,7 +5,7 @@
 
 use ciphertune_head::job::{owner, server};
 use ciphertune_head::layout::{LayoutKind, Shape};
-use ciphertune_head::plan::{self, Constraints, Estimate};
+use ciphertune_head::plan::{self, Constraints};
 use ciphertune_head::recipe::{Gradient, Preset, RecipeOverrides};
 use ciphertune_head::train::Returned;
 use ciphertune_head::{
@@ -49,7 +49,7 @@ struct Comparison {
 
 fn compare(table: &FeatureTable, recipe: &Recipe, constraints: &Constraints) -> Comparison {
     let plan = plan_for(table, recipe, constraints);
-    let estimate = Estimate::new(&plan).unwrap();
+    let estimate = plan.estimate().unwrap();
     let keys = owner::Keys::generate(&plan).unwrap();
     let mut evaluation_keys = Vec::new();
     keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
@@ -204,7 +204,7 @@ fn a_published_model_carries_noise_of_the_planned_size_and_only_its_last_iterate
     let release = published.release.expect("a release was asked for");
     assert_eq!(published.heads.len(), 1);
     assert_eq!(published.last().published(), Some(release.precision_bits));
-    let expected = Estimate::new(&plan).unwrap().flooding_deviation(4);
+    let expected = plan.estimate().unwrap().flooding_deviation(4);
     assert!((release.deviation / expected - 1.0).abs() < 1e-12);
     // Found in the logits of the training rows, because raw weights mix the coordinates in which it was added.
     let x = table.features();

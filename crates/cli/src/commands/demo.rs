@@ -2,7 +2,6 @@
 
 mod digits;
 
-use ciphertune_head::plan::Estimate;
 use ciphertune_head::plan::cost::UnitCosts;
 use ciphertune_head::{Head, Recipe};
 use clap::Args;
@@ -61,7 +60,7 @@ impl Demo {
         let mut seconds = Seconds { extract: extraction_seconds(&train, &test), ..Seconds::default() };
         let plan;
         (plan, seconds.plan) = timed(|| PlanFlags::default().choose(shape_of(&train)?, &recipe))?;
-        let estimate = Estimate::new(&plan)?;
+        let estimate = plan.estimate()?;
         let literal = plan.literal();
         say!(
             "  Plan    {}, ring N = 2^{}, log QP = {:.0}: {}-bit security",

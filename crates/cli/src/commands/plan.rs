@@ -2,7 +2,6 @@
 
 mod report;
 
-use ciphertune_head::plan::Estimate;
 use ciphertune_head::plan::cost::UnitCosts;
 use clap::Args;
 
@@ -40,7 +39,7 @@ impl PlanCommand {
     pub fn execute(&self) -> Result<()> {
         let recipe = self.recipe.recipe()?;
         let plan = self.shape.plan(&self.backbone, &recipe, &self.plan)?;
-        let report = Report::new(&plan, &Estimate::new(&plan)?, &UnitCosts::measure()?)?;
+        let report = Report::new(&plan, plan.estimate()?, &UnitCosts::measure()?)?;
         if self.json {
             say!("{}", serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?)?;
         } else {

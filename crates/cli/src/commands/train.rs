@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use ciphertune_head::plan::Estimate;
 use ciphertune_head::train::Returned;
 use clap::Args;
 
@@ -61,7 +60,7 @@ impl Train {
             );
             return Err(CliError::input(message).in_file(&job_path));
         }
-        memory::check(Estimate::new(&plan)?.server_bytes, self.memory).in_file(&job_path)?;
+        memory::check(plan.estimate()?.server_bytes, self.memory).in_file(&job_path)?;
         let returned = if self.trace { Returned::Every } else { Returned::Last };
         let keys = Source::open(&self.eval_keys)?;
         let (trained, took) = timed(|| server::train(job, keys, returned))?;

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use ciphertune_ckks::KeyId;
 use ciphertune_head::job::owner::{self, Decrypted, EncryptedJob, Keys, Record};
-use ciphertune_head::plan::Estimate;
 use ciphertune_head::{Classes, DMatrix, HeadError, Plan, Provenance, Scaler};
 use zeroize::Zeroizing;
 
@@ -65,7 +64,7 @@ pub fn decrypt(keys: &Keys, record: &Record, model: &Document, releases: Option<
     }
     let weights = owner::decrypt_weights(keys, &model.bytes).in_file(&model.path)?;
     let largest = weights.last().map_or(0.0, |(_, u)| u.amax());
-    let precision_bits = (largest / Estimate::new(keys.plan())?.weight_bound()).log2();
+    let precision_bits = (largest / keys.plan().estimate()?.weight_bound()).log2();
     Ok(Opened { decrypted, precision_bits, weights })
 }
 

@@ -6,7 +6,6 @@ use std::time::Instant;
 use ciphertune_ckks::Counts;
 use ciphertune_head::Plan;
 use ciphertune_head::job::server::{JobReader, KeyReader};
-use ciphertune_head::plan::Estimate;
 use ciphertune_head::train::Returned;
 
 use crate::errors::{InFile, Result};
@@ -66,9 +65,9 @@ pub fn train(job: Job, evaluation_keys: Source, returned: Returned) -> Result<Tr
         job.reader.read(keys).in_file(&job.path)?
     };
     let load_seconds = job.seconds + start.elapsed().as_secs_f64();
-    let expected = Estimate::new(trainer.plan())?.operations;
+    let expected = trainer.plan().estimate()?.operations;
     let weigh = |key_switches: u64, products: u64| KEY_SWITCH_WEIGHT * key_switches + products;
-    let progress = Progress::new("training", weigh(expected.key_switches, expected.products));
+    let progress = Progress::new("training", weigh(key_switches, products));
     let evaluator = trainer.evaluator();
     let done = || weigh(evaluator.counts().key_switches, evaluator.counts().products);
     let start = Instant::now();

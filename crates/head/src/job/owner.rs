@@ -73,8 +73,8 @@ impl Keys {
     ///
     /// If the random generator or `out` fails.
     pub fn write_evaluation_keys(&self, out: &mut impl std::io::Write) -> Result<()> {
-        let needed = Estimate::new(&self.plan)?.operations.keys;
-        let keys = EvaluationKeyFile::generate(&self.parameters, &self.secret, &needed)?;
+        let needed = &self.plan.estimate()?.operations.keys;
+        let keys = EvaluationKeyFile::generate(&self.parameters, &self.secret, needed)?;
         Ok(keys.write(&[(PLAN, self.plan.to_json())], out)?)
     }
 }
@@ -434,7 +434,7 @@ const LEAST_PUBLISHED_BITS: f64 = 1.0;
 /// Adds the flooding noise to the last iterate and drops the others: every one shown would be a release of its own.
 fn flood(plan: &Plan, releases: u32, weights: &mut Vec<(usize, DMatrix<f64>)>) -> Result<Release> {
     weights.drain(..weights.len() - 1);
-    let deviation = Estimate::new(plan)?.flooding_deviation(releases);
+    let deviation = plan.estimate()?.flooding_deviation(releases);
     let mut sampler = Sampler::from_os().map_err(ciphertune_ckks::Error::from)?;
     let (_, u) = &mut weights[0];
     u.apply(|x| *x += deviation * sampler.normal());

@@ -139,6 +139,11 @@ impl ClassDiagonal {
         (log_rate / 2.0).floor().clamp(0.0, 5.0).exp2()
     }
 
+    /// Key switches that take the upload apart.
+    pub fn expansions(&self) -> usize {
+        self.blocks() * self.uploads_per_block() * (self.diagonals_together() - 1)
+    }
+
     /// Data ciphertexts of one block.
     fn uploads_per_block(&self) -> usize {
         self.block / self.diagonals_together()

@@ -1,4 +1,7 @@
 //! What operations cost: counts times unit costs.
+//!
+//! [`Work`] counts what a kernel does; the functions below it say what each operation of the evaluator consists of. The tracer adds
+//! them up along a circuit, [`super::price`] in closed form.
 
 use std::time::Instant;
 
@@ -7,8 +10,69 @@ use ciphertune_ckks::{
 };
 use ciphertune_ckks::{encrypt, galois};
 
-use super::tracer::Operations;
 use crate::Result;
+
+/// Transforms and word products, in limbs (N words each).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Transforms of one limb.
+    pub transforms: u64,
+    /// Limbs multiplied and accumulated.
+    pub limb_products: u64,
+}
+
+impl std::ops::Add for Work {
+    type Output = Work;
+    fn add(self, other: Work) -> Work {
+        Work { transforms: self.transforms + other.transforms, limb_products: self.limb_products + other.limb_products }
+    }
+}
+
+impl std::ops::AddAssign for Work {
+    fn add_assign(&mut self, other: Work) {
+        *self = *self + other;
+    }
+}
+
+impl std::ops::Mul<Work> for u64 {
+    type Output = Work;
+    fn mul(self, work: Work) -> Work {
+        Work { transforms: self * work.transforms, limb_products: self * work.limb_products }
+    }
+}
+
+/// The decomposition of a polynomial at `level` into digits of `special` limbs, raised to the extended basis.
+pub fn decomposition(level: usize, special: usize) -> Work {
+    let (q, special) = (level as u64 + 1, special as u64);
+    let raised = q.div_ceil(special) * (q + special);
+    Work { transforms: raised, limb_products: (raised - q) * special }
+}
+
+/// The rest of a key switch: digits times key, and the division by the special primes and by `rescale` ciphertext primes.
+pub fn switch(level: usize, special: usize, rescale: usize) -> Work {
+    let (q, special, rescale) = (level as u64 + 1, special as u64, rescale as u64);
+    let (dropped, kept) = (special + rescale, q - rescale);
+    Work {
+        transforms: 2 * (dropped + kept),
+        limb_products: 2 * q.div_ceil(special) * (q + special) + 2 * kept * (dropped + 1),
+    }
+}
+
+/// A whole key switch.
+pub fn key_switch(level: usize, special: usize, rescale: usize) -> Work {
+    decomposition(level, special) + switch(level, special, rescale)
+}
+
+/// So many products of ciphertexts, accumulated.
+pub fn products(count: u64, level: usize) -> Work {
+    Work { transforms: 0, limb_products: 4 * count * (level as u64 + 1) }
+}
+
+/// A product with an encoded plaintext.
+pub fn plain_product(level: usize) -> Work {
+    let q = level as u64 + 1;
+    Work { transforms: q, limb_products: 2 * q }
+}
 
 /// Seconds of one core for the two operations that training consists of, a coefficient.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,7 +107,7 @@ impl UnitCosts {
             rms: 1.0,
         };
         tracer.rotate(&tracer.fresh(&input), 1)?;
-        let predicted = Self::REFERENCE.seconds(13, &tracer.operations());
+        let predicted = Self::REFERENCE.seconds(13, tracer.operations().work);
         let mut best = f64::INFINITY;
         for _ in 0..8 {
             let start = Instant::now();
@@ -54,10 +118,10 @@ impl UnitCosts {
         Ok(Self { transform: Self::REFERENCE.transform * factor, product: Self::REFERENCE.product * factor })
     }
 
-    /// Seconds for the given operations in a ring of dimension 2^log_n.
-    pub fn seconds(&self, log_n: u32, operations: &Operations) -> f64 {
+    /// Seconds for the given work in a ring of dimension 2^log_n.
+    pub fn seconds(&self, log_n: u32, work: Work) -> f64 {
         let n = (1u64 << log_n) as f64;
-        let transforms = operations.transforms as f64 * n * log_n as f64 * self.transform;
-        transforms + operations.limb_products as f64 * n * self.product
+        let transforms = work.transforms as f64 * n * log_n as f64 * self.transform;
+        transforms + work.limb_products as f64 * n * self.product
     }
 }

@@ -51,8 +51,8 @@ pub struct ReturnedForm {
 }
 
 impl Estimate {
-    /// Traces the plan's training. Milliseconds.
-    pub fn new(plan: &Plan) -> Result<Self> {
+    /// Traces the plan's training: [`Plan::estimate`] keeps the result.
+    pub(super) fn new(plan: &Plan) -> Result<Self> {
         let tracer = Tracer::new(plan.literal());
         let inputs = plan.inputs();
         let upload = inputs.iter().map(|input| tracer.fresh(input)).collect();
@@ -130,6 +130,6 @@ impl Estimate {
 
     /// Seconds of training on a machine with the given unit costs.
     pub fn seconds(&self, plan: &Plan, costs: &UnitCosts) -> f64 {
-        costs.seconds(plan.literal().log_n, &self.operations)
+        costs.seconds(plan.literal().log_n, self.operations.work)
     }
 }

@@ -1,16 +1,16 @@
 //! The planner: candidates, in order of cost.
 //!
-//! For every ring dimension, number of special primes and layout geometry that can hold the training, the circuit is traced and
-//! priced with [`UnitCosts::REFERENCE`]; the cheapest that is secure, precise enough to be published and fits in memory wins. The
-//! search reads nothing but the shape, the recipe and the constraints, so it gives the same plan everywhere.
+//! Every ring dimension, number of special primes and layout geometry that can hold the training is priced in closed form
+//! ([`price`]) with [`UnitCosts::REFERENCE`]; the circuits of the cheapest are traced, and the cheapest of these that is secure, precise
+//! enough to be published and fits in memory wins. The search reads nothing but the shape, the recipe and the constraints, so it
+//! gives the same plan everywhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ciphertune_ckks::{ParametersLiteral, SECURITY_BOUNDS, security_bound};
 
-use super::cost::UnitCosts;
-use super::tracer::Operations;
-use super::{Estimate, Plan};
+use super::cost::{UnitCosts, Work};
+use super::{Plan, price};
 use crate::layout::{AnyLayout, ClassDiagonal, Layout, LayoutKind, Shape, VolleyRevolver};
 use crate::{HeadError, Recipe, Result};
 
@@ -29,6 +29,8 @@ pub const RELEASE_BITS: f64 = 6.0;
 /// Bits after the point that every weight must be trained to: errors of at most 2^-12 in the owner's coordinates.
 const LEAST_TRAINING_BITS: f64 = 12.0;
 
+/// By how much of itself a price in closed form may miss what the tracer counts.
+const PRICE_TOLERANCE: f64 = 0.1;
 /// What an upload costs beside the time of training: otherwise plans would send each row several times to save a little work.
 const UPLOAD_BYTES_PER_SECOND: f64 = 25e6;
 
@@ -41,8 +43,10 @@ pub struct Constraints {
     pub memory: usize,
     /// This ring dimension, and no other.
     pub log_n: Option<u32>,
-    /// Bits of precision to reserve for a published model, see [`Estimate::release_bits`], if any ring has room for them.
+    /// Bits of precision to reserve for a published model, see [`super::Estimate::release_bits`], if any ring has room for them.
     pub release_bits: f64,
+    /// So many classes in a weight ciphertext of layout `class-diagonal`, and no other number; a power of two.
+    pub classes_together: Option<usize>,
     /// Any ring however small, with no security at all: for tests.
     pub insecure_toy: bool,
 }
@@ -54,6 +58,7 @@ impl Default for Constraints {
             memory: usize::MAX,
             log_n: None,
             release_bits: RELEASE_BITS,
+            classes_together: None,
             insecure_toy: false,
         }
     }
@@ -65,18 +70,15 @@ impl Default for Constraints {
 ///
 /// [`HeadError::NoPlan`] if no ring has room for it at 128 bits, [`HeadError::Memory`] if every plan needs more memory than allowed.
 pub fn choose(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Result<Plan> {
+    let mut search = Search { shape, recipe, constraints, traced: BTreeMap::new(), least_memory: usize::MAX };
     // Precision for publication first; where no ring has room for it, the cheapest plan that trains well.
-    let mut least_memory = usize::MAX;
     for release_bits in [constraints.release_bits, 3.0, f64::NEG_INFINITY] {
-        let mut search = Search { shape, recipe, constraints, release_bits, best: None, least_memory };
-        search.try_rings()?;
-        if let Some((_, plan)) = search.best {
+        if let Some(plan) = search.best(release_bits)? {
             return Ok(plan);
         }
-        least_memory = search.least_memory;
     }
-    if least_memory < usize::MAX {
-        return Err(HeadError::Memory { needed: least_memory, available: constraints.memory });
+    if search.least_memory < usize::MAX {
+        return Err(HeadError::Memory { needed: search.least_memory, available: constraints.memory });
     }
     Err(HeadError::NoPlan(no_plan_message(shape, recipe, constraints)))
 }
@@ -85,65 +87,62 @@ struct Search<'a> {
     shape: Shape,
     recipe: &'a Recipe,
     constraints: &'a Constraints,
-    release_bits: f64,
-    best: Option<(f64, Plan)>,
+    /// What is known of candidates by (ring, levels left, geometry, special primes); `None` if their parameters do not fit the ring.
+    traced: BTreeMap<(u32, usize, usize, usize), Option<Plan>>,
     least_memory: usize,
 }
 
-/// What became of a candidate.
-enum Verdict {
-    /// It could serve.
-    Serves,
-    /// Its parameters do not fit the ring at any useful scale.
-    NoRoom,
-    /// Too few bits are left for publication.
-    Imprecise { missing_bits: f64 },
-    /// It needs too much memory.
-    TooLarge,
+/// A geometry and a number of special primes, with what they cost in closed form.
+struct Candidate {
+    price: f64,
+    geometry: usize,
+    special: usize,
+    layout: AnyLayout,
 }
 
 impl Search<'_> {
-    fn try_rings(&mut self) -> Result<()> {
+    /// The cheapest plan that leaves so many bits for publication.
+    fn best(&mut self, release_bits: f64) -> Result<Option<Plan>> {
         let rings: Vec<u32> = match self.constraints.log_n {
             Some(log_n) => vec![log_n],
             None => SECURITY_BOUNDS.iter().map(|(log_n, _)| *log_n).collect(),
         };
+        let mut best: Option<(f64, Plan)> = None;
         let mut rings_with_room = 0;
         for log_n in rings {
             // A level is left at the end only where precision asks for it: it makes everything larger.
-            let found = self.try_ring(log_n, 0)? || self.try_ring(log_n, 1)?;
+            let mut found = None;
+            for reserve in [0, 1] {
+                let most = best.as_ref().map_or(f64::INFINITY, |(cost, _)| *cost);
+                found = found.or(self.best_in(log_n, reserve, release_bits, most)?);
+            }
+            rings_with_room += usize::from(found.is_some());
+            best = match (best, found) {
+                (Some(best), Some(found)) => Some(if found.0 < best.0 { found } else { best }),
+                (best, found) => best.or(found),
+            };
             // A ring twice as large costs more than twice as much a ciphertext; two that have room bracket the optimum.
-            rings_with_room += usize::from(found);
             if rings_with_room == 2 {
                 break;
             }
         }
-        Ok(())
+        Ok(best.map(|(_, plan)| plan))
     }
 
-    /// Whether the levels fit into the ring's modulus at the smallest scale, beside a base and a special prime.
-    fn has_room(&self, layout: &AnyLayout, log_n: u32, reserve: usize) -> bool {
-        let levels = layout.levels(self.recipe.iterations(), self.recipe.initial_weight() != 0.0) + reserve;
-        let least = levels as f64 * f64::from(LEAST_SCALE_BITS) + 2.0 * f64::from(BASE_BITS);
-        self.constraints.insecure_toy || security_bound(log_n).is_some_and(|bound| least <= f64::from(bound) + 1.0)
-    }
-
-    /// Tries all geometries in one ring, the most promising first. Whether any plan was found.
-    fn try_ring(&mut self, log_n: u32, reserve: usize) -> Result<bool> {
-        let mut found = false;
+    /// The cheapest plan in one ring. Candidates are traced in the order of their prices, until the rest cost more than the best by more
+    /// than a price can be wrong, or more than `most`.
+    fn best_in(&mut self, log_n: u32, reserve: usize, release_bits: f64, most: f64) -> Result<Option<(f64, Plan)>> {
+        let mut best: Option<(f64, Plan)> = None;
         // Precision hardly depends on the geometry: where the first one misses it by far, so do the others.
         let mut hopeless = BTreeSet::new();
-        let mut geometries: Vec<(f64, AnyLayout)> = geometries(self.shape, log_n, self.constraints.layout)
-            .into_iter()
-            .map(|layout| (self.least_seconds(&layout, log_n), layout))
-            .collect();
-        geometries.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-        for (least, layout) in geometries {
-            if self.best.as_ref().is_some_and(|(best, _)| least > *best) {
+        for candidate in self.candidates(log_n, reserve) {
+            let Candidate { price, geometry, special, layout } = candidate;
+            let limit = best.as_ref().map_or(most, |(cost, _)| *cost);
+            if price > limit * (1.0 + PRICE_TOLERANCE) {
                 break;
             }
             // More memory would not help what the modulus has no room for.
-            if !self.has_room(&layout, log_n, reserve) {
+            if hopeless.contains(&special) || !self.has_room(&layout, log_n, special, reserve) {
                 continue;
             }
             // Known without tracing, which takes as long as there are operations.
@@ -152,46 +151,79 @@ impl Search<'_> {
                 self.least_memory = self.least_memory.min(least_bytes);
                 continue;
             }
-            // From few digits, with many special primes, to many digits where the modulus leaves no room for those.
-            let limbs = layout.levels(self.recipe.iterations(), self.recipe.initial_weight() != 0.0) + reserve + 1;
-            let mut special: Vec<usize> = [2, 3, 4, 6].iter().map(|digits| limbs.div_ceil(*digits)).collect();
-            special.dedup();
-            for special in special {
-                if hopeless.contains(&special) {
-                    continue;
+            let Some(plan) = self.plan((log_n, reserve, geometry, special), layout)? else {
+                hopeless.insert(special);
+                continue;
+            };
+            let estimate = plan.estimate()?;
+            let missing_bits =
+                (release_bits - estimate.release_bits()).max(LEAST_TRAINING_BITS + estimate.weight_bound().log2());
+            if missing_bits > 0.0 && !self.constraints.insecure_toy {
+                if missing_bits >= 2.0 {
+                    hopeless.insert(special);
                 }
-                match self.try_candidate(layout.clone(), log_n, special, reserve)? {
-                    Verdict::Serves => found = true,
-                    Verdict::Imprecise { missing_bits } if missing_bits < 2.0 => {}
-                    Verdict::Imprecise { .. } | Verdict::NoRoom => drop(hopeless.insert(special)),
-                    Verdict::TooLarge => {}
-                }
+                continue;
+            }
+            self.least_memory = self.least_memory.min(estimate.server_bytes);
+            let cost = self.cost(log_n, estimate.operations.work, estimate.upload_bytes);
+            if estimate.server_bytes <= self.constraints.memory && cost < limit {
+                best = Some((cost, plan));
             }
         }
-        Ok(found)
+        Ok(best)
     }
 
-    /// Prices one candidate and keeps it if it is the best so far.
-    fn try_candidate(&mut self, layout: AnyLayout, log_n: u32, special: usize, reserve: usize) -> Result<Verdict> {
-        let Some(plan) = candidate(self.shape, self.recipe, layout, log_n, special, reserve, self.constraints)? else {
-            return Ok(Verdict::NoRoom);
-        };
-        let estimate = Estimate::new(&plan)?;
-        let missing_bits =
-            (self.release_bits - estimate.release_bits()).max(LEAST_TRAINING_BITS + estimate.weight_bound().log2());
-        if missing_bits > 0.0 && !self.constraints.insecure_toy {
-            return Ok(Verdict::Imprecise { missing_bits });
+    /// Seconds of training and of the upload.
+    fn cost(&self, log_n: u32, work: Work, upload_bytes: usize) -> f64 {
+        UnitCosts::REFERENCE.seconds(log_n, work) + upload_bytes as f64 / UPLOAD_BYTES_PER_SECOND
+    }
+
+    /// All geometries and numbers of special primes in one ring, the cheapest first.
+    fn candidates(&self, log_n: u32, reserve: usize) -> Vec<Candidate> {
+        let (iterations, offset) = (self.recipe.iterations(), self.recipe.initial_weight() != 0.0);
+        let geometries = geometries(self.shape, log_n, self.constraints);
+        let mut candidates = Vec::new();
+        for (geometry, layout) in geometries.into_iter().enumerate() {
+            let top = layout.levels(iterations, offset) + reserve;
+            let upload = layout.upload_count(offset).unwrap_or(usize::MAX).saturating_mul((top + 1) * (8 << log_n));
+            // From many digits, where the modulus leaves no room for special primes, to few.
+            let special: Vec<usize> = match layout {
+                AnyLayout::ClassDiagonal(_) => (1..=top + 1).collect(),
+                // Slow to trace, and only a reference.
+                AnyLayout::VolleyRevolver(_) => [2, 3, 4, 6].iter().map(|digits| (top + 1).div_ceil(*digits)).collect(),
+            };
+            for special in special {
+                let price = match &layout {
+                    AnyLayout::ClassDiagonal(layout) => {
+                        let work = price::class_diagonal(layout, iterations, offset, top, special);
+                        self.cost(log_n, work, upload)
+                    }
+                    // Only one geometry a ring: traced whatever it costs.
+                    AnyLayout::VolleyRevolver(_) => 0.0,
+                };
+                candidates.push(Candidate { price, geometry, special, layout: layout.clone() });
+            }
         }
-        self.least_memory = self.least_memory.min(estimate.server_bytes);
-        if estimate.server_bytes > self.constraints.memory {
-            return Ok(Verdict::TooLarge);
+        candidates.sort_by(|a, b| a.price.total_cmp(&b.price));
+        candidates
+    }
+
+    /// Whether the levels fit into the ring's modulus at the smallest scale, beside a base and the special primes.
+    fn has_room(&self, layout: &AnyLayout, log_n: u32, special: usize, reserve: usize) -> bool {
+        let levels = layout.levels(self.recipe.iterations(), self.recipe.initial_weight() != 0.0) + reserve;
+        let least = levels as f64 * f64::from(LEAST_SCALE_BITS) + (1 + special) as f64 * f64::from(BASE_BITS);
+        self.constraints.insecure_toy || security_bound(log_n).is_some_and(|bound| least <= f64::from(bound) + 1.0)
+    }
+
+    /// The plan of a candidate, if its parameters fit the ring.
+    fn plan(&mut self, key: (u32, usize, usize, usize), layout: AnyLayout) -> Result<Option<Plan>> {
+        if let Some(plan) = self.traced.get(&key) {
+            return Ok(plan.clone());
         }
-        let cost =
-            estimate.seconds(&plan, &UnitCosts::REFERENCE) + estimate.upload_bytes as f64 / UPLOAD_BYTES_PER_SECOND;
-        if self.best.as_ref().is_none_or(|(least, _)| cost < *least) {
-            self.best = Some((cost, plan));
-        }
-        Ok(Verdict::Serves)
+        let (log_n, reserve, _, special) = key;
+        let plan = candidate(self.shape, self.recipe, layout, log_n, special, reserve, self.constraints)?;
+        self.traced.insert(key, plan.clone());
+        Ok(plan)
     }
 
     /// Bytes of the prepared data alone.
@@ -202,31 +234,6 @@ impl Search<'_> {
         };
         let limbs = layout.levels(self.recipe.iterations(), self.recipe.initial_weight() != 0.0) + 1;
         ciphertexts.saturating_mul(2 * limbs * (8 << log_n))
-    }
-
-    /// A bound that no plan with this geometry goes below: the products of every pass at the lowest levels that they can have, and the
-    /// key switches of every block as if they were at the lowest level of all.
-    fn least_seconds(&self, layout: &AnyLayout, log_n: u32) -> f64 {
-        let AnyLayout::ClassDiagonal(layout) = layout else { return 0.0 };
-        let offset = self.recipe.initial_weight() != 0.0;
-        let iterations = self.recipe.iterations();
-        let passes = (layout.blocks() * layout.weight_ciphertexts()) as f64;
-        let words: usize = (1..=iterations)
-            .map(|t| {
-                let left = layout.levels(iterations, offset) - layout.levels(t, offset) + 1;
-                // Backward at the level above what is left, forward three above that.
-                (left + 1) + if t > 1 { left + 4 } else { 0 }
-            })
-            .sum();
-        let folds = (layout.width() / layout.block()).ilog2() as usize;
-        let switches = (iterations - 1) * (3 * layout.giants() + 2 * folds) + layout.giants();
-        const LEAST_TRANSFORMS: f64 = 12.0;
-        let operations = Operations {
-            transforms: (passes * switches as f64 * LEAST_TRANSFORMS) as u64,
-            limb_products: (4.0 * passes * (layout.block() * words) as f64) as u64,
-            ..Operations::default()
-        };
-        UnitCosts::REFERENCE.seconds(log_n, &operations)
     }
 }
 
@@ -273,18 +280,18 @@ fn candidate(
     Ok(None)
 }
 
-fn geometries(shape: Shape, log_n: u32, layout: LayoutKind) -> Vec<AnyLayout> {
+fn geometries(shape: Shape, log_n: u32, constraints: &Constraints) -> Vec<AnyLayout> {
     let slots = 1usize << (log_n - 1);
-    match layout {
+    match constraints.layout {
         LayoutKind::VolleyRevolver => {
             VolleyRevolver::new(shape, slots).map(AnyLayout::VolleyRevolver).into_iter().collect()
         }
-        LayoutKind::ClassDiagonal => class_diagonals(shape, slots),
+        LayoutKind::ClassDiagonal => class_diagonals(shape, slots, constraints.classes_together),
     }
 }
 
 /// Blocks of every size that makes sense, with about as many giant as baby steps.
-fn class_diagonals(shape: Shape, slots: usize) -> Vec<AnyLayout> {
+fn class_diagonals(shape: Shape, slots: usize, classes_together: Option<usize>) -> Vec<AnyLayout> {
     let mut all = Vec::new();
     for log_block in 0..=10u32 {
         let block = 1usize << log_block;
@@ -298,6 +305,7 @@ fn class_diagonals(shape: Shape, slots: usize) -> Vec<AnyLayout> {
         let together = (0..=most.ilog2()).map(|log| 1usize << log).chain([slots / width.min(slots)]);
         let mut together: Vec<usize> = together.collect();
         together.dedup();
+        together.retain(|classes| classes_together.is_none_or(|wanted| wanted == *classes));
         for classes in together {
             for log_giants in (log_block / 2).saturating_sub(1)..=(log_block / 2 + 1).min(log_block) {
                 all.extend(

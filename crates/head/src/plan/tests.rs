@@ -24,7 +24,7 @@ fn every_plan_is_within_the_security_bound_and_uses_its_levels_up() {
             assert!(plan.literal().log_qp() <= bound as f64);
             assert!(plan.levels_left() <= 1);
             assert!(plan.literal().q.iter().chain(&plan.literal().p).all(|&prime| prime < 1 << 50));
-            let estimate = Estimate::new(&plan).unwrap();
+            let estimate = plan.estimate().unwrap();
             assert!(estimate.weight_bound() < 2f64.powi(-12), "{shape:?} {}", recipe.name());
         }
     }
@@ -33,7 +33,7 @@ fn every_plan_is_within_the_security_bound_and_uses_its_levels_up() {
 #[test]
 fn the_papers_task_fits_in_five_ciphertexts_and_keeps_room_for_publication() {
     let plan = chosen(shape(128, 400, 10), &Recipe::default_for(2).unwrap(), LayoutKind::ClassDiagonal);
-    let estimate = Estimate::new(&plan).unwrap();
+    let estimate = plan.estimate().unwrap();
     assert_eq!(plan.literal().log_n, 14);
     assert_eq!(estimate.upload_ciphertexts, [4, 1, 0]);
     assert_eq!(estimate.operations.key_switches, 136);
@@ -111,7 +111,7 @@ fn a_wish_for_precision_that_no_ring_can_grant_gives_the_best_that_there_is() {
     let recipe = Recipe::default_for(2).unwrap();
     let bits = |wish| {
         let constraints = Constraints { release_bits: wish, ..Constraints::default() };
-        Estimate::new(&choose(shape(128, 400, 10), &recipe, &constraints).unwrap()).unwrap().release_bits()
+        choose(shape(128, 400, 10), &recipe, &constraints).unwrap().estimate().unwrap().release_bits()
     };
     assert!(bits(search::RELEASE_BITS) >= search::RELEASE_BITS);
     assert!(bits(40.0) >= 3.0, "no ring reserves 40 bits, and the training is planned all the same");
@@ -122,4 +122,33 @@ fn a_recipe_with_weights_other_than_zero_uploads_an_offset() {
     let plan = chosen(shape(128, 400, 10), &Recipe::paper(2).unwrap(), LayoutKind::ClassDiagonal);
     assert!(plan.has_offset());
     assert!(plan.inputs().iter().any(|input| input.role == Role::Offset));
+}
+
+#[test]
+fn prices_in_closed_form_are_what_the_circuits_count() {
+    let recipes = [Recipe::default_for(1), Recipe::default_for(2), Recipe::paper(2), Recipe::default_for(5)];
+    for recipe in recipes.map(Result::unwrap) {
+        for (shape, log_n, block, giants, classes_together) in [
+            (shape(128, 400, 10), 14, 64, 8, 16),
+            (shape(1000, 700, 10), 14, 128, 16, 1),
+            (shape(1000, 60, 10), 13, 32, 4, 4),
+            (shape(300, 1000, 3), 15, 16, 2, 2),
+        ] {
+            let width = ClassDiagonal::least_width(shape, block);
+            let layout = ClassDiagonal::new(shape, 1 << (log_n - 1), width, block, giants, classes_together).unwrap();
+            let offset = recipe.initial_weight() != 0.0;
+            let top = layout.levels(recipe.iterations(), offset);
+            let literal = ParametersLiteral::choose(log_n, 50, 40, top, 3).unwrap();
+            let any = AnyLayout::ClassDiagonal(layout);
+            let plan = Plan::new(shape, recipe.clone(), any, literal, 40, true).unwrap();
+            let traced = plan.estimate().unwrap().operations.work;
+            let priced = price::class_diagonal(&layout, recipe.iterations(), offset, top, 3);
+            for (traced, priced) in
+                [(traced.transforms, priced.transforms), (traced.limb_products, priced.limb_products)]
+            {
+                let ratio = priced as f64 / traced as f64;
+                assert!((0.95..1.05).contains(&ratio), "{shape:?} {} ratio {ratio}", recipe.name());
+            }
+        }
+    }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use ciphertune_ckks::noise::NoiseModel;
 use ciphertune_ckks::{Arithmetic, Complex64, Error, KeySet, ParametersLiteral, Result, galois};
 
+use super::cost::{self, Work};
 use crate::layout::Input;
 
 /// What a traced circuit consists of.
@@ -20,10 +21,8 @@ pub struct Operations {
     pub key_switches: u64,
     /// Ciphertext by ciphertext products.
     pub products: u64,
-    /// Transforms of one limb.
-    pub transforms: u64,
-    /// Words multiplied and accumulated, in limbs (N words each).
-    pub limb_products: u64,
+    /// What all operations consist of.
+    pub work: Work,
     /// Highest number of bytes of ciphertexts alive at one time.
     pub peak_bytes: usize,
     /// The evaluation keys.
@@ -133,27 +132,21 @@ impl Tracer {
         work(&mut self.operations.lock().expect("no code panics while it holds this lock"));
     }
 
-    /// Counts the decomposition of one polynomial into digits.
-    fn count_decomposition(&self, level: usize) {
-        let (q, raised) = (level as u64 + 1, (level + 1 + self.special) as u64);
-        let digits = q.div_ceil(self.special as u64);
+    fn count_work(&self, work: Work) {
+        self.count(|o| o.work += work);
+    }
+
+    /// Counts a key switch but for the decomposition, the division dropping `rescale` ciphertext primes as well. The raised inner
+    /// product that is alive during the division is small beside the data.
+    fn count_switch(&self, level: usize, rescale: usize) {
         self.count(|o| {
-            o.transforms += q + digits * raised - q;
-            o.limb_products += (digits * raised - q) * self.special as u64;
+            o.key_switches += 1;
+            o.work += cost::switch(level, self.special, rescale);
         });
     }
 
-    /// Counts the rest of a key switch, the division dropping `rescale` ciphertext primes as well.
-    fn count_switch(&self, level: usize, rescale: usize) {
-        let (q, special) = (level as u64 + 1, self.special as u64);
-        let (dropped, kept) = (special + rescale as u64, q - rescale as u64);
-        self.count(|o| {
-            o.key_switches += 1;
-            o.limb_products += 2 * q.div_ceil(special) * (q + special);
-            // The raised inner product is alive during the division; its memory is small beside the data.
-            o.transforms += 2 * (dropped + kept);
-            o.limb_products += 2 * kept * (dropped + 1);
-        });
+    fn count_decomposition(&self, level: usize) {
+        self.count_work(cost::decomposition(level, self.special));
     }
 
     fn automorphism(&self, a: &Traced, element: usize) -> Traced {
@@ -194,7 +187,7 @@ impl Tracer {
     }
 
     fn scaled(&self, a: &Traced, factor: f64, scale: f64, polynomials: usize) -> Traced {
-        self.count(|o| o.limb_products += polynomials as u64 * (a.level as u64 + 1));
+        self.count_work(Work { transforms: 0, limb_products: polynomials as u64 * (a.level as u64 + 1) });
         let rounding = ((factor * scale).round() / scale - factor).powi(2) * a.rms().powi(2);
         let variance = a.variance * factor * factor + rounding;
         self.made_of(polynomials, a.level, a.scale * scale, a.rms() * factor.abs(), variance)
@@ -256,10 +249,7 @@ impl Arithmetic for Tracer {
         if a.level == 0 {
             return Err(Error::NoLevelLeft { needed: 1, left: 0 });
         }
-        self.count(|o| {
-            o.transforms += 2 * (a.level as u64 + 1);
-            o.limb_products += 2 * a.level as u64;
-        });
+        self.count_work(Work { transforms: 2 * (a.level as u64 + 1), limb_products: 2 * a.level as u64 });
         let scale = a.scale / self.primes[a.level];
         Ok(self.made(a.level - 1, scale, a.rms(), a.variance + self.noise.rounding() / (scale * scale)))
     }
@@ -273,10 +263,7 @@ impl Arithmetic for Tracer {
         if values.len() != self.slots() {
             return Err(Error::Length { found: values.len(), expected: self.slots() });
         }
-        self.count(|o| {
-            o.transforms += a.level as u64 + 1;
-            o.limb_products += 2 * (a.level as u64 + 1);
-        });
+        self.count_work(cost::plain_product(a.level));
         let mean_square = values.iter().map(|v| v.norm_sqr()).sum::<f64>() / values.len() as f64;
         let variance = a.variance * mean_square + a.rms().powi(2) * self.noise.encoding() / (scale * scale);
         Ok(self.made(a.level, a.scale * scale, a.rms() * mean_square.sqrt(), variance))
@@ -291,10 +278,7 @@ impl Arithmetic for Tracer {
     }
 
     fn mul_monomial(&self, a: &Traced, _power: usize) -> Traced {
-        self.count(|o| {
-            o.transforms += a.level as u64 + 1;
-            o.limb_products += 2 * (a.level as u64 + 1);
-        });
+        self.count_work(cost::plain_product(a.level));
         a.clone()
     }
 
@@ -309,7 +293,7 @@ impl Arithmetic for Tracer {
         }
         self.count(|o| {
             o.products += pairs.len() as u64;
-            o.limb_products += 4 * pairs.len() as u64 * (level as u64 + 1);
+            o.work += cost::products(pairs.len() as u64, level);
         });
         let (mut square, mut variance) = (0.0, 0.0);
         for (a, b) in pairs {

@@ -1,0 +1,85 @@
+//! The explicit cost model of the layout `class-diagonal`: its operations in closed form, for a search that cannot trace every
+//! candidate.
+//!
+//! With w weight ciphertexts, n blocks of B diagonals, g giant and b baby steps, weights at level v and residuals at level r = v - 3, one
+//! iteration consists of these key switches (at the level in brackets; hoisted ones share a decomposition):
+//!
+//! ```text
+//! babies     w (b - 1) hoisted [v]
+//! forward    w n g relinearised [v],  w n (g - 1 + log2(F/B)) rotations [v - 1]
+//! cubic      w n 2 [v - 1],  w n 1 [v - 2]
+//! spread     w n log2(F/B) [r]
+//! backward   w n (g - 1) hoisted [r],  w b relinearised [r],  w (b - 1) rotations [r - 1]
+//! close      w (log2 groups + 1) [r - 1],  but for the last
+//! ```
+//!
+//! and of w n B products of ciphertexts at v and at r each. The first iteration from zero has the backward part alone. A test holds
+//! the sum to what the tracer counts.
+
+use super::cost::{self, Work};
+use crate::layout::{ClassDiagonal, Layout};
+
+/// The work of a training with `iterations`, whose freshest upload is at level `top`, with so many special primes.
+pub fn class_diagonal(layout: &ClassDiagonal, iterations: usize, offset: bool, top: usize, special: usize) -> Work {
+    let Counts { w, n, folds, closes } = Counts::new(layout);
+    let (giants, babies, block) = (layout.giants() as u64, layout.babies() as u64, layout.block() as u64);
+    let whole = |level| cost::key_switch(level, special, 0);
+    let rescaled = |level| cost::key_switch(level, special, 1);
+    let hoisted = |count: u64, level| match count {
+        0 => Work::default(),
+        _ => cost::decomposition(level, special) + count * cost::switch(level, special, 0),
+    };
+    let cubic = |level: usize| {
+        let plain = cost::plain_product(level) + cost::plain_product(level - 1);
+        plain + whole(level) + rescaled(level) + rescaled(level - 1)
+    };
+    let mut work = layout.expansions() as u64 * (whole(top) + cost::plain_product(top));
+    let (mut residual, mut weights) = (top, 0);
+    for t in 1..=iterations {
+        if t > 1 {
+            work += w * hoisted(babies - 1, weights) + w * n * cost::products(block, weights);
+            work += w * n * (giants * rescaled(weights) + (giants - 1 + folds) * whole(weights - 1));
+            work += w * n * cubic(weights - 1);
+            residual = weights - 3;
+        } else if offset {
+            work += n * cubic(top);
+            residual = top - 2;
+        }
+        let last = t == iterations;
+        if t > 1 || offset {
+            work += w * n * folds * whole(residual);
+        }
+        work += w * n * (hoisted(giants - 1, residual) + cost::products(block, residual));
+        let (relinearised, after) = if last { (whole(residual), residual) } else { (rescaled(residual), residual - 1) };
+        work += w * (babies * relinearised + (babies - 1) * whole(after));
+        if !last {
+            work += w * closes * whole(after);
+            weights = after;
+        }
+    }
+    work
+}
+
+/// The multiplicities of the model.
+struct Counts {
+    /// Weight ciphertexts.
+    w: u64,
+    /// Blocks.
+    n: u64,
+    /// log2 of F/B.
+    folds: u64,
+    /// Key switches that close a gradient.
+    closes: u64,
+}
+
+impl Counts {
+    fn new(layout: &ClassDiagonal) -> Self {
+        let log = |x: usize| u64::from(x.ilog2());
+        Self {
+            w: layout.weight_ciphertexts() as u64,
+            n: layout.blocks() as u64,
+            folds: log(layout.width() / layout.block()),
+            closes: log(layout.groups()) + 1,
+        }
+    }
+}
