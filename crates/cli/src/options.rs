@@ -57,6 +57,10 @@ pub struct RecipeFlags {
     /// Factor on every step [default: 1]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
+
+    /// Power of 1/t that step t is multiplied by [default: 0; in recipe default 0.5 for 4 to 8 iterations, 1 for more]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    pub decay: Option<f64>,
 }
 
 impl RecipeFlags {
@@ -77,6 +81,7 @@ impl RecipeFlags {
             momentum: self.momentum,
             initial_weight: self.initial_weight,
             learning_rate: self.learning_rate,
+            decay: self.decay,
         };
         let preset = match self.recipe {
             RecipeName::Paper => Preset::Paper,

@@ -112,6 +112,11 @@ impl ClassDiagonal {
         self.slots / self.width
     }
 
+    /// The same layout with the classes of one weight ciphertext only: what happens to one of them happens to all.
+    pub fn of_one_weight_ciphertext(&self) -> Self {
+        Self { shape: Shape { classes: self.shape.classes.min(self.together), ..self.shape }, ..*self }
+    }
+
     /// Row groups side by side in a ciphertext, A / C.
     pub fn groups(&self) -> usize {
         self.height() / self.together

@@ -4,7 +4,7 @@ use super::Plan;
 use super::cost::UnitCosts;
 use super::tracer::{Operations, Tracer};
 use crate::Result;
-use crate::layout::{Layout, Role};
+use crate::layout::{AnyLayout, Layout, Role};
 use crate::train::{Iterate, Returned, train};
 use ciphertune_ckks::Arithmetic;
 
@@ -25,10 +25,7 @@ pub struct Estimate {
     pub operations: Operations,
     /// Standard deviation of the error of one weight, in the owner's coordinates u.
     pub weight_deviation: f64,
-    /// Number of weights.
-    weights: usize,
-    /// See [`noise_margin`].
-    margin: f64,
+    precision: Precision,
     /// Ciphertexts of the upload: data, labels, offsets.
     pub upload_ciphertexts: [usize; 3],
     /// Bytes of the upload.
@@ -74,13 +71,31 @@ impl Estimate {
         Ok(Self {
             operations,
             weight_deviation: variance.sqrt(),
-            weights: plan.shape().classes * plan.shape().columns(),
-            margin: noise_margin(plan.recipe().iterations()),
+            precision: Precision::new(plan, variance.sqrt()),
             upload_ciphertexts: [count(Role::Data), count(Role::Labels), count(Role::Offset)],
             upload_bytes,
             key_bytes,
             server_bytes,
         })
+    }
+
+    /// [`Self::weight_bound`] and [`Self::release_bits`] of a plan, from the circuit of one weight ciphertext alone.
+    pub(super) fn precision(plan: &Plan) -> Result<(f64, f64)> {
+        let layout = match plan.layout() {
+            AnyLayout::ClassDiagonal(layout) => AnyLayout::ClassDiagonal(layout.of_one_weight_ciphertext()),
+            AnyLayout::VolleyRevolver(_) => {
+                let estimate = plan.estimate()?;
+                return Ok((estimate.weight_bound(), estimate.release_bits()));
+            }
+        };
+        let tracer = Tracer::new(plan.literal());
+        let inputs = layout.inputs(plan.top_level(), plan.scales(), plan.has_offset());
+        let upload = inputs.iter().map(|input| tracer.fresh(input)).collect();
+        let iterates = train(&tracer, &layout, &plan.schedule(), upload, Returned::Last)?;
+        let deviation =
+            Self::weight_variance(plan, iterates.last().expect("a schedule has at least one iteration")).sqrt();
+        let precision = Precision::new(plan, deviation);
+        Ok((precision.weight_bound(), precision.release_bits()))
     }
 
     /// Level, scale and presence of a carry of every iterate that a server may return, so that an owner can check those that come back.
@@ -109,27 +124,60 @@ impl Estimate {
 
     /// A bound on the error of any one weight: six predicted deviations, with a margin for what the prediction leaves out.
     pub fn weight_bound(&self) -> f64 {
-        6.0 * self.margin * self.weight_deviation
+        self.precision.weight_bound()
     }
 
     /// B: a bound on the Euclidean norm of the error of all weights together, which the noise flooding must hide.
     pub fn norm_bound(&self) -> f64 {
-        self.margin * self.weight_deviation * (self.weights as f64).sqrt()
+        self.precision.norm_bound()
     }
 
     /// Standard deviation of the Gaussian noise that makes `releases` decrypted models safe to show: 2^(s/2) sqrt(24 q) B, s =
     /// [`STATISTICAL_BITS`] (Li, Micciancio, Schultz, Sorrell 2022, for CKKS with B a Euclidean norm).
     pub fn flooding_deviation(&self, releases: u32) -> f64 {
-        f64::from(STATISTICAL_BITS / 2).exp2() * (24.0 * f64::from(releases)).sqrt() * self.norm_bound()
+        self.precision.flooding_deviation(releases)
     }
 
     /// Bits of precision, below one, that the weights keep in one release.
     pub fn release_bits(&self) -> f64 {
-        -self.flooding_deviation(1).log2()
+        self.precision.release_bits()
     }
 
     /// Seconds of training on a machine with the given unit costs.
     pub fn seconds(&self, plan: &Plan, costs: &UnitCosts) -> f64 {
         costs.seconds(plan.literal().log_n, self.operations.work)
+    }
+}
+
+/// What follows from the predicted deviation of a weight's error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Precision {
+    deviation: f64,
+    /// Number of weights.
+    weights: usize,
+    /// See [`noise_margin`].
+    margin: f64,
+}
+
+impl Precision {
+    fn new(plan: &Plan, deviation: f64) -> Self {
+        let weights = plan.shape().classes * plan.shape().columns();
+        Self { deviation, weights, margin: noise_margin(plan.recipe().iterations()) }
+    }
+
+    fn weight_bound(&self) -> f64 {
+        6.0 * self.margin * self.deviation
+    }
+
+    fn norm_bound(&self) -> f64 {
+        self.margin * self.deviation * (self.weights as f64).sqrt()
+    }
+
+    fn flooding_deviation(&self, releases: u32) -> f64 {
+        f64::from(STATISTICAL_BITS / 2).exp2() * (24.0 * f64::from(releases)).sqrt() * self.norm_bound()
+    }
+
+    fn release_bits(&self) -> f64 {
+        -self.flooding_deviation(1).log2()
     }
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ciphertune_ckks::{ParametersLiteral, SECURITY_BOUNDS, security_bound};
 
 use super::cost::{UnitCosts, Work};
-use super::{Plan, price};
+use super::{Estimate, Plan, price};
 use crate::layout::{AnyLayout, ClassDiagonal, Layout, LayoutKind, Shape, VolleyRevolver};
 use crate::{HeadError, Recipe, Result};
 
@@ -29,6 +29,8 @@ pub const RELEASE_BITS: f64 = 6.0;
 /// Bits after the point that every weight must be trained to: errors of at most 2^-12 in the owner's coordinates.
 const LEAST_TRAINING_BITS: f64 = 12.0;
 
+/// What precision for publication may cost, as a multiple of the cheapest plan.
+const PUBLICATION_FACTOR: f64 = 2.5;
 /// By how much of itself a price in closed form may miss what the tracer counts.
 const PRICE_TOLERANCE: f64 = 0.1;
 /// What an upload costs beside the time of training: otherwise plans would send each row several times to save a little work.
@@ -70,12 +72,15 @@ impl Default for Constraints {
 ///
 /// [`HeadError::NoPlan`] if no ring has room for it at 128 bits, [`HeadError::Memory`] if every plan needs more memory than allowed.
 pub fn choose(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Result<Plan> {
-    let mut search = Search { shape, recipe, constraints, traced: BTreeMap::new(), least_memory: usize::MAX };
-    // Precision for publication first; where no ring has room for it, the cheapest plan that trains well.
-    for release_bits in [constraints.release_bits, 3.0, f64::NEG_INFINITY] {
-        if let Some(plan) = search.best(release_bits)? {
-            return Ok(plan);
+    let mut search = Search { shape, recipe, constraints, known: BTreeMap::new(), least_memory: usize::MAX };
+    // Precision for publication first; where no ring has room for it at a sensible cost, the cheapest plan that trains well.
+    if let Some((cheapest, plan)) = search.best(f64::NEG_INFINITY, f64::INFINITY)? {
+        for release_bits in [constraints.release_bits, 3.0] {
+            if let Some((_, plan)) = search.best(release_bits, PUBLICATION_FACTOR * cheapest)? {
+                return Ok(plan);
+            }
         }
+        return Ok(plan);
     }
     if search.least_memory < usize::MAX {
         return Err(HeadError::Memory { needed: search.least_memory, available: constraints.memory });
@@ -88,8 +93,16 @@ struct Search<'a> {
     recipe: &'a Recipe,
     constraints: &'a Constraints,
     /// What is known of candidates by (ring, levels left, geometry, special primes); `None` if their parameters do not fit the ring.
-    traced: BTreeMap<(u32, usize, usize, usize), Option<Plan>>,
+    known: BTreeMap<(u32, usize, usize, usize), Option<Known>>,
     least_memory: usize,
+}
+
+/// A plan with its bound on errors and its bits in a release.
+#[derive(Clone)]
+struct Known {
+    plan: Plan,
+    weight_bound: f64,
+    release_bits: f64,
 }
 
 /// A geometry and a number of special primes, with what they cost in closed form.
@@ -101,8 +114,8 @@ struct Candidate {
 }
 
 impl Search<'_> {
-    /// The cheapest plan that leaves so many bits for publication.
-    fn best(&mut self, release_bits: f64) -> Result<Option<Plan>> {
+    /// The cheapest plan below a cost that leaves so many bits for publication.
+    fn best(&mut self, release_bits: f64, most: f64) -> Result<Option<(f64, Plan)>> {
         let rings: Vec<u32> = match self.constraints.log_n {
             Some(log_n) => vec![log_n],
             None => SECURITY_BOUNDS.iter().map(|(log_n, _)| *log_n).collect(),
@@ -113,7 +126,7 @@ impl Search<'_> {
             // A level is left at the end only where precision asks for it: it makes everything larger.
             let mut found = None;
             for reserve in [0, 1] {
-                let most = best.as_ref().map_or(f64::INFINITY, |(cost, _)| *cost);
+                let most = best.as_ref().map_or(most, |(cost, _)| *cost);
                 found = found.or(self.best_in(log_n, reserve, release_bits, most)?);
             }
             rings_with_room += usize::from(found.is_some());
@@ -126,7 +139,7 @@ impl Search<'_> {
                 break;
             }
         }
-        Ok(best.map(|(_, plan)| plan))
+        Ok(best)
     }
 
     /// The cheapest plan in one ring. Candidates are traced in the order of their prices, until the rest cost more than the best by more
@@ -151,19 +164,19 @@ impl Search<'_> {
                 self.least_memory = self.least_memory.min(least_bytes);
                 continue;
             }
-            let Some(plan) = self.plan((log_n, reserve, geometry, special), layout)? else {
+            let Some(known) = self.known((log_n, reserve, geometry, special), layout)? else {
                 hopeless.insert(special);
                 continue;
             };
-            let estimate = plan.estimate()?;
-            let missing_bits =
-                (release_bits - estimate.release_bits()).max(LEAST_TRAINING_BITS + estimate.weight_bound().log2());
+            let missing_bits = (release_bits - known.release_bits).max(LEAST_TRAINING_BITS + known.weight_bound.log2());
             if missing_bits > 0.0 && !self.constraints.insecure_toy {
                 if missing_bits >= 2.0 {
                     hopeless.insert(special);
                 }
                 continue;
             }
+            let plan = known.plan;
+            let estimate = plan.estimate()?;
             self.least_memory = self.least_memory.min(estimate.server_bytes);
             let cost = self.cost(log_n, estimate.operations.work, estimate.upload_bytes);
             if estimate.server_bytes <= self.constraints.memory && cost < limit {
@@ -215,15 +228,22 @@ impl Search<'_> {
         self.constraints.insecure_toy || security_bound(log_n).is_some_and(|bound| least <= f64::from(bound) + 1.0)
     }
 
-    /// The plan of a candidate, if its parameters fit the ring.
-    fn plan(&mut self, key: (u32, usize, usize, usize), layout: AnyLayout) -> Result<Option<Plan>> {
-        if let Some(plan) = self.traced.get(&key) {
-            return Ok(plan.clone());
+    /// The plan of a candidate and its precision, if its parameters fit the ring.
+    fn known(&mut self, key: (u32, usize, usize, usize), layout: AnyLayout) -> Result<Option<Known>> {
+        if let Some(known) = self.known.get(&key) {
+            return Ok(known.clone());
         }
         let (log_n, reserve, _, special) = key;
         let plan = candidate(self.shape, self.recipe, layout, log_n, special, reserve, self.constraints)?;
-        self.traced.insert(key, plan.clone());
-        Ok(plan)
+        let known = match plan {
+            Some(plan) => {
+                let (weight_bound, release_bits) = Estimate::precision(&plan)?;
+                Some(Known { plan, weight_bound, release_bits })
+            }
+            None => None,
+        };
+        self.known.insert(key, known.clone());
+        Ok(known)
     }
 
     /// Bytes of the prepared data alone.

@@ -6,7 +6,7 @@ use super::*;
 use crate::train::weight_rms;
 
 /// Memory beside the data that the weight ciphertexts in hand may take for their rotations, and once more for their products.
-const WORKING_BYTES: usize = 512 << 20;
+const WORKING_BYTES: usize = 256 << 20;
 
 /// Levels of the forward pass.
 pub(super) const FORWARD_LEVELS: usize = 1;
