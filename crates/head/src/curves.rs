@@ -42,7 +42,8 @@ pub enum Method {
     SigmoidNag,
     /// Sigmoids and Quadratic Gradient with row sums, steps of 1 + 1 / (n t), a_0 = 0.01, raw features: the paper's method.
     SigmoidQuadratic,
-    /// Sigmoids and Quadratic Gradient with a_0 = 1 on scaled features: recipe `default` with this scaler.
+    /// Sigmoids and Quadratic Gradient with a_0 = 1 on scaled features: recipe `default` with this scaler, its steps whole for any number of
+    /// iterations, because there is no cubic whose range they could leave.
     Scaled(ScalerKind),
 }
 
@@ -61,8 +62,10 @@ impl Method {
         match self {
             Method::SoftmaxNag | Method::SigmoidNag => Preset::Paper.recipe(iterations, &plain),
             Method::SigmoidQuadratic => Preset::Paper.recipe(iterations, &zero),
-            Method::Scaled(kind) => Preset::Default
-                .recipe(iterations, &RecipeOverrides { scaler: Some(kind), ..RecipeOverrides::default() }),
+            Method::Scaled(kind) => Preset::Default.recipe(
+                iterations,
+                &RecipeOverrides { scaler: Some(kind), decay: Some(0.0), ..RecipeOverrides::default() },
+            ),
         }
     }
 

@@ -3,7 +3,6 @@
 use ciphertune_ckks::{Counts, security_bound};
 use ciphertune_head::layout::LayoutKind;
 use ciphertune_head::metrics::{Evaluation, accuracy_interval, predicted_classes};
-use ciphertune_head::plan::Estimate;
 use ciphertune_head::{Head, Plan, Provenance, Recipe};
 use serde::Serialize;
 
@@ -177,7 +176,7 @@ impl Played {
         let twin = comparison.heads.last().unwrap_or(&head);
         let (encrypted, clear) = (head.evaluate(&test.table)?, twin.evaluate(&test.table)?);
         let (shape, recipe, literal) = (plan.shape(), plan.recipe().clone(), plan.literal());
-        let estimate = Estimate::new(&plan)?;
+        let estimate = plan.estimate()?;
         let courses = traced.then(|| Courses::new(&outcome, &comparison, test)).transpose()?.unwrap_or_default();
         Ok(Findings {
             accuracy: encrypted.accuracy,
