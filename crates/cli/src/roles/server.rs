@@ -65,7 +65,8 @@ pub fn train(job: Job, evaluation_keys: Source, returned: Returned) -> Result<Tr
         job.reader.read(keys).in_file(&job.path)?
     };
     let load_seconds = job.seconds + start.elapsed().as_secs_f64();
-    let expected = trainer.plan().estimate()?.operations;
+    let expected = &trainer.plan().estimate()?.operations;
+    let (key_switches, products) = (expected.key_switches, expected.products);
     let weigh = |key_switches: u64, products: u64| KEY_SWITCH_WEIGHT * key_switches + products;
     let progress = Progress::new("training", weigh(key_switches, products));
     let evaluator = trainer.evaluator();

@@ -31,6 +31,8 @@ const LEAST_TRAINING_BITS: f64 = 12.0;
 
 /// What precision for publication may cost, as a multiple of the cheapest plan.
 const PUBLICATION_FACTOR: f64 = 2.5;
+/// What three bits for publication may cost where all that are wished for cannot be had.
+const LESSER_FACTOR: f64 = 1.25;
 /// By how much of itself a price in closed form may miss what the tracer counts.
 const PRICE_TOLERANCE: f64 = 0.1;
 /// What an upload costs beside the time of training: otherwise plans would send each row several times to save a little work.
@@ -75,8 +77,8 @@ pub fn choose(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Resul
     let mut search = Search { shape, recipe, constraints, known: BTreeMap::new(), least_memory: usize::MAX };
     // Precision for publication first; where no ring has room for it at a sensible cost, the cheapest plan that trains well.
     if let Some((cheapest, plan)) = search.best(f64::NEG_INFINITY, f64::INFINITY)? {
-        for release_bits in [constraints.release_bits, 3.0] {
-            if let Some((_, plan)) = search.best(release_bits, PUBLICATION_FACTOR * cheapest)? {
+        for (release_bits, factor) in [(constraints.release_bits, PUBLICATION_FACTOR), (3.0, LESSER_FACTOR)] {
+            if let Some((_, plan)) = search.best(release_bits, factor * cheapest)? {
                 return Ok(plan);
             }
         }
