@@ -4,6 +4,7 @@
 //! is replaced unless the user says so, and never what this program would not have written.
 
 mod folder;
+mod interrupt;
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Cursor, ErrorKind, Read, Seek, Write};
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::errors::{CliError, InFile, Result};
 use crate::text::warn;
 pub use folder::NewFolder;
+use interrupt::RemovedOnSignal;
 
 /// A file's content, with its name for messages.
 pub struct Document {
@@ -161,6 +163,7 @@ impl NewFile {
     /// Writes the file.
     pub fn write(&self, bytes: &[u8]) -> Result<()> {
         let mut temporary = self.temporary()?;
+        let _removed = RemovedOnSignal::new(temporary.path());
         let written = temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_all());
         written.map_err(|error| cannot_write(&self.path, &error))?;
         let persisted =

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, TempDir};
 
+use super::interrupt::RemovedOnSignal;
 use super::{Privacy, cannot_write, permit, place, sync_folder, write_new};
 use crate::errors::{CliError, Result};
 
@@ -44,7 +45,9 @@ impl NewFolder {
 
     /// Starts to fill the folder.
     pub fn fill(&self) -> Result<Filling<'_>> {
-        Ok(Filling { target: self, temporary: self.temporary()? })
+        let temporary = self.temporary()?;
+        let removed = RemovedOnSignal::new(temporary.path());
+        Ok(Filling { target: self, temporary, removed })
     }
 
     fn temporary(&self) -> Result<TempDir> {
@@ -61,6 +64,7 @@ impl NewFolder {
 pub struct Filling<'a> {
     target: &'a NewFolder,
     temporary: TempDir,
+    removed: RemovedOnSignal,
 }
 
 impl Filling<'_> {
@@ -91,6 +95,8 @@ impl Filling<'_> {
     pub fn finish(self) -> Result<()> {
         let path = &self.target.path;
         let error = |error: std::io::Error| cannot_write(path, &error);
+        // It is whole now, and an old one may be out of its place for a moment.
+        drop(self.removed);
         // An old folder steps aside first and goes last, so that one of the two is always there.
         let old = if path.is_dir() { Some(self.target.temporary()?) } else { None };
         if let Some(old) = &old {

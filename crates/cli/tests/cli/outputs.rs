@@ -144,3 +144,31 @@ fn help_explains_every_command_and_flag() {
     }
     assert!(scratch.succeeds("--version").starts_with("ciphertune "));
 }
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_command_leaves_nothing_behind() {
+    use std::os::unix::process::ExitStatusExt;
+    use std::time::{Duration, Instant};
+    let scratch = Scratch::new();
+    let arguments = "keygen --rows 128 --features 400 --classes 10 --recipe paper --out KEYS";
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ciphertune"))
+        .args(arguments.split_whitespace())
+        .current_dir(scratch.path("."))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    // Its keys are being made as soon as their file is there, and take longer than this.
+    let begun = || {
+        let mut entries = std::fs::read_dir(scratch.path(".")).unwrap().flatten();
+        entries.any(|entry| entry.path().join("evaluation.keys").exists())
+    };
+    while !begun() {
+        assert!(start.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
+    assert_eq!(scratch.listing(), [""; 0]);
+}
