@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn the_interval_of_an_accuracy_is_wilsons() {
         let rounded = |(low, high): (f64, f64)| ((low * 1e4).round() / 1e4, (high * 1e4).round() / 1e4);
-        assert_eq!(rounded(accuracy_interval(106, 128)), (0.7534, 0.8836));
+        assert_eq!(rounded(accuracy_interval(106, 128)), (0.7535, 0.8837));
         assert_eq!(rounded(accuracy_interval(10, 10)), (0.7225, 1.0));
         assert_eq!(rounded(accuracy_interval(0, 10)), (0.0, 0.2775));
         assert_eq!(accuracy_interval(0, 0), (0.0, 1.0));

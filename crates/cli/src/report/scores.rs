@@ -52,6 +52,8 @@ pub fn confusion(names: &[String], counts: &[Vec<usize>]) -> Markup {
     let right = |class: usize| counts[class][class];
     let rows: usize = of_class.iter().sum();
     let all_right: usize = (0..names.len()).map(right).sum();
+    // Long names stand upright, so that the columns stay narrow.
+    let tall = names.iter().any(|name| name.chars().count() > 5);
     let miss =
         |class: usize| (0..names.len()).filter(move |&other| other != class).map(move |other| counts[class][other]);
     let worst =
@@ -63,7 +65,7 @@ pub fn confusion(names: &[String], counts: &[Vec<usize>]) -> Markup {
                 table.confusion #confusion {
                     thead { tr {
                         th scope="col" { "class" }
-                        @for name in names { th.number scope="col" { (name) } }
+                        @for name in names { th.number scope="col" { span.upright[tall] { (name) } } }
                         th.number.total scope="col" { "rows" } th.number scope="col" { "recall" }
                     } }
                     tbody {

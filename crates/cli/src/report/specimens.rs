@@ -176,7 +176,7 @@ impl Specimen {
         html! {
             ul.bars {
                 @for Probability { class, probability } in &self.probabilities {
-                    li.own[*class == self.label] {
+                    li.own[*class == self.label].long[class.chars().count() > 5] {
                         span.class { (class) }
                         span.bar style=(format!("--share:{:.1}%", 100.0 * probability)) {}
                         span.value { (format!("{probability:.2}")) }
