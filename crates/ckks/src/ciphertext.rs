@@ -1,16 +1,22 @@
 //! Ciphertexts and unrelinearised products: polynomials with a scale. The level is one less than the number of limbs.
 
+use std::sync::Arc;
+
 use ciphertune_ring::{Ring, RnsPoly, Seed, sampler};
 
-/// A ciphertext (c0, c1) with c0 + c1 s = scale m + noise.
+/// A ciphertext (c0, c1) with c0 + c1 s = scale m + noise. Copies share their polynomials.
 #[derive(Clone, Debug)]
 pub struct Ciphertext {
-    pub(crate) c0: RnsPoly,
-    pub(crate) c1: RnsPoly,
+    pub(crate) c0: Arc<RnsPoly>,
+    pub(crate) c1: Arc<RnsPoly>,
     pub(crate) scale: f64,
 }
 
 impl Ciphertext {
+    pub(crate) fn new(c0: RnsPoly, c1: RnsPoly, scale: f64) -> Self {
+        Self { c0: Arc::new(c0), c1: Arc::new(c1), scale }
+    }
+
     /// The level: how many rescalings are left.
     pub fn level(&self) -> usize {
         self.c0.q_limbs() - 1
@@ -60,6 +66,6 @@ impl SeededCiphertext {
     /// The ciphertext, with its uniform half drawn from the seed.
     pub fn expand(self, ring: &Ring) -> Ciphertext {
         let c1 = sampler::uniform(ring, &self.seed, self.c0.q_limbs(), 0);
-        Ciphertext { c0: self.c0, c1, scale: self.scale }
+        Ciphertext::new(self.c0, c1, self.scale)
     }
 }

@@ -70,7 +70,7 @@ impl Evaluator {
             || ring.divide_round_add(b, ring.p_count(), &a.c0, element),
             || ring.divide_round(c, ring.p_count()),
         );
-        Ok(Ciphertext { c0, c1, scale: a.scale })
+        Ok(Ciphertext::new(c0, c1, a.scale))
     }
 
     /// d0 + d1 s + d2 s^2 to two polynomials, with the last `rescale` primes divided out at once.
@@ -89,7 +89,7 @@ impl Evaluator {
         };
         let (c0, c1) = rayon::join(|| divide(b, &a.d0), || divide(c, &a.d1));
         let scale = (0..rescale).fold(a.scale, |scale, k| scale / self.prime(level - k));
-        Ok(Ciphertext { c0, c1, scale })
+        Ok(Ciphertext::new(c0, c1, scale))
     }
 
     fn check_aligned(&self, a: (usize, f64), b: (usize, f64)) -> Result<()> {
@@ -143,32 +143,26 @@ impl Arithmetic for Evaluator {
 
     fn add(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {
         self.check_aligned((a.level(), a.scale), (b.level(), b.scale))?;
-        let (ring, mut sum) = (self.parameters().ring(), a.clone());
-        ring.add_assign(&mut sum.c0, &b.c0);
-        ring.add_assign(&mut sum.c1, &b.c1);
-        Ok(sum)
+        let ring = self.parameters().ring();
+        Ok(Ciphertext::new(ring.add(&a.c0, &b.c0), ring.add(&a.c1, &b.c1), a.scale))
     }
 
     fn sub(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {
         self.check_aligned((a.level(), a.scale), (b.level(), b.scale))?;
-        let (ring, mut difference) = (self.parameters().ring(), a.clone());
-        ring.sub_assign(&mut difference.c0, &b.c0);
-        ring.sub_assign(&mut difference.c1, &b.c1);
-        Ok(difference)
+        let ring = self.parameters().ring();
+        Ok(Ciphertext::new(ring.sub(&a.c0, &b.c0), ring.sub(&a.c1, &b.c1), a.scale))
     }
 
     fn negate(&self, a: &Ciphertext) -> Ciphertext {
-        let (ring, mut out) = (self.parameters().ring(), a.clone());
-        ring.negate_assign(&mut out.c0);
-        ring.negate_assign(&mut out.c1);
-        out
+        let ring = self.parameters().ring();
+        Ciphertext::new(ring.negate(&a.c0), ring.negate(&a.c1), a.scale)
     }
 
     fn drop_to(&self, a: &Ciphertext, level: usize) -> Result<Ciphertext> {
         if level > a.level() {
             return Err(Error::NoLevelLeft { needed: level - a.level(), left: 0 });
         }
-        Ok(Ciphertext { c0: a.c0.truncated(level + 1), c1: a.c1.truncated(level + 1), scale: a.scale })
+        Ok(Ciphertext::new(a.c0.truncated(level + 1), a.c1.truncated(level + 1), a.scale))
     }
 
     fn rescale(&self, a: &Ciphertext) -> Result<Ciphertext> {
@@ -176,11 +170,8 @@ impl Arithmetic for Evaluator {
             return Err(Error::NoLevelLeft { needed: 1, left: 0 });
         }
         let ring = self.parameters().ring();
-        Ok(Ciphertext {
-            c0: ring.divide_round(a.c0.clone(), 1),
-            c1: ring.divide_round(a.c1.clone(), 1),
-            scale: a.scale / self.prime(a.level()),
-        })
+        let divide = |half: &RnsPoly| ring.divide_round(half.clone(), 1);
+        Ok(Ciphertext::new(divide(&a.c0), divide(&a.c1), a.scale / self.prime(a.level())))
     }
 
     fn with_scale(&self, a: &Ciphertext, scale: f64) -> Ciphertext {
@@ -193,33 +184,23 @@ impl Arithmetic for Evaluator {
             return Err(Error::Length { found: values.len(), expected: self.slots() });
         }
         let plain = ring.reduce_signed_wide(&self.encoder.encode(values, scale)?, a.c0.q_limbs());
-        let mut out = a.clone();
-        ring.mul_assign(&mut out.c0, &plain);
-        ring.mul_assign(&mut out.c1, &plain);
-        out.scale *= scale;
-        Ok(out)
+        Ok(Ciphertext::new(ring.mul(&a.c0, &plain), ring.mul(&a.c1, &plain), a.scale * scale))
     }
 
     fn mul_scalar(&self, a: &Ciphertext, factor: f64, scale: f64) -> Result<Ciphertext> {
-        let (ring, constant, mut out) = (self.parameters().ring(), self.integer(factor, scale)?, a.clone());
-        ring.mul_constant_assign(&mut out.c0, constant);
-        ring.mul_constant_assign(&mut out.c1, constant);
-        out.scale *= scale;
-        Ok(out)
+        let (ring, constant) = (self.parameters().ring(), self.integer(factor, scale)?);
+        let multiply = |half: &RnsPoly| ring.mul_constant(half, constant);
+        Ok(Ciphertext::new(multiply(&a.c0), multiply(&a.c1), a.scale * scale))
     }
 
     fn add_scalar(&self, a: &Ciphertext, value: f64) -> Result<Ciphertext> {
-        let (ring, constant, mut out) = (self.parameters().ring(), self.integer(value, a.scale)?, a.clone());
-        ring.add_constant_assign(&mut out.c0, constant);
-        Ok(out)
+        let (ring, constant) = (self.parameters().ring(), self.integer(value, a.scale)?);
+        Ok(Ciphertext { c0: ring.add_constant(&a.c0, constant).into(), ..a.clone() })
     }
 
     fn mul_monomial(&self, a: &Ciphertext, power: usize) -> Ciphertext {
         let ring = self.parameters().ring();
-        let mut out = a.clone();
-        ring.mul_monomial_assign(&mut out.c0, power);
-        ring.mul_monomial_assign(&mut out.c1, power);
-        out
+        Ciphertext::new(ring.mul_monomial(&a.c0, power), ring.mul_monomial(&a.c1, power), a.scale)
     }
 
     fn dot(&self, pairs: &[(&Ciphertext, &Ciphertext)]) -> Result<Product> {
@@ -250,20 +231,15 @@ impl Arithmetic for Evaluator {
 
     fn add_products(&self, a: &Product, b: &Product) -> Result<Product> {
         self.check_aligned((a.level(), a.scale), (b.level(), b.scale))?;
-        let (ring, mut sum) = (self.parameters().ring(), a.clone());
-        ring.add_assign(&mut sum.d0, &b.d0);
-        ring.add_assign(&mut sum.d1, &b.d1);
-        ring.add_assign(&mut sum.d2, &b.d2);
-        Ok(sum)
+        let ring = self.parameters().ring();
+        let (d0, d1, d2) = (ring.add(&a.d0, &b.d0), ring.add(&a.d1, &b.d1), ring.add(&a.d2, &b.d2));
+        Ok(Product { d0, d1, d2, scale: a.scale })
     }
 
     fn mul_product_scalar(&self, a: &Product, factor: f64, scale: f64) -> Result<Product> {
-        let (ring, constant, mut out) = (self.parameters().ring(), self.integer(factor, scale)?, a.clone());
-        for d in [&mut out.d0, &mut out.d1, &mut out.d2] {
-            ring.mul_constant_assign(d, constant);
-        }
-        out.scale *= scale;
-        Ok(out)
+        let (ring, constant) = (self.parameters().ring(), self.integer(factor, scale)?);
+        let multiply = |d: &RnsPoly| ring.mul_constant(d, constant);
+        Ok(Product { d0: multiply(&a.d0), d1: multiply(&a.d1), d2: multiply(&a.d2), scale: a.scale * scale })
     }
 
     fn relinearize(&self, a: &Product) -> Result<Ciphertext> {
@@ -306,5 +282,5 @@ impl Arithmetic for Evaluator {
 }
 
 fn polynomials<'a>(operands: &[Vec<&'a Ciphertext>]) -> Vec<Vec<PolyPair<'a>>> {
-    operands.iter().map(|terms| terms.iter().map(|c| (&c.c0, &c.c1)).collect()).collect()
+    operands.iter().map(|terms| terms.iter().map(|c| (&*c.c0, &*c.c1)).collect()).collect()
 }

@@ -2,6 +2,7 @@
 //! polynomials that RNS schemes are built of. Nothing here knows of encryption.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, RwLock};
 
 use rayon::prelude::*;
@@ -137,31 +138,58 @@ impl Ring {
         self.for_each_limb(a, |i, prime, limb| kernels::sub_assign(prime.modulus(), limb, b.limb(i)));
     }
 
-    /// a = -a.
-    pub fn negate_assign(&self, a: &mut RnsPoly) {
-        self.for_each_limb(a, |_, prime, limb| kernels::negate_assign(prime.modulus(), limb));
-    }
-
     /// a *= b, over a's limbs. Both in evaluations.
     pub fn mul_assign(&self, a: &mut RnsPoly, b: &RnsPoly) {
         self.for_each_limb(a, |i, prime, limb| kernels::mul_assign(prime.modulus(), limb, b.limb(i)));
     }
 
-    /// a *= constant.
-    pub fn mul_constant_assign(&self, a: &mut RnsPoly, constant: i128) {
-        self.for_each_limb(a, |_, prime, limb| {
-            let m = prime.modulus();
-            kernels::mul_constant_assign(m, limb, m.shoup(m.reduce_signed_wide(constant)));
-        });
+    /// a + b, over a's limbs.
+    pub fn add(&self, a: &RnsPoly, b: &RnsPoly) -> RnsPoly {
+        self.copy_and(a, |i, m, range, out| kernels::add_assign(m, out, &b.limb(i)[range]))
     }
 
-    /// a += constant (a polynomial of degree zero), in evaluations.
-    pub fn add_constant_assign(&self, a: &mut RnsPoly, constant: i128) {
-        self.for_each_limb(a, |_, prime, limb| {
-            let m = prime.modulus();
+    /// a - b, over a's limbs.
+    pub fn sub(&self, a: &RnsPoly, b: &RnsPoly) -> RnsPoly {
+        self.copy_and(a, |i, m, range, out| kernels::sub_assign(m, out, &b.limb(i)[range]))
+    }
+
+    /// a b, over a's limbs. Both in evaluations.
+    pub fn mul(&self, a: &RnsPoly, b: &RnsPoly) -> RnsPoly {
+        self.copy_and(a, |i, m, range, out| kernels::mul_assign(m, out, &b.limb(i)[range]))
+    }
+
+    /// a constant.
+    pub fn mul_constant(&self, a: &RnsPoly, constant: i128) -> RnsPoly {
+        self.copy_and(a, |_, m, _, out| {
+            kernels::mul_constant_assign(m, out, m.shoup(m.reduce_signed_wide(constant)));
+        })
+    }
+
+    /// -a.
+    pub fn negate(&self, a: &RnsPoly) -> RnsPoly {
+        self.copy_and(a, |_, m, _, out| kernels::negate_assign(m, out))
+    }
+
+    /// a + constant (a polynomial of degree zero), in evaluations.
+    pub fn add_constant(&self, a: &RnsPoly, constant: i128) -> RnsPoly {
+        self.copy_and(a, |_, m, _, out| {
             let residue = m.reduce_signed_wide(constant);
-            limb.iter_mut().for_each(|x| *x = m.add(*x, residue));
+            out.iter_mut().for_each(|x| *x = m.add(*x, residue));
+        })
+    }
+
+    /// A copy of a that `work` changes, some words of a limb at a time, so that they are in the cache when it does.
+    fn copy_and(&self, a: &RnsPoly, work: impl Fn(usize, &Modulus, Range<usize>, &mut [u64]) + Sync) -> RnsPoly {
+        const WORDS: usize = 1024;
+        let mut out = RnsPoly::dirty(a.n(), a.q_limbs(), a.p_limbs());
+        self.for_each_limb(&mut out, |i, prime, limb| {
+            for (part, out) in limb.chunks_mut(WORDS).enumerate() {
+                let range = part * WORDS..part * WORDS + out.len();
+                out.copy_from_slice(&a.limb(i)[range.clone()]);
+                work(i, prime.modulus(), range, out);
+            }
         });
+        out
     }
 
     /// Sums of products of linear polynomials in s, over the first `q_limbs` limbs, in evaluations: for every row i and column j the
@@ -212,8 +240,8 @@ impl Ring {
         out
     }
 
-    /// a *= X^power for 0 <= power < 2N, in evaluations. The powers that were asked for are kept.
-    pub fn mul_monomial_assign(&self, a: &mut RnsPoly, power: usize) {
+    /// a X^power for 0 <= power < 2N, in evaluations. The powers that were asked for are kept.
+    pub fn mul_monomial(&self, a: &RnsPoly, power: usize) -> RnsPoly {
         let monomial = cached(&self.monomials, power, || {
             let n = self.n();
             let mut out = RnsPoly::zero(n, self.q_count, 0);
@@ -223,7 +251,7 @@ impl Ring {
             });
             out
         });
-        self.mul_assign(a, &monomial);
+        self.mul(a, &monomial)
     }
 
     /// The polynomial with the given signed coefficients, in evaluations.

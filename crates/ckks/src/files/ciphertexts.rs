@@ -108,7 +108,7 @@ pub fn read_full(parameters: &Parameters, container: &Container, name: &str) -> 
         return Err(Error::File(format!("holds ciphertexts {name} whose halves do not match: fetch the file again")));
     }
     let scales = scales(container.tensor(&format!("{name}.scale"))?, c0s.len(), name)?;
-    Ok(c0s.into_iter().zip(c1s).zip(scales).map(|((c0, c1), scale)| Ciphertext { c0, c1, scale }).collect())
+    Ok(c0s.into_iter().zip(c1s).zip(scales).map(|((c0, c1), scale)| Ciphertext::new(c0, c1, scale)).collect())
 }
 
 /// One half of every ciphertext of a group.
