@@ -34,42 +34,21 @@ pub fn is_prime(n: u64) -> bool {
     })
 }
 
-/// `count` primes congruent to 1 modulo 2n, as close to 2^bits as possible, alternately below and above it (below only
-/// for `bits` = [`Modulus::MAX_BITS`]), none of them in `taken`. In order of closeness.
+/// The `count` largest primes below 2^bits that are congruent to 1 modulo 2n and not in `taken`, from the largest down, none below
+/// 3/4 2^bits.
 ///
-/// Alternating keeps a product of k such primes near 2^(k bits), so a scale of 2^bits hardly drifts over many rescalings.
+/// Below, and not on both sides: a residue then takes `bits` bits, in files and where kernels keep sums in the rest of a word. What a
+/// scale drifts over many rescalings is followed exactly.
 pub fn ntt_primes(bits: u32, count: usize, n: usize, taken: &[u64]) -> Result<Vec<u64>> {
     let step = 2 * n as u64;
     let not_enough = |found| Error::NotEnoughPrimes { wanted: count, found, bits, n };
     if !(10..=Modulus::MAX_BITS).contains(&bits) || step >= 1 << (bits - 2) {
         return Err(not_enough(0));
     }
-    let centre = 1u64 << bits;
-    let (lowest, highest) = (centre / 2 + centre / 4, centre + centre / 4);
-    let (mut below, mut above) = (centre + 1 - step, centre + 1);
-    let mut found = Vec::with_capacity(count);
-    let usable = |p: u64| is_prime(p) && !taken.contains(&p);
-    let mut want_above = false;
-    while found.len() < count {
-        let above_open = bits < Modulus::MAX_BITS && above <= highest;
-        if below < lowest && !above_open {
-            return Err(not_enough(found.len()));
-        }
-        if (want_above && above_open) || below < lowest {
-            if usable(above) {
-                found.push(above);
-                want_above = false;
-            }
-            above += step;
-        } else {
-            if usable(below) {
-                found.push(below);
-                want_above = true;
-            }
-            below -= step;
-        }
-    }
-    Ok(found)
+    let (power, lowest) = (1u64 << bits, 3u64 << (bits - 2));
+    let candidates = (1..).map(|k| power + 1 - k * step).take_while(|&p| p >= lowest);
+    let found: Vec<u64> = candidates.filter(|p| is_prime(*p) && !taken.contains(p)).take(count).collect();
+    if found.len() == count { Ok(found) } else { Err(not_enough(found.len())) }
 }
 
 #[cfg(test)]
@@ -87,14 +66,14 @@ mod tests {
     }
 
     #[test]
-    fn found_primes_are_distinct_ntt_friendly_and_near_the_wanted_size() {
+    fn found_primes_are_distinct_ntt_friendly_and_just_below_the_wanted_power() {
         let n = 1 << 14;
         let first = ntt_primes(45, 8, n, &[]).unwrap();
         let second = ntt_primes(45, 4, n, &first).unwrap();
         let mut all = [first, second].concat();
         for &p in &all {
             assert!(is_prime(p) && p % (2 * n as u64) == 1);
-            assert!(((p as f64).log2() - 45.0).abs() < 0.001);
+            assert!(p < 1 << 45 && (p as f64).log2() > 44.999);
         }
         all.sort_unstable();
         all.dedup();
