@@ -24,7 +24,7 @@ impl Progress {
     /// A bar of images, or a counter if nobody knows how many there are.
     pub fn images(total: Option<u64>) -> Self {
         match total {
-            Some(_) => Self::start("", total, "features     {bar:32} {pos}/{len} images  {msg}"),
+            Some(_) => Self::start("", total, "features     {bar:20} {pos}/{len} images  {msg}"),
             None => Self::start("", None, "features     {spinner} {pos} images  {msg}"),
         }
     }
