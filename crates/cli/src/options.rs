@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ciphertune_head::layout::{LayoutKind, Shape};
+use ciphertune_head::layout::{AnyLayout, LayoutKind, Shape};
 use ciphertune_head::plan::search::RELEASE_BITS;
 use ciphertune_head::plan::{self, Constraints};
 use ciphertune_head::recipe::{Bound, Cubic, Gradient, Preset, RecipeOverrides};
@@ -191,16 +191,34 @@ fn parse_bits(text: &str) -> std::result::Result<f64, String> {
 impl PlanFlags {
     /// The fastest plan that respects the flags.
     pub fn choose(&self, shape: Shape, recipe: &Recipe) -> Result<Plan> {
+        // Of the paper's layout, it can take long.
+        let _progress = Progress::spinner("planning");
+        Ok(plan::choose(shape, recipe, &self.constraints())?)
+    }
+
+    /// What the fastest plan of layout `class-diagonal` would be with other numbers of classes in a ciphertext of weights than `chosen` has; those
+    /// that no ring or memory has room for are left out.
+    pub fn alternatives(&self, chosen: &Plan) -> Vec<(usize, Plan)> {
+        let AnyLayout::ClassDiagonal(layout) = chosen.layout() else { return Vec::new() };
+        let _progress = Progress::spinner("planning");
+        let most = chosen.shape().classes.next_power_of_two();
+        let numbers = std::iter::successors(Some(1), |number| Some(2 * number)).take_while(|&number| number <= most);
+        numbers
+            .filter(|&number| number != layout.classes_together())
+            .filter_map(|number| {
+                let constraints = Constraints { classes_together: Some(number), ..self.constraints() };
+                Some((number, plan::choose(chosen.shape(), chosen.recipe(), &constraints).ok()?))
+            })
+            .collect()
+    }
+
+    fn constraints(&self) -> Constraints {
         let layout = match self.layout {
             LayoutName::ClassDiagonal => LayoutKind::ClassDiagonal,
             LayoutName::VolleyRevolver => LayoutKind::VolleyRevolver,
         };
-        // Of the paper's layout, it can take long.
-        let _progress = Progress::spinner("planning");
-        let memory = memory::limit(self.memory);
         let (log_n, release_bits) = (self.log_n, self.publish_bits);
-        let constraints = Constraints { layout, memory, log_n, release_bits, ..Constraints::default() };
-        Ok(plan::choose(shape, recipe, &constraints)?)
+        Constraints { layout, memory: memory::limit(self.memory), log_n, release_bits, ..Constraints::default() }
     }
 }
 

@@ -3,8 +3,11 @@
 //! On toy rings, which hide nothing, any shape trains in a fraction of a second. The cases at real size and 128 bits are in the
 //! release suite: `cargo test --release -- --ignored`.
 
+use std::time::Instant;
+
 use ciphertune_head::job::{owner, server};
 use ciphertune_head::layout::{LayoutKind, Shape};
+use ciphertune_head::plan::cost::UnitCosts;
 use ciphertune_head::plan::{self, Constraints};
 use ciphertune_head::recipe::{Gradient, Preset, RecipeOverrides};
 use ciphertune_head::train::Returned;
@@ -165,6 +168,37 @@ fn real_sizes_at_128_bits_agree_with_the_twin() {
         check(&table, &Recipe::paper(2).unwrap(), &constraints);
     }
     check(&table(200, 40, 3, 9), &Recipe::default_for(5).unwrap(), &constraints);
+}
+
+#[test]
+#[ignore = "times a training: needs a machine with nothing else to do"]
+fn the_predicted_time_of_a_training_is_within_thirty_per_cent_of_the_measured_one() {
+    for (rows, features, classes, recipe) in [
+        (128, 400, 10, Recipe::default_for(2).unwrap()),
+        (128, 400, 10, Recipe::paper(2).unwrap()),
+        (2048, 768, 10, Recipe::default_for(2).unwrap()),
+    ] {
+        let table = table(rows, features, classes, rows as u64);
+        let plan = plan_for(&table, &recipe, &Constraints::default());
+        let keys = owner::Keys::generate(&plan).unwrap();
+        let mut evaluation_keys = Vec::new();
+        keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
+        let job = owner::encrypt(&keys, &table, None, &|_, _| ()).unwrap();
+        let train = || {
+            let trainer = server::Trainer::new(&job.upload, &evaluation_keys).unwrap();
+            let start = Instant::now();
+            trainer.train(Returned::Last).unwrap();
+            start.elapsed().as_secs_f64()
+        };
+        let measured = (0..3).map(|_| train()).fold(f64::INFINITY, f64::min);
+        let costs = (0..3).map(|_| UnitCosts::measure().unwrap()).min_by(|a, b| a.product.total_cmp(&b.product));
+        let predicted = plan.estimate().unwrap().seconds(&plan, &costs.unwrap());
+        println!(
+            "{rows} x {features} x {classes}, {}: {predicted:.2} s predicted, {measured:.2} s measured",
+            recipe.name()
+        );
+        assert!((predicted / measured - 1.0).abs() < 0.3, "{predicted} s predicted, {measured} s measured");
+    }
 }
 
 #[test]

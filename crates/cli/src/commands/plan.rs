@@ -13,8 +13,8 @@ use report::Report;
 
 /// Say what a training will take, before anything is encrypted
 ///
-/// Finds the plan that keygen would make keys for, and prints ring, layout, sizes, operations, precision, and the time that training would
-/// take on this machine (timed with a few rotations in a small ring).
+/// Finds the plan that keygen would make keys for, and prints ring, layout, sizes, operations, precision, the time that training would
+/// take on this machine (timed with a few rotations in a small ring), and what the layout's alternatives would take.
 #[derive(Args)]
 pub struct PlanCommand {
     #[command(flatten)]
@@ -39,7 +39,8 @@ impl PlanCommand {
     pub fn execute(&self) -> Result<()> {
         let recipe = self.recipe.recipe()?;
         let plan = self.shape.plan(&self.backbone, &recipe, &self.plan)?;
-        let report = Report::new(&plan, plan.estimate()?, &UnitCosts::measure()?)?;
+        let costs = UnitCosts::measure()?;
+        let report = Report::new(&plan, &self.plan.alternatives(&plan), &costs)?;
         if self.json {
             say!("{}", serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?)?;
         } else {

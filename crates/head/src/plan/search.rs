@@ -32,11 +32,11 @@ const LEAST_TRAINING_BITS: f64 = 12.0;
 /// What precision for publication may cost, as a multiple of the cheapest plan.
 const PUBLICATION_FACTOR: f64 = 2.5;
 /// What three bits for publication may cost where all that are wished for cannot be had.
-const LESSER_FACTOR: f64 = 1.25;
+const LESSER_FACTOR: f64 = 1.6;
 /// By how much of itself a price in closed form may miss what the tracer counts.
 const PRICE_TOLERANCE: f64 = 0.1;
 /// What an upload costs beside the time of training: otherwise plans would send each row several times to save a little work.
-const UPLOAD_BYTES_PER_SECOND: f64 = 25e6;
+pub const UPLOAD_BYTES_PER_SECOND: f64 = 25e6;
 
 /// What a plan must respect.
 #[derive(Clone, Copy, Debug, PartialEq)]

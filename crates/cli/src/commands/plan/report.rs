@@ -3,9 +3,9 @@
 use ciphertune_ckks::security_bound;
 use ciphertune_head::Plan;
 use ciphertune_head::layout::{AnyLayout, TopAxis};
-use ciphertune_head::plan::Estimate;
 use ciphertune_head::plan::cost::UnitCosts;
 use ciphertune_head::plan::estimate::STATISTICAL_BITS;
+use ciphertune_head::plan::search::UPLOAD_BYTES_PER_SECOND;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -44,6 +44,50 @@ pub struct Report {
     published_precision_bits: f64,
     /// The plan as keygen would write it.
     plan: Value,
+    /// What other numbers of classes in a ciphertext of weights would take.
+    alternatives: Vec<Alternative>,
+}
+
+/// A plan that was not chosen.
+#[derive(Serialize)]
+struct Alternative {
+    classes_together: usize,
+    log_n: u32,
+    seconds: f64,
+    memory_bytes: usize,
+    upload_bytes: usize,
+    key_bytes: usize,
+    key_switches: u64,
+    products: u64,
+}
+
+impl Alternative {
+    fn new(classes_together: usize, plan: &Plan, costs: &UnitCosts) -> Result<Self> {
+        let estimate = plan.estimate()?;
+        Ok(Self {
+            classes_together,
+            log_n: plan.literal().log_n,
+            seconds: estimate.seconds(plan, costs),
+            memory_bytes: estimate.server_bytes,
+            upload_bytes: estimate.upload_bytes,
+            key_bytes: estimate.key_bytes,
+            key_switches: estimate.operations.key_switches,
+            products: estimate.operations.products,
+        })
+    }
+
+    fn text(&self) -> String {
+        format!(
+            "{} together: about {}, {} of memory, {} up,\nN = 2^{}, {}, {}",
+            count(self.classes_together, "class"),
+            seconds(self.seconds),
+            bytes(self.memory_bytes),
+            bytes(self.upload_bytes),
+            self.log_n,
+            count(self.key_switches as usize, "key switch"),
+            count(self.products as usize, "product"),
+        )
+    }
 }
 
 /// Ciphertexts of the upload.
@@ -56,8 +100,8 @@ struct Upload {
 
 impl Report {
     /// Puts the figures together.
-    pub fn new(plan: &Plan, estimate: &Estimate, costs: &UnitCosts) -> Result<Self> {
-        let (shape, literal) = (plan.shape(), plan.literal());
+    pub fn new(plan: &Plan, alternatives: &[(usize, Plan)], costs: &UnitCosts) -> Result<Self> {
+        let (shape, literal, estimate) = (plan.shape(), plan.literal(), plan.estimate()?);
         let [data, labels, offset] = estimate.upload_ciphertexts;
         let precision_bits = -estimate.weight_deviation.log2();
         let published_precision_bits = estimate.release_bits();
@@ -86,6 +130,10 @@ impl Report {
             publication_bits: precision_bits - published_precision_bits,
             published_precision_bits,
             plan: serde_json::from_str(&plan.to_json()).map_err(std::io::Error::from)?,
+            alternatives: alternatives
+                .iter()
+                .map(|(number, plan)| Alternative::new(*number, plan, costs))
+                .collect::<Result<_>>()?,
         })
     }
 
@@ -122,6 +170,18 @@ impl Report {
             ),
         };
         table.row("", published);
+        for (index, alternative) in self.alternatives.iter().enumerate() {
+            table.row(if index == 0 { "alternatives" } else { "" }, alternative.text());
+        }
+        if !self.alternatives.is_empty() {
+            let rate = bytes(UPLOAD_BYTES_PER_SECOND as usize);
+            table.row(
+                "",
+                format!(
+                    "(classes in one ciphertext of weights; the choice counts\nthe upload too, at {rate} a second)"
+                ),
+            );
+        }
         let shape = format!("{} x {}", count(self.rows, "row"), count(self.features, "feature"));
         format!("{shape}, {}\n\n{}", count(self.classes, "class"), table.render())
     }
