@@ -78,14 +78,14 @@ impl Alternative {
 
     fn text(&self) -> String {
         format!(
-            "{} together: about {}, {} of memory, {} up,\nN = 2^{}, {}, {}",
+            "{} together: about {}, {} of memory,\nN = 2^{}, {}, {}, {} up",
             count(self.classes_together, "class"),
             seconds(self.seconds),
             bytes(self.memory_bytes),
-            bytes(self.upload_bytes),
             self.log_n,
             count(self.key_switches as usize, "key switch"),
             count(self.products as usize, "product"),
+            bytes(self.upload_bytes),
         )
     }
 }
