@@ -241,6 +241,8 @@ fn features_of(backbone: &dyn Backbone, preprocess: &Preprocess, sample: &Sample
     let input = preprocess
         .apply(&picture, size.width, size.height)
         .map_err(|error| BackboneError::image(&sample.name, error.to_string()))?;
+    // A thread may take up another image while it waits for the network: it holds one picture at a time.
+    drop(picture);
     Ok(backbone.extract(&input)?.into_values())
 }
 

@@ -8,6 +8,8 @@
 //! * [`interpolated`]: the two nearest pixels in each direction, in floating point and without rounding, whatever the
 //!   ratio; what networks converted from TensorFlow and ONNX's `Resize` (linear, half_pixel) expect.
 
+use std::borrow::Cow;
+
 use crate::picture::Picture;
 
 /// Bits after the point of a weight, so that 255 times the sum of the weights stays within 32 bits.
@@ -20,14 +22,16 @@ const WEIGHT_BITS: u32 = 22;
 pub fn antialiased(picture: &Picture, width: usize, height: usize) -> Picture {
     let (width, height) = (width.max(1), height.max(1));
     let channels = picture.channels();
-    let mut pixels = picture.pixels().to_vec();
+    // Borrowed until a pass writes anew: a large picture is never copied.
+    let mut pixels = Cow::Borrowed(picture.pixels());
     if width != picture.width() {
-        pixels = horizontal(&pixels, picture.width(), channels, &windows(picture.width(), width));
+        pixels = horizontal(&pixels, picture.width(), channels, &windows(picture.width(), width)).into();
     }
     if height != picture.height() {
-        pixels = vertical(&pixels, width * channels, &windows(picture.height(), height));
+        pixels = vertical(&pixels, width * channels, &windows(picture.height(), height)).into();
     }
-    Picture::new(width, height, channels, pixels).expect("the passes write height * width * channels bytes")
+    Picture::new(width, height, channels, pixels.into_owned())
+        .expect("the passes write height * width * channels bytes")
 }
 
 /// `picture` at `width` x `height` by interpolation between the nearest pixels: `height * width * channels` values in
