@@ -56,6 +56,17 @@ fn a_folder_with_a_sub_folder_a_class_is_read_in_the_order_of_names() {
 }
 
 #[test]
+fn images_of_forms_that_are_not_read_are_refused_by_name_and_not_passed_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    class_folder(folder.path());
+    fs::write(folder.path().join("cat/3.gif"), b"GIF89a\x01\x00\x01\x00").expect("written");
+    let samples = read(Source::open(folder.path(), None).expect("a source"));
+    assert_eq!(labels(&samples), ["cat", "cat", "cat", "dog"]);
+    let message = samples[2].decode().expect_err("a GIF").to_string();
+    assert!(message.contains("3.gif") && message.contains("convert it"), "{message}");
+}
+
+#[test]
 fn folders_that_are_ambiguous_or_empty_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     assert!(refused(folder.path(), None).contains("no images found"));

@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use super::{Sample, Source, extension, read_image_file};
 use crate::error::{BackboneError, Result};
 
-const IMAGE_EXTENSIONS: [&str; 5] = ["png", "jpg", "jpeg", "bmp", "webp"];
+const READABLE_EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "jfif", "bmp", "webp"];
+
+/// Images too, though not of a form that is read: they are refused by name rather than passed over in silence.
+const OTHER_EXTENSIONS: [&str; 7] = ["gif", "tif", "tiff", "heic", "heif", "avif", "jxl"];
 
 pub(super) fn is_image_extension(extension: &str) -> bool {
-    IMAGE_EXTENSIONS.contains(&extension)
+    READABLE_EXTENSIONS.contains(&extension) || OTHER_EXTENSIONS.contains(&extension)
 }
 
 struct Entry {
@@ -17,7 +20,7 @@ struct Entry {
 }
 
 /// A folder with a sub-folder a class, or of unlabelled images. Names are sorted, so that the order is the same
-/// everywhere; hidden names and other files are passed over.
+/// everywhere; hidden names and files that are no images are passed over.
 pub(super) fn open_folder(path: &Path) -> Result<Source> {
     let (folders, images) = list(path)?;
     if folders.is_empty() {

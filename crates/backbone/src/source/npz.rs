@@ -13,7 +13,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::{Sample, Source, records};
 use crate::error::{BackboneError, Result};
-use crate::picture::{MAX_SIDE, Picture};
+use crate::picture::{MAX_DECODE_BYTES, MAX_SIDE, Picture};
 
 /// The longest `.npy` header that is read.
 const MAX_HEADER: usize = 4096;
@@ -38,8 +38,11 @@ pub(super) fn open(path: &Path) -> Result<Source> {
     if count == 0 {
         return Err(BackboneError::NoImages { path: path.to_owned() });
     }
-    if !(valid(height) && valid(width)) {
-        return Err(BackboneError::source(path, format!("images of {height} x {width} pixels are not readable")));
+    if !(valid(height) && valid(width) && (height * width * channels) as u64 <= MAX_DECODE_BYTES) {
+        return Err(BackboneError::source(
+            path,
+            format!("images of {height} x {width} pixels are too large, or empty"),
+        ));
     }
     let mut labels = Array::open(path, "labels")?;
     let mut label_bytes = 0;
