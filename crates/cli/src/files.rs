@@ -109,6 +109,10 @@ fn cannot_read(path: &Path, error: &io::Error) -> CliError {
 
 /// Reads a feature table in the format of its extension.
 pub fn read_table(path: &Path, labels: LabelColumn) -> Result<FeatureTable> {
+    if path.is_dir() {
+        let message = "this is a folder, a feature table is a file: give images with --images and --backbone";
+        return Err(CliError::input(message).in_file(path));
+    }
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
     if extension.is_empty() {
         let message = "a feature table's name ends in .csv, .npz or .safetensors: rename the file";
