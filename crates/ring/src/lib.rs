@@ -1,7 +1,7 @@
 //! RNS polynomial rings: `Z[X]/(X^N + 1)` modulo a product of word-sized primes.
 //!
 //! From the bottom up: [`modulus`] (arithmetic modulo one prime), [`kernels`] (the element-wise work on limbs, the one
-//! place that any instruction set will be chosen), [`ntt`] (transforms), [`galois`] (automorphisms), [`RnsPoly`] and [`Ring`]
+//! place where an instruction set is chosen), [`ntt`] (transforms), [`galois`] (automorphisms), [`RnsPoly`] and [`Ring`]
 //! (polynomials and their operations: products, rescaling, digit decomposition, key-switch inner products) and
 //! [`sampler`] (secrets, noise, seeded uniform polynomials). Nothing in this crate knows of keys or ciphertexts.
 
