@@ -208,7 +208,7 @@ fn layout(plan: &Plan) -> String {
                 }
                 TopAxis::Rows => "rows on top: the rows are many, so every\nclass has its own ciphertext of weights",
                 TopAxis::Mixed => {
-                    "rows and classes on top: every ciphertext\nof weights holds several classes, and every ciphertext of data several groups of rows"
+                    "rows and classes on top: ciphertexts of\nweights hold several classes, those of data several\ngroups of rows"
                 }
             };
             let blocks = count(block * layout.groups(), "row");
