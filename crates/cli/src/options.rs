@@ -252,6 +252,11 @@ pub struct ShapeFlags {
 }
 
 impl ShapeFlags {
+    /// How the training examples are given to another command.
+    pub fn examples(&self) -> &'static str {
+        if self.images.is_some() { "--images DIR --backbone NAME" } else { "--train FILE" }
+    }
+
     /// The fastest plan for the shape.
     pub fn plan(&self, backbone: &BackboneFlags, recipe: &Recipe, flags: &PlanFlags) -> Result<Plan> {
         let plan = flags.choose(self.shape(backbone)?, recipe);

@@ -13,7 +13,9 @@ pub type Result<T> = std::result::Result<T, HeadError>;
 #[non_exhaustive]
 pub enum HeadError {
     /// No reader for files with this extension.
-    #[error("a feature table is a .csv, .npz or .safetensors file, not .{0}: convert it to one of these")]
+    #[error(
+        "a feature table is a .csv, .npz or .safetensors file, not .{0}: convert it to one of these, or make features of images first (--images with --backbone, or ciphertune extract)"
+    )]
     UnknownTableFormat(String),
     /// The file is not what its extension promises.
     #[error("the file is not a readable {format} file ({reason}): write it again")]
@@ -201,7 +203,7 @@ pub enum HeadError {
     /// The training needs more memory than there is.
     #[error(
         "the training would need about {} MiB of memory, and {} MiB are available: use a machine with more, fewer iterations or fewer rows, or --memory to override the limit",
-        needed >> 20, available >> 20
+        needed.div_ceil(1 << 20), available >> 20
     )]
     Memory {
         /// Predicted bytes.

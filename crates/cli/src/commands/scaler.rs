@@ -92,7 +92,8 @@ impl Fit {
             say!("  lambda {lambda:.4}")?;
         }
         say!("  {}", self.out.display())?;
-        say!("next:\n  ciphertune encrypt --train FILE --keys KEYS/ --scaler-file {} --out JOB/", self.out.display())?;
+        let examples = if self.images.is_some() { "--images DIR --backbone NAME" } else { "--train FILE" };
+        say!("next:\n  ciphertune encrypt {examples} --keys KEYS/ --scaler-file {} --out JOB/", self.out.display())?;
         Ok(())
     }
 }
