@@ -170,8 +170,7 @@ impl Arithmetic for Evaluator {
             return Err(Error::NoLevelLeft { needed: 1, left: 0 });
         }
         let ring = self.parameters().ring();
-        let divide = |half: &RnsPoly| ring.divide_round(half.clone(), 1);
-        Ok(Ciphertext::new(divide(&a.c0), divide(&a.c1), a.scale / self.prime(a.level())))
+        Ok(Ciphertext::new(ring.rescale(&a.c0), ring.rescale(&a.c1), a.scale / self.prime(a.level())))
     }
 
     fn with_scale(&self, a: &Ciphertext, scale: f64) -> Ciphertext {

@@ -32,6 +32,13 @@ pub struct Place<'a> {
     pub rows: Option<usize>,
 }
 
+impl Place<'_> {
+    /// The flags that give examples like these to train on to another command.
+    pub fn training_flags(&self) -> &'static str {
+        if self.images.is_some() { "--images DIR --backbone NAME" } else { "--train FILE" }
+    }
+}
+
 /// Reads examples; the backbone is opened once, and only if there are images.
 pub struct Reader<'a> {
     flags: &'a BackboneFlags,

@@ -252,9 +252,14 @@ pub struct ShapeFlags {
 }
 
 impl ShapeFlags {
-    /// How the training examples are given to another command.
-    pub fn examples(&self) -> &'static str {
-        if self.images.is_some() { "--images DIR --backbone NAME" } else { "--train FILE" }
+    /// Where the training table or images are, if they are given.
+    pub fn place(&self) -> Place<'_> {
+        Place {
+            table: self.train.as_deref(),
+            images: self.images.as_deref(),
+            labels: self.labels.as_deref(),
+            rows: self.rows,
+        }
     }
 
     /// The fastest plan for the shape.
@@ -268,12 +273,7 @@ impl ShapeFlags {
 
     /// The shape.
     fn shape(&self, backbone: &BackboneFlags) -> Result<Shape> {
-        let place = Place {
-            table: self.train.as_deref(),
-            images: self.images.as_deref(),
-            labels: self.labels.as_deref(),
-            rows: self.rows,
-        };
+        let place = self.place();
         let reader = Reader::new(backbone, None, &[place])?;
         if place.table.or(place.images).is_some() {
             return reader.shape(&place);

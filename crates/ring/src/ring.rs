@@ -58,6 +58,10 @@ impl Digits<'_> {
     }
 }
 
+/// Makes a limb of a quotient: modulus, a's limb, the limb to write (x on entry), D^-1, its number.
+trait Finish: Fn(&Modulus, &[u64], &mut [u64], ShoupConstant, usize) + Sync {}
+impl<F: Fn(&Modulus, &[u64], &mut [u64], ShoupConstant, usize) + Sync> Finish for F {}
+
 impl Ring {
     /// Builds the ring of dimension 2^log_n with the given ciphertext and special primes, all different.
     pub fn new(log_n: u32, q: &[u64], p: &[u64]) -> Result<Self> {
@@ -160,9 +164,9 @@ impl Ring {
 
     /// a constant.
     pub fn mul_constant(&self, a: &RnsPoly, constant: i128) -> RnsPoly {
-        self.copy_and(a, |_, m, _, out| {
-            kernels::mul_constant_assign(m, out, m.shoup(m.reduce_signed_wide(constant)));
-        })
+        let residues = self.residues(a, constant);
+        let constants: Vec<_> = (0..a.limbs()).map(|i| self.limb_modulus(a.q_limbs(), i).shoup(residues[i])).collect();
+        self.copy_and(a, |i, m, _, out| kernels::mul_constant_assign(m, out, constants[i]))
     }
 
     /// -a.
@@ -172,10 +176,13 @@ impl Ring {
 
     /// a + constant (a polynomial of degree zero), in evaluations.
     pub fn add_constant(&self, a: &RnsPoly, constant: i128) -> RnsPoly {
-        self.copy_and(a, |_, m, _, out| {
-            let residue = m.reduce_signed_wide(constant);
-            out.iter_mut().for_each(|x| *x = m.add(*x, residue));
-        })
+        let residues = self.residues(a, constant);
+        self.copy_and(a, |i, m, _, out| out.iter_mut().for_each(|x| *x = m.add(*x, residues[i])))
+    }
+
+    /// A constant modulo the prime of each of a's limbs.
+    fn residues(&self, a: &RnsPoly, constant: i128) -> Vec<u64> {
+        (0..a.limbs()).map(|i| self.limb_modulus(a.q_limbs(), i).reduce_signed_wide(constant)).collect()
     }
 
     /// A copy of a that `work` changes, some words of a limb at a time, so that they are in the cache when it does.
@@ -310,42 +317,51 @@ impl Ring {
 
     // ---- basis changes -----------------------------------------------------------------------------------------
 
-    /// round(a / D), D the product of the last `dropped` limbs' primes (special primes are the last): the division of a
-    /// rescale (1 dropped), of a key switch (all special primes) and of both at once. In evaluations.
-    pub fn divide_round(&self, a: RnsPoly, dropped: usize) -> RnsPoly {
-        self.divide_round_with(a, dropped, |prime, a, limb, w, _| {
-            kernels::sub_mul_constant(prime.modulus(), a, limb, w);
+    /// round(a / q), q the prime of a's last limb: a rescale. In evaluations, of a polynomial over ciphertext primes.
+    pub fn rescale(&self, a: &RnsPoly) -> RnsPoly {
+        let kept = a.limbs() - 1;
+        let mut dropped = Buffer::dirty(self.n());
+        dropped.copy_from_slice(a.limb(kept));
+        let span = Span { q_start: kept, q_end: a.q_limbs(), p_count: a.p_limbs() };
+        self.divide_round_with(span, &a.words()[..kept * self.n()], &mut dropped, |m, a, limb, w, _| {
+            kernels::sub_mul_constant(m, a, limb, w);
         })
+    }
+
+    /// round(a / D), D the product of the last `dropped` limbs' primes (special primes are the last): the division of a
+    /// key switch (all special primes) and of a rescale with it. In evaluations.
+    pub fn divide_round(&self, a: RnsPoly, dropped: usize) -> RnsPoly {
+        self.divide_round_owned(a, dropped, |m, a, limb, w, _| kernels::sub_mul_constant(m, a, limb, w))
     }
 
     /// round(a / D) + c(X^g), as [`Self::divide_round`]: the end of a rotation.
     pub fn divide_round_add(&self, a: RnsPoly, dropped: usize, c: &RnsPoly, g: usize) -> RnsPoly {
         let permutation = self.permutation(g);
-        self.divide_round_with(a, dropped, |prime, a, limb, w, i| {
-            kernels::sub_mul_constant_add_permuted(prime.modulus(), a, limb, w, &permutation, c.limb(i));
+        self.divide_round_owned(a, dropped, |m, a, limb, w, i| {
+            kernels::sub_mul_constant_add_permuted(m, a, limb, w, &permutation, c.limb(i));
         })
     }
 
-    /// `finish` makes limb i of the result, (a - x) / D, from a's limb and that of x, the centred representative of a modulo D.
-    fn divide_round_with(
-        &self,
-        mut a: RnsPoly,
-        dropped: usize,
-        finish: impl Fn(&Ntt, &[u64], &mut [u64], ShoupConstant, usize) + Sync,
-    ) -> RnsPoly {
+    fn divide_round_owned(&self, mut a: RnsPoly, dropped: usize, finish: impl Finish) -> RnsPoly {
         let kept = a.limbs() - dropped;
         debug_assert!(dropped >= a.p_limbs() && kept >= 1);
         let span = Span { q_start: kept, q_end: a.q_limbs(), p_count: a.p_limbs() };
-        let conversion = self.conversion(span);
-        let n = self.n();
-        let (kept_words, dropped_words) = a.words_mut().split_at_mut(kept * n);
-        let overflow = conversion.digits(&self.primes, n, dropped_words);
-        let mut out = RnsPoly::dirty(n, kept, 0);
+        let (kept_words, dropped_words) = a.words_mut().split_at_mut(kept * self.n());
+        self.divide_round_with(span, kept_words, dropped_words, finish)
+    }
+
+    /// The division by the primes of `span`, whose limbs are `dropped` and are overwritten. `finish` makes limb i of the result, (a - x) / D,
+    /// from a's limb and that of x, the centred representative of a modulo D.
+    fn divide_round_with(&self, span: Span, kept: &[u64], dropped: &mut [u64], finish: impl Finish) -> RnsPoly {
+        let (n, conversion) = (self.n(), self.conversion(span));
+        let overflow = conversion.digits(&self.primes, n, dropped);
+        let dropped = &*dropped;
+        let mut out = RnsPoly::dirty(n, kept.len() / n, 0);
         out.words_mut().par_chunks_mut(TARGETS_TOGETHER * n).enumerate().for_each(|(chunk, limbs)| {
             let targets: Vec<usize> = (0..limbs.len() / n).map(|k| chunk * TARGETS_TOGETHER + k).collect();
-            conversion.combine(&self.primes, dropped_words, &overflow, &targets, limbs);
+            conversion.combine(&self.primes, dropped, &overflow, &targets, limbs);
             for (&i, limb) in targets.iter().zip(limbs.chunks_mut(n)) {
-                finish(&self.primes[i], &kept_words[i * n..(i + 1) * n], limb, conversion.inverse_modulo(i), i);
+                finish(self.q(i), &kept[i * n..(i + 1) * n], limb, conversion.inverse_modulo(i), i);
             }
         });
         out

@@ -76,7 +76,7 @@ impl Keygen {
         table.row(&secret.display().to_string(), "keep it: whoever has it can read data and models");
         table.row(&evaluation.display().to_string(), format!("{}, for the server", bytes(size)));
         say!("{}", table.render().trim_end())?;
-        say!("next:\n  ciphertune encrypt {} --keys {out} --out JOB/", self.shape.examples())?;
+        say!("next:\n  ciphertune encrypt {} --keys {out} --out JOB/", self.shape.place().training_flags())?;
         Ok(())
     }
 }

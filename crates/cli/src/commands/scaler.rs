@@ -92,7 +92,7 @@ impl Fit {
             say!("  lambda {lambda:.4}")?;
         }
         say!("  {}", self.out.display())?;
-        let examples = if self.images.is_some() { "--images DIR --backbone NAME" } else { "--train FILE" };
+        let examples = place.training_flags();
         say!("next:\n  ciphertune encrypt {examples} --keys KEYS/ --scaler-file {} --out JOB/", self.out.display())?;
         Ok(())
     }
