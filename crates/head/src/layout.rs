@@ -16,6 +16,7 @@ pub mod class_diagonal;
 pub mod slot_model;
 #[cfg(test)]
 mod testing;
+pub mod upload;
 pub mod volley_revolver;
 
 use ciphertune_ckks::{Arithmetic, Complex64, Result};
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use any::{AnyData, AnyLayout};
 pub use class_diagonal::{ClassDiagonal, TopAxis};
+pub use upload::Upload;
 pub use volley_revolver::VolleyRevolver;
 
 /// The layouts by name.
@@ -167,8 +169,8 @@ impl Shape {
 
 /// An arrangement of a training in ciphertexts.
 pub trait Layout: Send + Sync {
-    /// What the server holds once the upload is prepared.
-    type Data<C: Clone + Send + Sync>: Send + Sync;
+    /// What the server holds once the upload is prepared: the upload's source, and what was computed from it once.
+    type Data<C: Clone + Send + Sync, U: Upload<C>>: Send + Sync;
 
     /// Which layout this is.
     fn kind(&self) -> LayoutKind;
@@ -195,13 +197,17 @@ pub trait Layout: Send + Sync {
     fn unpack_weights(&self, slots: &[Vec<Complex64>]) -> DMatrix<f64>;
 
     /// Server: makes the upload ready for any number of gradients.
-    fn prepare<M: Arithmetic>(&self, m: &M, upload: Vec<M::Ciphertext>) -> Result<Self::Data<M::Ciphertext>>;
-    /// Server: the gradient at the weights (zero if `None`), *open*: what remains to be done to it can be done after decryption. The last
-    /// gradient of a schedule may come unrescaled, at the level above its weights'.
-    fn gradient<M: Arithmetic>(
+    fn prepare<M: Arithmetic, U: Upload<M::Ciphertext>>(
         &self,
         m: &M,
-        data: &Self::Data<M::Ciphertext>,
+        upload: U,
+    ) -> Result<Self::Data<M::Ciphertext, U>>;
+    /// Server: the gradient at the weights (zero if `None`), *open*: what remains to be done to it can be done after decryption. The last
+    /// gradient of a schedule may come unrescaled, at the level above its weights'.
+    fn gradient<M: Arithmetic, U: Upload<M::Ciphertext>>(
+        &self,
+        m: &M,
+        data: &Self::Data<M::Ciphertext, U>,
         weights: Option<&[M::Ciphertext]>,
         step: &GradientStep,
     ) -> Result<Vec<M::Ciphertext>>;

@@ -13,7 +13,7 @@ use ciphertune_ckks::{Arithmetic, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::Recipe;
-use crate::layout::{GradientStep, Layout, Scales, Shape};
+use crate::layout::{GradientStep, Layout, Scales, Shape, Upload};
 
 /// The public numbers of a training: one gradient step and one eta an iteration.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,14 +78,14 @@ pub struct Iterate<C> {
     pub gradient: Vec<C>,
 }
 
-/// Trains on a prepared upload. Takes nothing that only an owner has.
+/// Trains on an upload. Takes nothing that only an owner has.
 ///
 /// Cost: [`Layout::levels`] levels; the key switches are those of [`Layout::prepare`] and one [`Layout::gradient`] an iteration.
-pub fn train<L: Layout, M: Arithmetic>(
+pub fn train<L: Layout, M: Arithmetic, U: Upload<M::Ciphertext>>(
     m: &M,
     layout: &L,
     schedule: &Schedule,
-    upload: Vec<M::Ciphertext>,
+    upload: U,
     returned: Returned,
 ) -> Result<Vec<Iterate<M::Ciphertext>>> {
     let data = layout.prepare(m, upload)?;
@@ -94,7 +94,7 @@ pub fn train<L: Layout, M: Arithmetic>(
     let (mut last, mut before) = (None::<Vec<M::Ciphertext>>, None::<Vec<M::Ciphertext>>);
     let mut previous_eta = 0.0;
     for (index, (step, eta)) in schedule.steps.iter().enumerate() {
-        let gradient = layout.gradient(m, &data, last.as_deref(), step)?;
+        let gradient = layout.gradient::<M, U>(m, &data, last.as_deref(), step)?;
         let is_last = index + 1 == schedule.iterations();
         // W_{t-1} = (1 - previous eta) V_{t-1} + previous eta V_{t-2}
         let weights = (1.0 - previous_eta, previous_eta);

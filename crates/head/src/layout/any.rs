@@ -12,11 +12,11 @@ pub enum AnyLayout {
 }
 
 /// The prepared data of any of the layouts.
-pub enum AnyData<C: Clone + Send + Sync> {
+pub enum AnyData<C: Clone + Send + Sync, U: Upload<C>> {
     /// See [`ClassDiagonal`].
-    ClassDiagonal(<ClassDiagonal as Layout>::Data<C>),
+    ClassDiagonal(<ClassDiagonal as Layout>::Data<C, U>),
     /// See [`VolleyRevolver`].
-    VolleyRevolver(<VolleyRevolver as Layout>::Data<C>),
+    VolleyRevolver(<VolleyRevolver as Layout>::Data<C, U>),
 }
 
 macro_rules! delegate {
@@ -29,7 +29,7 @@ macro_rules! delegate {
 }
 
 impl Layout for AnyLayout {
-    type Data<C: Clone + Send + Sync> = AnyData<C>;
+    type Data<C: Clone + Send + Sync, U: Upload<C>> = AnyData<C, U>;
 
     fn kind(&self) -> LayoutKind {
         delegate!(self, layout => layout.kind())
@@ -71,23 +71,27 @@ impl Layout for AnyLayout {
         delegate!(self, layout => layout.unpack_weights(slots))
     }
 
-    fn prepare<M: Arithmetic>(&self, m: &M, upload: Vec<M::Ciphertext>) -> Result<AnyData<M::Ciphertext>> {
+    fn prepare<M: Arithmetic, U: Upload<M::Ciphertext>>(&self, m: &M, upload: U) -> Result<AnyData<M::Ciphertext, U>> {
         Ok(match self {
             Self::ClassDiagonal(layout) => AnyData::ClassDiagonal(layout.prepare(m, upload)?),
             Self::VolleyRevolver(layout) => AnyData::VolleyRevolver(layout.prepare(m, upload)?),
         })
     }
 
-    fn gradient<M: Arithmetic>(
+    fn gradient<M: Arithmetic, U: Upload<M::Ciphertext>>(
         &self,
         m: &M,
-        data: &AnyData<M::Ciphertext>,
+        data: &AnyData<M::Ciphertext, U>,
         weights: Option<&[M::Ciphertext]>,
         step: &GradientStep,
     ) -> Result<Vec<M::Ciphertext>> {
         match (self, data) {
-            (Self::ClassDiagonal(layout), AnyData::ClassDiagonal(data)) => layout.gradient(m, data, weights, step),
-            (Self::VolleyRevolver(layout), AnyData::VolleyRevolver(data)) => layout.gradient(m, data, weights, step),
+            (Self::ClassDiagonal(layout), AnyData::ClassDiagonal(data)) => {
+                layout.gradient::<M, U>(m, data, weights, step)
+            }
+            (Self::VolleyRevolver(layout), AnyData::VolleyRevolver(data)) => {
+                layout.gradient::<M, U>(m, data, weights, step)
+            }
             _ => unreachable!("data are prepared by the layout that uses them"),
         }
     }

@@ -19,6 +19,7 @@
 //! iteration: forward 1, cubic 2, backward 1. The only mask rides in the cubic's coefficients. The labels are uploaded
 //! already spread over the feature axis. Sums over giant steps are nested (Horner), so they need one key and not one a step.
 
+mod data;
 mod owner;
 mod server;
 
@@ -26,8 +27,8 @@ use ciphertune_ckks::{Arithmetic, Complex64, Result};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use super::{GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source};
-pub use server::Prepared;
+use super::{GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source, Upload};
+pub use data::Prepared;
 
 /// What the top axis of the slots holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,7 +157,7 @@ impl ClassDiagonal {
 }
 
 impl Layout for ClassDiagonal {
-    type Data<C: Clone + Send + Sync> = Prepared<C>;
+    type Data<C: Clone + Send + Sync, U: Upload<C>> = Prepared<C, U>;
 
     fn kind(&self) -> LayoutKind {
         LayoutKind::ClassDiagonal
@@ -223,14 +224,14 @@ impl Layout for ClassDiagonal {
         self.read_weights(slots, 1)
     }
 
-    fn prepare<M: Arithmetic>(&self, m: &M, upload: Vec<M::Ciphertext>) -> Result<Prepared<M::Ciphertext>> {
+    fn prepare<M: Arithmetic, U: Upload<M::Ciphertext>>(&self, m: &M, upload: U) -> Result<Prepared<M::Ciphertext, U>> {
         self.prepare_upload(m, upload)
     }
 
-    fn gradient<M: Arithmetic>(
+    fn gradient<M: Arithmetic, U: Upload<M::Ciphertext>>(
         &self,
         m: &M,
-        data: &Prepared<M::Ciphertext>,
+        data: &Prepared<M::Ciphertext, U>,
         weights: Option<&[M::Ciphertext]>,
         step: &GradientStep,
     ) -> Result<Vec<M::Ciphertext>> {

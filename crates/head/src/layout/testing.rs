@@ -6,7 +6,7 @@ use ciphertune_ckks::{Arithmetic, Complex64};
 use nalgebra::DMatrix;
 
 use super::slot_model::{Counts, SlotModel, SlotVector};
-use super::{GradientStep, Layout, Plain, Scales, Shape, Source};
+use super::{GradientStep, Layout, Plain, Scales, Shape, Source, Upload};
 
 /// A made-up problem.
 pub struct Problem {
@@ -98,21 +98,53 @@ pub fn upload<L: Layout>(layout: &L, m: &SlotModel, source: &Source, top: usize,
         .collect()
 }
 
+/// An upload for a circuit that has only so much working memory, given at the very level that is asked for.
+pub struct Sparing {
+    pub upload: Vec<SlotVector>,
+    pub working_bytes: usize,
+}
+
+impl Upload<SlotVector> for Sparing {
+    fn count(&self) -> usize {
+        self.upload.len()
+    }
+
+    fn fetch(&self, places: &[usize], level: usize) -> ciphertune_ckks::Result<Vec<SlotVector>> {
+        let found = self.upload.fetch(places, level)?;
+        Ok(found.into_iter().map(|v| SlotVector { level: v.level.min(level), ..v }).collect())
+    }
+
+    fn working_bytes(&self) -> usize {
+        self.working_bytes
+    }
+}
+
 /// Runs two gradients, the first at zero weights and the second at the closed result of the first, and checks both.
 /// Returns the operations of the second.
 pub fn check_two_gradients<L: Layout>(layout: &L, slots: usize, problem: &Problem) -> Counts {
+    check_two_gradients_within(layout, slots, problem, usize::MAX >> 8)
+}
+
+/// [`check_two_gradients`] with so many working bytes.
+pub fn check_two_gradients_within<L: Layout>(
+    layout: &L,
+    slots: usize,
+    problem: &Problem,
+    working_bytes: usize,
+) -> Counts {
     let offset = problem.offset.is_some();
     let top = layout.levels(2, offset);
     let m = SlotModel::with_levels(slots, top, 40).expect("valid sizes");
     let scale = 2f64.powi(40);
-    let data = layout.prepare(&m, upload(layout, &m, &problem.source(), top, scale)).unwrap();
+    let upload = upload(layout, &m, &problem.source(), top, scale);
+    let data = layout.prepare(&m, Sparing { upload, working_bytes }).unwrap();
     let read = |open: &[SlotVector]| layout.unpack_open(&open.iter().map(|v| v.values.clone()).collect::<Vec<_>>());
     let close = |found: &DMatrix<f64>, expected: &DMatrix<f64>, what: &str| {
         let error = (found - expected).abs().max();
         assert!(error < 1e-9 * (1.0 + expected.abs().max()), "{what}: {error}");
     };
 
-    let first = layout.gradient(&m, &data, None, &problem.step).unwrap();
+    let first = layout.gradient::<_, Sparing>(&m, &data, None, &problem.step).unwrap();
     let zero = DMatrix::zeros(problem.classes, problem.x_hat.ncols());
     let expected = problem.gradient(&zero);
     close(&read(&first), &expected, "gradient at zero");
@@ -123,7 +155,7 @@ pub fn check_two_gradients<L: Layout>(layout: &L, slots: usize, problem: &Proble
 
     m.reset();
     let last = GradientStep { raise: 1.0, last: true, ..problem.step };
-    let second = layout.gradient(&m, &data, Some(&weights), &last).unwrap();
+    let second = layout.gradient::<_, Sparing>(&m, &data, Some(&weights), &last).unwrap();
     close(&read(&second), &problem.gradient(&u), "gradient at weights");
     assert!(second.iter().all(|g| m.level(g) <= 1), "the promised levels are used up exactly");
     m.counts()

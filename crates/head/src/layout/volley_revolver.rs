@@ -26,7 +26,7 @@ mod tests;
 use ciphertune_ckks::{Arithmetic, Complex64, Result};
 use nalgebra::DMatrix;
 
-use super::{GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source};
+use super::{GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source, Upload};
 pub use server::Prepared;
 
 /// The volley-revolver layout of one shape in one ring.
@@ -93,7 +93,7 @@ impl VolleyRevolver {
 }
 
 impl Layout for VolleyRevolver {
-    type Data<C: Clone + Send + Sync> = Prepared<C>;
+    type Data<C: Clone + Send + Sync, U: Upload<C>> = Prepared<C>;
 
     fn kind(&self) -> LayoutKind {
         LayoutKind::VolleyRevolver
@@ -150,11 +150,16 @@ impl Layout for VolleyRevolver {
         self.read_weights(slots, 1)
     }
 
-    fn prepare<M: Arithmetic>(&self, _m: &M, upload: Vec<M::Ciphertext>) -> Result<Prepared<M::Ciphertext>> {
-        self.sort_upload(upload)
+    fn prepare<M: Arithmetic, U: Upload<M::Ciphertext>>(
+        &self,
+        _m: &M,
+        mut upload: U,
+    ) -> Result<Prepared<M::Ciphertext>> {
+        let all: Vec<usize> = (0..upload.count()).collect();
+        self.sort_upload(upload.take(&all, usize::MAX)?)
     }
 
-    fn gradient<M: Arithmetic>(
+    fn gradient<M: Arithmetic, U: Upload<M::Ciphertext>>(
         &self,
         m: &M,
         data: &Prepared<M::Ciphertext>,

@@ -2,7 +2,7 @@
 
 use super::Plan;
 use super::cost::UnitCosts;
-use super::tracer::{Operations, Tracer};
+use super::tracer::{Operations, TracedUpload, Tracer};
 use crate::Result;
 use crate::layout::{AnyLayout, Layout, Role};
 use crate::train::{Iterate, Returned, train};
@@ -52,7 +52,7 @@ impl Estimate {
     pub(super) fn new(plan: &Plan) -> Result<Self> {
         let tracer = Tracer::new(plan.literal());
         let inputs = plan.inputs();
-        let upload = inputs.iter().map(|input| tracer.fresh(input)).collect();
+        let upload = TracedUpload::kept(&tracer, inputs.clone());
         let iterates = train(&tracer, plan.layout(), &plan.schedule(), upload, Returned::Last)?;
         let last = iterates.last().expect("a schedule has at least one iteration");
         let variance = Self::weight_variance(plan, last);
@@ -90,7 +90,7 @@ impl Estimate {
         };
         let tracer = Tracer::new(plan.literal());
         let inputs = layout.inputs(plan.top_level(), plan.scales(), plan.has_offset());
-        let upload = inputs.iter().map(|input| tracer.fresh(input)).collect();
+        let upload = TracedUpload::kept(&tracer, inputs);
         let iterates = train(&tracer, &layout, &plan.schedule(), upload, Returned::Last)?;
         let deviation =
             Self::weight_variance(plan, iterates.last().expect("a schedule has at least one iteration")).sqrt();
@@ -101,7 +101,7 @@ impl Estimate {
     /// Level, scale and presence of a carry of every iterate that a server may return, so that an owner can check those that come back.
     pub fn returned(plan: &Plan) -> Result<Vec<ReturnedForm>> {
         let tracer = Tracer::new(plan.literal());
-        let upload = plan.inputs().iter().map(|input| tracer.fresh(input)).collect();
+        let upload = TracedUpload::kept(&tracer, plan.inputs());
         let iterates = train(&tracer, plan.layout(), &plan.schedule(), upload, Returned::Every)?;
         let form = |iterate: &Iterate<super::tracer::Traced>| {
             let gradient = &iterate.gradient[0];

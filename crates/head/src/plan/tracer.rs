@@ -12,7 +12,8 @@ use ciphertune_ckks::noise::NoiseModel;
 use ciphertune_ckks::{Arithmetic, Complex64, Error, KeySet, ParametersLiteral, Result, galois};
 
 use super::cost::{self, Work};
-use crate::layout::Input;
+use crate::layout::upload::WORKING_BYTES;
+use crate::layout::{Input, Upload};
 
 /// What a traced circuit consists of.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,7 +49,8 @@ pub struct Traced {
     rms: Arc<Mutex<f64>>,
     /// Variance of the error of a slot's value.
     variance: f64,
-    _held: Held,
+    /// Shared by copies, as polynomials are.
+    _held: Arc<Held>,
 }
 
 impl Traced {
@@ -83,12 +85,6 @@ impl Held {
     }
 }
 
-impl Clone for Held {
-    fn clone(&self) -> Self {
-        Self::new(self.bytes, &self.memory)
-    }
-}
-
 impl Drop for Held {
     fn drop(&mut self) {
         self.memory.now.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -116,7 +112,13 @@ impl Tracer {
 
     /// A fresh ciphertext.
     pub fn fresh(&self, input: &Input) -> Traced {
-        self.made(input.level, input.scale, input.rms, self.noise.fresh() / (input.scale * input.scale))
+        self.fresh_at(input, input.level)
+    }
+
+    /// A fresh ciphertext without the limbs above `level`.
+    fn fresh_at(&self, input: &Input, level: usize) -> Traced {
+        let variance = self.noise.fresh() / (input.scale * input.scale);
+        self.made(level.min(input.level), input.scale, input.rms, variance)
     }
 
     fn made(&self, level: usize, scale: f64, rms: f64, variance: f64) -> Traced {
@@ -125,7 +127,7 @@ impl Tracer {
 
     fn made_of(&self, polynomials: usize, level: usize, scale: f64, rms: f64, variance: f64) -> Traced {
         let bytes = polynomials * (level + 1) * (8 << self.log_n);
-        Traced { level, scale, rms: Arc::new(Mutex::new(rms)), variance, _held: Held::new(bytes, &self.memory) }
+        Traced { level, scale, rms: Arc::new(Mutex::new(rms)), variance, _held: Held::new(bytes, &self.memory).into() }
     }
 
     fn count(&self, work: impl FnOnce(&mut Operations)) {
@@ -195,6 +197,68 @@ impl Tracer {
 
     fn element(&self, k: isize) -> usize {
         galois::rotation_element(self.log_n, k)
+    }
+}
+
+/// An upload of which nothing is known but its inputs: all of it kept from the beginning, or read whenever it is asked for.
+pub struct TracedUpload<'a> {
+    tracer: &'a Tracer,
+    inputs: Vec<Input>,
+    /// `None` for an upload that is read again and again.
+    kept: Option<Vec<Option<Traced>>>,
+    working_bytes: usize,
+    read: Arc<AtomicUsize>,
+}
+
+impl<'a> TracedUpload<'a> {
+    /// An upload that is kept.
+    pub fn kept(tracer: &'a Tracer, inputs: Vec<Input>) -> Self {
+        let kept = Some(inputs.iter().map(|input| Some(tracer.fresh(input))).collect());
+        Self { tracer, inputs, kept, working_bytes: WORKING_BYTES, read: Arc::default() }
+    }
+
+    /// An upload of which nothing is kept, for a circuit that takes so many working bytes.
+    pub fn read_again(tracer: &'a Tracer, inputs: Vec<Input>, working_bytes: usize) -> Self {
+        Self { tracer, inputs, kept: None, working_bytes, read: Arc::default() }
+    }
+
+    /// Limbs of ciphertexts that have been read so far.
+    pub fn limbs_read(&self) -> Arc<AtomicUsize> {
+        self.read.clone()
+    }
+
+    fn one(&self, place: usize, level: usize) -> Result<Traced> {
+        let missing = Error::Length { found: self.inputs.len(), expected: place + 1 };
+        let input = self.inputs.get(place).ok_or(missing)?;
+        Ok(match self.kept.as_ref().and_then(|kept| kept[place].clone()) {
+            Some(kept) => kept,
+            None => {
+                self.read.fetch_add(level.min(input.level) + 1, Ordering::Relaxed);
+                self.tracer.fresh_at(input, level)
+            }
+        })
+    }
+}
+
+impl Upload<Traced> for TracedUpload<'_> {
+    fn count(&self) -> usize {
+        self.inputs.len()
+    }
+
+    fn fetch(&self, places: &[usize], level: usize) -> Result<Vec<Traced>> {
+        places.iter().map(|&place| self.one(place, level)).collect()
+    }
+
+    fn take(&mut self, places: &[usize], level: usize) -> Result<Vec<Traced>> {
+        let found = self.fetch(places, level)?;
+        if let Some(kept) = &mut self.kept {
+            places.iter().for_each(|&place| kept[place] = None);
+        }
+        Ok(found)
+    }
+
+    fn working_bytes(&self) -> usize {
+        self.working_bytes
     }
 }
 

@@ -1,12 +1,12 @@
-//! The server's side of the class-diagonal layout: expansion, forward pass, cubic, backward pass.
+//! The server's side of the class-diagonal layout: forward pass, cubic, backward pass.
+//!
+//! A gradient takes the data block by block: forward for the block's residual, backward with it, and on to the next. Backward products
+//! are summed over blocks before they are relinearised, so nothing that is held grows with the rows.
 
 use std::ops::Range;
 
 use super::*;
 use crate::train::weight_rms;
-
-/// Memory beside the data that the weight ciphertexts in hand may take for their rotations, and once more for their products.
-const WORKING_BYTES: usize = 256 << 20;
 
 /// Levels of the forward pass.
 pub(super) const FORWARD_LEVELS: usize = 1;
@@ -15,217 +15,192 @@ pub(super) const CUBIC_LEVELS: usize = 2;
 /// Levels of the backward pass.
 pub(super) const BACKWARD_LEVELS: usize = 1;
 
-/// The upload, ready: every diagonal in a ciphertext of its own.
-pub struct Prepared<C> {
-    /// `[block][t]`, t = g babies + b
-    diagonals: Vec<Vec<C>>,
-    /// `[weight ciphertext][block]`
-    labels: Vec<Vec<C>>,
-    /// `[block]`
-    offsets: Option<Vec<C>>,
+/// How much of a gradient is in hand at a time, so that it fits into the memory that there is.
+struct Hand {
+    /// The weight ciphertexts, in so many parts; the data are read once for each.
+    parts: usize,
+    /// Blocks whose residuals are held, for backward products that are summed at once.
+    blocks: usize,
+    /// Level of the weights, or of the data where there are none.
+    level: usize,
+    /// Level of the residuals.
+    residual_level: usize,
+    /// See [`Upload::working_bytes`].
+    working: usize,
 }
 
 impl ClassDiagonal {
-    pub(super) fn prepare_upload<M: Arithmetic>(
+    /// One open gradient a weight ciphertext. The source of the data is asked from one thread at a time.
+    pub(super) fn open_gradient<M: Arithmetic, U: Upload<M::Ciphertext>>(
         &self,
         m: &M,
-        upload: Vec<M::Ciphertext>,
-    ) -> Result<Prepared<M::Ciphertext>> {
-        let (blocks, per_block, weights) = (self.blocks(), self.uploads_per_block(), self.weight_ciphertexts());
-        let mut upload = upload.into_iter();
-        let mut take = |count: usize| -> Result<Vec<M::Ciphertext>> {
-            let taken: Vec<_> = upload.by_ref().take(count).collect();
-            if taken.len() == count {
-                Ok(taken)
-            } else {
-                Err(ciphertune_ckks::Error::Length { found: taken.len(), expected: count })
-            }
-        };
-        let mut diagonals = Vec::with_capacity(blocks);
-        for _ in 0..blocks {
-            let mut block = Vec::with_capacity(self.block);
-            for packed in take(per_block)? {
-                match self.top() {
-                    TopAxis::Classes => block.extend(self.expand(m, packed)?),
-                    TopAxis::Rows | TopAxis::Mixed => block.push(packed),
-                }
-            }
-            diagonals.push(block);
-        }
-        let labels = (0..weights).map(|_| take(blocks)).collect::<Result<_>>()?;
-        let rest: Vec<_> = upload.collect();
-        let offsets = match rest.len() {
-            0 => None,
-            count if count == blocks => Some(rest),
-            found => return Err(ciphertune_ckks::Error::Length { found, expected: blocks }),
-        };
-        Ok(Prepared { diagonals, labels, offsets })
-    }
-
-    /// Coefficient expansion (Angel, Chen, Laine, Setty 2018): the sum of X^(stride j) p_j(X^A) into the p_j.
-    ///
-    /// The rotation by slots / 2^(i+1) maps X^k to -X^k for odd multiples k of 2^i and keeps all X^k of multiples of 2^(i+1), so sum and difference
-    /// split even from odd. Every split doubles the values, which the scale takes up. One key switch less than there are parts.
-    fn expand<M: Arithmetic>(&self, m: &M, packed: M::Ciphertext) -> Result<Vec<M::Ciphertext>> {
-        let mut power = self.height() / self.diagonals_together();
-        let mut parts = vec![packed];
-        while power < self.height() {
-            let split = m.each(parts, |part| {
-                let turned = m.rotate(&part, (self.slots / (2 * power)) as isize)?;
-                let doubled = 2.0 * m.scale(&part);
-                let sum = m.add(&part, &turned)?;
-                let difference = m.mul_monomial(&m.sub(&part, &turned)?, 4 * self.slots - power);
-                Ok((m.with_scale(&sum, doubled), m.with_scale(&difference, doubled)))
-            })?;
-            // Bit i of the index of a part says odd or even at split i.
-            let (mut even, mut odd): (Vec<_>, Vec<_>) = split.into_iter().unzip();
-            even.append(&mut odd);
-            parts = even;
-            power *= 2;
-        }
-        Ok(parts)
-    }
-
-    /// Takes as many weight ciphertexts at a time as fit into [`WORKING_BYTES`], so that the data are read for all of them at once.
-    pub(super) fn open_gradient<M: Arithmetic>(
-        &self,
-        m: &M,
-        data: &Prepared<M::Ciphertext>,
+        data: &Prepared<M::Ciphertext, U>,
         weights: Option<&[M::Ciphertext]>,
         step: &GradientStep,
     ) -> Result<Vec<M::Ciphertext>> {
-        // Without weights the cubic depends on the offset alone and is the same for every weight ciphertext.
-        let shared = match (weights, &data.offsets) {
-            (None, Some(offsets)) => {
-                let label_scale = m.scale(&data.labels[0][0]) * step.raise;
-                Some(m.each(offsets.iter().collect(), |z| self.negative_cubic(m, z, step, label_scale))?)
-            }
-            _ => None,
-        };
-        let level = weights.map_or(m.level(&data.labels[0][0]), |weights| m.level(&weights[0]));
-        let held = self.blocks() * self.giants + if weights.is_some() { self.babies() } else { 0 };
+        let hand = self.hand(m, data, weights);
+        data.upload().lower(hand.level);
         let count = self.weight_ciphertexts();
-        let parts = count.div_ceil(at_once(m, level, 2 * held).min(count));
         let mut gradient = Vec::with_capacity(count);
-        for part in 0..parts {
-            let range = part * count / parts..(part + 1) * count / parts;
-            gradient.extend(self.open_gradients(m, data, weights, shared.as_deref(), step, range)?);
+        for part in 0..hand.parts {
+            let range = part * count / hand.parts..(part + 1) * count / hand.parts;
+            gradient.extend(self.open_gradients(m, data, weights, step, range, &hand)?);
         }
         Ok(gradient)
     }
 
-    /// The open gradients of a range of the weight ciphertexts.
-    fn open_gradients<M: Arithmetic>(
+    /// As many weight ciphertexts at a time as there is memory for, so that the data are read for all of them at once; then as many
+    /// blocks.
+    fn hand<M: Arithmetic, U: Upload<M::Ciphertext>>(
         &self,
         m: &M,
-        data: &Prepared<M::Ciphertext>,
+        data: &Prepared<M::Ciphertext, U>,
         weights: Option<&[M::Ciphertext]>,
-        shared: Option<&[M::Ciphertext]>,
+    ) -> Hand {
+        let (count, blocks, working) = (self.weight_ciphertexts(), self.blocks(), data.upload().working_bytes().max(1));
+        let level = weights.map_or(data.label_level(), |weights| m.level(&weights[0]));
+        let residual_level = match weights {
+            Some(_) => level.saturating_sub(FORWARD_LEVELS + CUBIC_LEVELS),
+            None => level,
+        };
+        // Of one weight ciphertext: its rotations, a block's turned residuals, the sums of backward products of earlier blocks.
+        let rotations = if weights.is_some() { self.babies() * bytes(m, level, 2) } else { 0 };
+        let (turned, sums) = (self.giants * bytes(m, residual_level, 2), self.babies() * bytes(m, residual_level, 3));
+        let least = rotations + (blocks * turned).min(turned + sums);
+        let parts = count.div_ceil((working / least).clamp(1, count));
+        let each = working / count.div_ceil(parts);
+        let blocks = match rotations + blocks * turned <= each {
+            true => blocks,
+            false => (each.saturating_sub(rotations + sums) / turned).clamp(1, blocks),
+        };
+        Hand { parts, blocks, level, residual_level, working }
+    }
+
+    /// The open gradients of a range of the weight ciphertexts.
+    fn open_gradients<M: Arithmetic, U: Upload<M::Ciphertext>>(
+        &self,
+        m: &M,
+        data: &Prepared<M::Ciphertext, U>,
+        weights: Option<&[M::Ciphertext]>,
         step: &GradientStep,
         range: Range<usize>,
+        hand: &Hand,
     ) -> Result<Vec<M::Ciphertext>> {
         let baby_steps: Vec<isize> = (0..self.babies() as isize).collect();
-        let babies = match weights {
+        let mut babies = match weights {
             Some(weights) => Some(m.each(range.clone().collect(), |w| m.rotate_hoisted(&weights[w], &baby_steps))?),
             None => None,
         };
         let giant_steps: Vec<isize> = (0..self.giants as isize).map(|g| -g * self.babies() as isize).collect();
-        let mut turned: Vec<Vec<M::Ciphertext>> = range.clone().map(|_| Vec::new()).collect();
-        for block in 0..self.blocks() {
-            let logits = match &babies {
-                Some(babies) => self.forward(m, data, block, babies)?.into_iter().map(Some).collect(),
-                None => range.clone().map(|_| None).collect::<Vec<_>>(),
-            };
-            let residuals = m.each(range.clone().zip(logits).collect(), |(w, logits)| {
-                let labels = &data.labels[w][block];
-                let cubic = match (logits, shared) {
-                    (Some(sum), _) => {
-                        let z = self.logits(m, data, block, &sum, step)?;
-                        Some(self.negative_cubic(m, &z, step, m.scale(labels) * step.raise)?)
-                    }
-                    (None, Some(shared)) => Some(shared[block].clone()),
-                    (None, None) => None,
-                };
-                m.rotate_hoisted(&self.residual(m, labels, cubic, step)?, &giant_steps)
-            })?;
-            turned.iter_mut().zip(residuals).for_each(|(turned, residuals)| turned.extend(residuals));
+        let mut backward = Backward::new(self, m, range.len());
+        for first in (0..self.blocks()).step_by(hand.blocks) {
+            let blocks = first..(first + hand.blocks).min(self.blocks());
+            let mut turned: Vec<Vec<M::Ciphertext>> = range.clone().map(|_| Vec::new()).collect();
+            for block in blocks.clone() {
+                let residuals = self.residuals(m, data, block, babies.as_deref(), step, range.clone(), hand)?;
+                let residuals = m.each(residuals, |residual| m.rotate_hoisted(&residual, &giant_steps))?;
+                turned.iter_mut().zip(residuals).for_each(|(turned, residuals)| turned.extend(residuals));
+            }
+            if blocks.end == self.blocks() {
+                babies = None;
+            }
+            backward.add(data, blocks, &turned, step, hand)?;
         }
-        drop(babies);
-        self.backward(m, data, &turned, step)
-    }
-
-    /// Sums over giant and baby steps of a block's diagonals and turned weights, not folded yet, for every weight ciphertext.
-    fn forward<M: Arithmetic>(
-        &self,
-        m: &M,
-        data: &Prepared<M::Ciphertext>,
-        block: usize,
-        babies: &[Vec<M::Ciphertext>],
-    ) -> Result<Vec<M::Ciphertext>> {
-        let giants: Vec<Vec<&M::Ciphertext>> =
-            data.diagonals[block].chunks(self.babies()).rev().map(|giant| giant.iter().collect()).collect();
-        self.nested_products(m, giants, babies, self.babies() as isize, true)
-    }
-
-    /// sum over blocks of R^T x^, open: its real part, summed over row groups, is the gradient.
-    fn backward<M: Arithmetic>(
-        &self,
-        m: &M,
-        data: &Prepared<M::Ciphertext>,
-        turned: &[Vec<M::Ciphertext>],
-        step: &GradientStep,
-    ) -> Result<Vec<M::Ciphertext>> {
-        let babies = self.babies();
-        let diagonals = |b: usize| data.diagonals.iter().flat_map(move |block| block.iter().skip(b).step_by(babies));
-        let rows = (0..babies).rev().map(|b| diagonals(b).collect()).collect();
-        let gradients = self.nested_products(m, rows, turned, -1, !step.last)?;
+        let gradients = backward.finish();
         gradients.iter().for_each(|gradient| m.expect_magnitude(gradient, weight_rms(self.shape, 1)));
         Ok(gradients)
     }
 
-    /// For every column: the products of rows and column, nested (Horner), each turned by `step` once more than the one that follows it.
-    fn nested_products<M: Arithmetic>(
+    /// R_A - i R_C of a block, one a weight ciphertext of the range.
+    #[expect(clippy::too_many_arguments, reason = "all that a block's pass depends on")]
+    fn residuals<M: Arithmetic, U: Upload<M::Ciphertext>>(
         &self,
         m: &M,
-        rows: Vec<Vec<&M::Ciphertext>>,
-        columns: &[Vec<M::Ciphertext>],
+        data: &Prepared<M::Ciphertext, U>,
+        block: usize,
+        babies: Option<&[Vec<M::Ciphertext>]>,
+        step: &GradientStep,
+        range: Range<usize>,
+        hand: &Hand,
+    ) -> Result<Vec<M::Ciphertext>> {
+        let label_scale = data.label_scale() * step.raise;
+        let offset_level = babies.map_or(usize::MAX, |_| hand.level - FORWARD_LEVELS + 1);
+        let offset = if data.offset { Some(data.offset(self, block, offset_level)?) } else { None };
+        let labels = data.labels(self, range.clone(), block, hand.residual_level)?;
+        let Some(babies) = babies else {
+            // Without weights the cubic depends on the offset alone and is the same for every weight ciphertext.
+            let cubic = offset.map(|z| self.negative_cubic(m, &z, step, label_scale)).transpose()?;
+            return m.each(labels, |labels| self.residual(m, labels, cubic.clone(), step));
+        };
+        let sums = self.forward(m, data, block, babies, hand)?;
+        m.each(labels.into_iter().zip(sums).collect(), |(labels, sum)| {
+            let z = self.logits(m, offset.as_ref(), &sum, step)?;
+            let cubic = self.negative_cubic(m, &z, step, label_scale)?;
+            self.residual(m, labels, Some(cubic), step)
+        })
+    }
+
+    /// Sums over giant and baby steps of a block's diagonals and turned weights, not folded yet, for every weight ciphertext.
+    fn forward<M: Arithmetic, U: Upload<M::Ciphertext>>(
+        &self,
+        m: &M,
+        data: &Prepared<M::Ciphertext, U>,
+        block: usize,
+        babies: &[Vec<M::Ciphertext>],
+        hand: &Hand,
+    ) -> Result<Vec<M::Ciphertext>> {
+        let columns: Vec<Vec<&M::Ciphertext>> = babies.iter().map(|column| column.iter().collect()).collect();
+        let giants_at_once =
+            hand.working / bytes(m, hand.level, (3 * columns.len()).max(2 * self.babies())).min(hand.working);
+        let mut nested: Vec<Option<M::Ciphertext>> = columns.iter().map(|_| None).collect();
+        let giants: Vec<usize> = (0..self.giants).rev().collect();
+        for giants in giants.chunks(giants_at_once) {
+            let places = |g: &usize| (g * self.babies()..(g + 1) * self.babies()).map(|t| (block, t));
+            let diagonals = data.diagonals(self, giants.iter().flat_map(places), hand.level)?;
+            let rows: Vec<Vec<&M::Ciphertext>> =
+                diagonals.chunks(self.babies()).map(|giant| giant.iter().collect()).collect();
+            nested = self.nest(m, nested, m.dot_many(&rows, &columns)?, self.babies() as isize, true)?;
+        }
+        Ok(whole(nested))
+    }
+
+    /// Nests (Horner) the rows of products, for every column: each sum is turned by `step` once more before the next row is added.
+    fn nest<M: Arithmetic>(
+        &self,
+        m: &M,
+        sums: Vec<Option<M::Ciphertext>>,
+        rows: Vec<Vec<M::Product>>,
         step: isize,
         rescale: bool,
-    ) -> Result<Vec<M::Ciphertext>> {
-        let columns: Vec<Vec<&M::Ciphertext>> = columns.iter().map(|column| column.iter().collect()).collect();
-        let mut sums: Vec<Option<M::Ciphertext>> = columns.iter().map(|_| None).collect();
-        for rows in rows.chunks(at_once(m, m.level(columns[0][0]), 3 * columns.len())) {
-            // From one list a row to one list a column.
-            let mut products: Vec<Vec<M::Product>> = columns.iter().map(|_| Vec::with_capacity(rows.len())).collect();
-            for row in m.dot_many(rows, &columns)? {
-                products.iter_mut().zip(row).for_each(|(column, product)| column.push(product));
-            }
-            sums = m.each(sums.into_iter().zip(products).collect(), |(mut sum, products)| {
-                for product in products {
-                    let part = if rescale { m.relinearize_rescale(&product)? } else { m.relinearize(&product)? };
-                    sum = Some(match sum {
-                        Some(sum) => m.add(&part, &m.rotate(&sum, step)?)?,
-                        None => part,
-                    });
-                }
-                Ok(sum)
-            })?;
+    ) -> Result<Vec<Option<M::Ciphertext>>> {
+        // From one list a row to one list a column.
+        let mut products: Vec<Vec<M::Product>> = sums.iter().map(|_| Vec::with_capacity(rows.len())).collect();
+        for row in rows {
+            products.iter_mut().zip(row).for_each(|(column, product)| column.push(product));
         }
-        Ok(sums.into_iter().map(|sum| sum.expect("there is at least one step")).collect())
+        m.each(sums.into_iter().zip(products).collect(), |(mut sum, products)| {
+            for product in products {
+                let part = if rescale { m.relinearize_rescale(&product)? } else { m.relinearize(&product)? };
+                sum = Some(match sum {
+                    Some(sum) => m.add(&part, &m.rotate(&sum, step)?)?,
+                    None => part,
+                });
+            }
+            Ok(sum)
+        })
     }
 
     /// Logits z_A + i z_C of a block at m < B; elsewhere partial sums that the cubic's mask removes.
     fn logits<M: Arithmetic>(
         &self,
         m: &M,
-        data: &Prepared<M::Ciphertext>,
-        block: usize,
+        offset: Option<&M::Ciphertext>,
         sum: &M::Ciphertext,
         step: &GradientStep,
     ) -> Result<M::Ciphertext> {
         let mut z = m.fold(sum, self.block as isize, self.width / self.block)?;
-        if let Some(offsets) = &data.offsets {
-            z = m.add(&z, &m.mul_scalar_to(&offsets[block], 1.0, m.level(&z), m.scale(&z))?)?;
+        if let Some(offset) = offset {
+            z = m.add(&z, &m.mul_scalar_to(offset, 1.0, m.level(&z), m.scale(&z))?)?;
         }
         m.expect_magnitude(&z, step.range / 2.0);
         Ok(z)
@@ -268,17 +243,19 @@ impl ClassDiagonal {
     fn residual<M: Arithmetic>(
         &self,
         m: &M,
-        labels: &M::Ciphertext,
+        labels: M::Ciphertext,
         cubic: Option<M::Ciphertext>,
         step: &GradientStep,
     ) -> Result<M::Ciphertext> {
-        let labels = m.mul_scalar(labels, 1.0, step.raise)?;
+        let spread = cubic.map(|cubic| m.fold(&cubic, -(self.block as isize), self.width / self.block)).transpose()?;
+        let labels = match spread.as_ref().map(|spread| m.level(spread)) {
+            Some(level) if level < m.level(&labels) => m.drop_to(&labels, level)?,
+            _ => labels,
+        };
+        let labels = m.mul_scalar(&labels, 1.0, step.raise)?;
         let labels = m.with_scale(&labels, m.scale(&labels) * step.first_rate / step.rate);
-        let residual = match cubic {
-            Some(cubic) => {
-                let spread = m.fold(&cubic, -(self.block as isize), self.width / self.block)?;
-                m.add(&spread, &m.drop_to(&labels, m.level(&spread))?)?
-            }
+        let residual = match spread {
+            Some(spread) => m.add(&spread, &labels)?,
             None => labels,
         };
         m.expect_magnitude(&residual, 0.5 * step.rate);
@@ -286,7 +263,73 @@ impl ClassDiagonal {
     }
 }
 
-/// How many things of so many polynomials each fit into [`WORKING_BYTES`] at a level: at least one.
-fn at_once<M: Arithmetic>(m: &M, level: usize, polynomials: usize) -> usize {
-    (WORKING_BYTES / (polynomials * (level + 1) * 2 * m.slots() * size_of::<u64>())).max(1)
+/// The backward pass under way: the sum over blocks of R^T x^, open; its real part, summed over row groups, is the gradient.
+struct Backward<'a, M: Arithmetic> {
+    m: &'a M,
+    layout: &'a ClassDiagonal,
+    /// `[baby step, the last first][weight ciphertext]`: sums of the products of earlier blocks.
+    sums: Vec<Vec<M::Product>>,
+    /// One a weight ciphertext, once the last blocks are in.
+    nested: Vec<Option<M::Ciphertext>>,
+}
+
+impl<'a, M: Arithmetic> Backward<'a, M> {
+    fn new(layout: &'a ClassDiagonal, m: &'a M, weights: usize) -> Self {
+        Self { m, layout, sums: Vec::new(), nested: (0..weights).map(|_| None).collect() }
+    }
+
+    /// Adds some blocks, whose `turned` residuals are one list a weight ciphertext. With the last block the sums are nested.
+    fn add<U: Upload<M::Ciphertext>>(
+        &mut self,
+        data: &Prepared<M::Ciphertext, U>,
+        blocks: Range<usize>,
+        turned: &[Vec<M::Ciphertext>],
+        step: &GradientStep,
+        hand: &Hand,
+    ) -> Result<()> {
+        let (m, layout, babies) = (self.m, self.layout, self.layout.babies());
+        let columns: Vec<Vec<&M::Ciphertext>> = turned.iter().map(|column| column.iter().collect()).collect();
+        let terms = blocks.len() * layout.giants;
+        let babies_at_once =
+            hand.working / bytes(m, hand.residual_level, (3 * columns.len()).max(2 * terms)).min(hand.working);
+        let last = blocks.end == layout.blocks();
+        let mut before = std::mem::take(&mut self.sums).into_iter();
+        let steps: Vec<usize> = (0..babies).rev().collect();
+        for steps in steps.chunks(babies_at_once) {
+            let giants = |block| (0..layout.giants).map(move |g| (block, g * babies));
+            let places =
+                steps.iter().flat_map(|b| blocks.clone().flat_map(giants).map(move |(block, t)| (block, t + b)));
+            let diagonals = data.diagonals(layout, places, hand.residual_level)?;
+            let rows: Vec<Vec<&M::Ciphertext>> = diagonals.chunks(terms).map(|row| row.iter().collect()).collect();
+            let mut products = m.dot_many(&rows, &columns)?;
+            drop(rows);
+            drop(diagonals);
+            if blocks.start > 0 {
+                let pairs = products.into_iter().zip(before.by_ref()).collect();
+                products = m.each(pairs, |(products, sums)| {
+                    products.iter().zip(&sums).map(|(product, sum)| m.add_products(sum, product)).collect()
+                })?;
+            }
+            if last {
+                let nested = std::mem::take(&mut self.nested);
+                self.nested = layout.nest(m, nested, products, -1, !step.last)?;
+            } else {
+                self.sums.append(&mut products);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Vec<M::Ciphertext> {
+        whole(self.nested)
+    }
+}
+
+fn whole<C>(sums: Vec<Option<C>>) -> Vec<C> {
+    sums.into_iter().map(|sum| sum.expect("there is at least one step")).collect()
+}
+
+/// Bytes of so many polynomials at a level.
+fn bytes<M: Arithmetic>(m: &M, level: usize, polynomials: usize) -> usize {
+    polynomials * (level + 1) * 2 * m.slots() * size_of::<u64>()
 }

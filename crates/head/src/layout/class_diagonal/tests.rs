@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::layout::testing::{Problem, check_two_gradients};
+use crate::layout::testing::{Problem, check_two_gradients, check_two_gradients_within};
 
 /// With so many classes together, or with as many as the top axis has room for.
 fn layout(shape: Shape, slots: usize, block: usize, giants: usize, together: Option<usize>) -> ClassDiagonal {
@@ -32,6 +32,17 @@ fn a_row_offset_serves_as_the_logits_of_the_first_iteration_and_is_added_later()
 }
 
 #[test]
+fn with_less_working_memory_blocks_and_weights_are_taken_in_turn_at_the_same_cost() {
+    let shape = Shape { rows: 300, features: 20, classes: 5 };
+    let layout = layout(shape, 256, 8, 2, Some(1));
+    let problem = Problem::new(shape, false, 1.0);
+    assert!(layout.blocks() > 1);
+    let [plenty, little] =
+        [usize::MAX >> 8, 1 << 10].map(|bytes| check_two_gradients_within(&layout, 256, &problem, bytes));
+    assert_eq!((plenty.key_switches(), plenty.products), (little.key_switches(), little.products));
+}
+
+#[test]
 fn shapes_that_do_not_fit_are_refused() {
     let shape = Shape { rows: 45, features: 20, classes: 3 };
     assert!(ClassDiagonal::new(shape, 256, 32, 16, 2, 1).is_none(), "21 + 15 columns in 32");
@@ -51,6 +62,8 @@ proptest! {
     fn any_shape_gives_the_gradient_of_the_formula(
         rows in 1usize..150, features in 1usize..60, classes in 1usize..20,
         log_block in 0u32..6, log_giants in 0u32..4, log_together in 0u32..6, offset: bool, ratio in 0.3f64..1.2,
+        // From too little for anything to enough for everything: a polynomial takes 8 KiB a limb.
+        log_working in 0u32..26,
     ) {
         let shape = Shape { rows, features, classes };
         let (block, slots) = (1 << log_block, 512);
@@ -58,6 +71,6 @@ proptest! {
         prop_assume!(width <= slots);
         let together = (1 << log_together).min(slots / width);
         let layout = ClassDiagonal::new(shape, slots, width, block, 1 << log_giants.min(log_block), together).unwrap();
-        check_two_gradients(&layout, slots, &Problem::new(shape, offset, ratio));
+        check_two_gradients_within(&layout, slots, &Problem::new(shape, offset, ratio), 1 << log_working);
     }
 }

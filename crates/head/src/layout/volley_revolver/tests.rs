@@ -54,7 +54,7 @@ fn an_unused_class_keeps_weights_of_exactly_zero() {
     let scale = 2f64.powi(40);
     let m = SlotModel::with_levels(64, 4, 40).expect("64 is a power of two");
     let data = layout.prepare(&m, upload(&layout, &m, &problem.source(), 4, scale)).expect("the upload is whole");
-    let open = layout.gradient(&m, &data, None, &problem.step).expect("the levels suffice");
+    let open = layout.gradient::<_, Vec<_>>(&m, &data, None, &problem.step).expect("the levels suffice");
     let closed = layout.close(&m, &open[0]).expect("closing costs no level");
     let unused = 3 * layout.columns()..4 * layout.columns();
     assert!(closed.values[unused].iter().all(|v| v.norm() == 0.0));
@@ -89,9 +89,9 @@ fn too_few_levels_are_refused_before_anything_is_computed() {
     let m = SlotModel::with_levels(64, 6, 40).expect("64 is a power of two");
     let data = upload(&layout, &m, &problem.source(), 6, 2f64.powi(40));
     let data = layout.prepare(&m, data).expect("the upload is whole");
-    let open = layout.gradient(&m, &data, None, &problem.step).expect("one gradient fits");
+    let open = layout.gradient::<_, Vec<_>>(&m, &data, None, &problem.step).expect("one gradient fits");
     m.reset();
-    let refused = layout.gradient(&m, &data, Some(&open), &problem.step);
+    let refused = layout.gradient::<_, Vec<_>>(&m, &data, Some(&open), &problem.step);
     assert!(matches!(refused, Err(Error::NoLevelLeft { needed: 5, left: 4 })));
     assert_eq!(m.counts(), Counts::default());
 }
@@ -137,17 +137,17 @@ fn check_on_ciphertexts(layout: &VolleyRevolver, problem: &Problem) -> ciphertun
         let message = encoder.encode(&slots, input.scale)?;
         Ok(encrypt(&parameters, &secret, &message, input.level, input.scale)?.expand(parameters.ring()))
     });
-    let data = layout.prepare(&m, uploaded.collect::<ciphertune_ckks::Result<_>>()?)?;
+    let data = layout.prepare(&m, uploaded.collect::<ciphertune_ckks::Result<Vec<_>>>()?)?;
     let open = |parts: &[_]| parts.iter().map(|c| decrypt(&parameters, &secret, &encoder, c)).collect::<Vec<_>>();
 
-    let first = layout.gradient(&m, &data, None, &problem.step)?;
+    let first = layout.gradient::<_, Vec<_>>(&m, &data, None, &problem.step)?;
     let zero = DMatrix::zeros(problem.classes, problem.x_hat.ncols());
     let error = (layout.unpack_open(&open(&first)) - problem.gradient(&zero)).amax();
     assert!(error < 2e-6, "{error:e} at zero");
 
     let weights = first.iter().map(|g| layout.close(&m, g)).collect::<ciphertune_ckks::Result<Vec<_>>>()?;
     let u = layout.unpack_weights(&open(&weights));
-    let second = layout.gradient(&m, &data, Some(&weights), &problem.step)?;
+    let second = layout.gradient::<_, Vec<_>>(&m, &data, Some(&weights), &problem.step)?;
     let error = (layout.unpack_open(&open(&second)) - problem.gradient(&u)).amax();
     assert!(error < 2e-6, "{error:e} at weights");
     Ok(())
@@ -158,9 +158,9 @@ fn keys(layout: &VolleyRevolver, problem: &Problem, parameters: &Parameters) -> 
     let (top, scale) = (parameters.max_level(), 2f64.powi(40));
     let m = SlotModel::new(layout.slots, (0..=top).map(|level| parameters.prime(level)).collect())?;
     let data = layout.prepare(&m, upload(layout, &m, &problem.source(), top, scale))?;
-    let open = layout.gradient(&m, &data, None, &problem.step)?;
+    let open = layout.gradient::<_, Vec<_>>(&m, &data, None, &problem.step)?;
     let weights = open.iter().map(|g| layout.close(&m, g)).collect::<ciphertune_ckks::Result<Vec<_>>>()?;
-    layout.gradient(&m, &data, Some(&weights), &problem.step)?;
+    layout.gradient::<_, Vec<_>>(&m, &data, Some(&weights), &problem.step)?;
     Ok(m.counts().keys)
 }
 
