@@ -3,10 +3,12 @@
 //! For x modulo D = d_1 ... d_k with residues x_i, and y_i = x_i (D/d_i)^-1 mod d_i, the sum of y_i D/d_i is x + v D;
 //! v = round(sum of y_i / d_i) in double precision makes x the representative in [-D/2, D/2) (off by D only when x lies
 //! within about 2^-50 D of the border, which is harmless: the result is still congruent to x). Halevi, Polyakov and Shoup 2018, section 2.2.
+//! The factors (D/d_i)^-1 ride in the inverse transforms' 1/N.
 
 use rayon::prelude::*;
 
 use crate::modulus::ShoupConstant;
+use crate::ntt::Scale;
 use crate::{Buffer, Ntt, kernels};
 
 /// The constants of a conversion from one set of primes to every other prime of the ring.
@@ -14,7 +16,7 @@ pub(crate) struct Conversion {
     /// Indices of the source primes.
     from: Vec<usize>,
     /// (D/d_i)^-1 mod d_i
-    inverses: Vec<ShoupConstant>,
+    inverses: Vec<Scale>,
     /// For every prime of the ring (`None` for the source's own).
     targets: Vec<Option<Target>>,
 }
@@ -28,11 +30,19 @@ struct Target {
     inverse: ShoupConstant,
 }
 
-/// Ranges of coefficients that the first half of a conversion is split into, for threads to share.
-const CONVERSION_PARTS: usize = 4;
+/// A polynomial between the two halves of a conversion.
+pub(crate) struct Halfway {
+    /// y_i, limb after limb
+    words: Buffer,
+    /// v
+    overflow: Buffer,
+}
 
-/// Coefficients of the source limbs that are read for all targets before the next ones.
-const TILE: usize = 1024;
+/// Ranges of coefficients that v is made in, for threads to share.
+const OVERFLOW_PARTS: usize = 4;
+
+/// Coefficients of the source limbs that are read for all targets before the next ones: they stay in the L1 cache.
+const TILE: usize = 512;
 
 /// Targets of the second half that share the reading of the source: these and the source stay in the L2 cache together.
 pub(crate) const TARGETS_TOGETHER: usize = 4;
@@ -48,7 +58,7 @@ impl Conversion {
             .iter()
             .map(|&i| {
                 let m = primes[i].modulus();
-                m.shoup(m.invert(product_without(Some(i), m)))
+                primes[i].scale(m.invert(product_without(Some(i), m)))
             })
             .collect();
         let targets = (0..primes.len())
@@ -67,27 +77,26 @@ impl Conversion {
         Self { from, inverses, targets }
     }
 
-    /// First half, in place: source limbs one after another from evaluations to y_i; the result is v.
-    pub(crate) fn digits(&self, primes: &[Ntt], n: usize, words: &mut [u64]) -> Buffer {
-        words.par_chunks_mut(n).zip(self.from.par_iter()).for_each(|(limb, &i)| primes[i].inverse(limb));
+    /// First half: source limbs, one after another, from evaluations to y_i, and v.
+    pub(crate) fn halfway(&self, primes: &[Ntt], n: usize, source: &[u64]) -> Halfway {
+        let mut words = Buffer::dirty(source.len());
+        let sources = source.par_chunks(n).zip(self.from.par_iter().zip(&self.inverses));
+        words.par_chunks_mut(n).zip(sources).for_each(|(limb, (source, (&i, inverse)))| {
+            primes[i].inverse_scaled(source, limb, inverse);
+        });
         let moduli: Vec<_> = self.from.iter().map(|&i| primes[i].modulus()).collect();
         let mut overflow = Buffer::dirty(n);
-        // By ranges of coefficients, of every limb the same.
-        let range = n / CONVERSION_PARTS.min(n / 8);
-        let mut parts: Vec<Vec<&mut [u64]>> = overflow.chunks(range).map(|_| Vec::new()).collect();
-        for limb in words.chunks_mut(n) {
-            parts.iter_mut().zip(limb.chunks_mut(range)).for_each(|(part, limb)| part.push(limb));
-        }
-        parts
-            .par_iter_mut()
-            .zip(overflow.par_chunks_mut(range))
-            .for_each(|(limbs, overflow)| kernels::convert_digits(&moduli, &self.inverses, limbs, overflow));
-        overflow
+        let part = n / OVERFLOW_PARTS.min(n / 8);
+        overflow.par_chunks_mut(part).enumerate().for_each(|(k, overflow)| {
+            let limbs: Vec<&[u64]> = words.chunks(n).map(|limb| &limb[k * part..(k + 1) * part]).collect();
+            kernels::convert_overflow(&moduli, &limbs, overflow);
+        });
+        Halfway { words, overflow }
     }
 
-    /// Second half, from what [`Self::digits`] leaves: the centred representative modulo each of the primes `targets`, as evaluations,
-    /// to their limbs in `out`. Several targets at a time share the reading of the source limbs, [`TILE`] coefficients at a time.
-    pub(crate) fn combine(&self, primes: &[Ntt], words: &[u64], overflow: &[u64], targets: &[usize], out: &mut [u64]) {
+    /// Second half: the centred representative modulo each of the primes `targets`, as evaluations, to their limbs in `out`. Several targets at a
+    /// time share the reading of the source limbs, [`TILE`] coefficients at a time.
+    pub(crate) fn combine(&self, primes: &[Ntt], Halfway { words, overflow }: &Halfway, targets: &[usize], out: &mut [u64]) {
         let n = overflow.len();
         for start in (0..n).step_by(TILE) {
             let range = start..(start + TILE).min(n);
@@ -98,7 +107,7 @@ impl Conversion {
                 kernels::convert_combine(m, &limbs, &target.weights, overflow, target.negated_product, out);
             }
         }
-        targets.iter().zip(out.chunks_mut(n)).for_each(|(&t, out)| primes[t].forward(out));
+        targets.iter().zip(out.chunks_mut(n)).for_each(|(&t, out)| primes[t].forward_unreduced(out));
     }
 
     /// D^-1 modulo prime `t`.

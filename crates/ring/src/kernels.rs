@@ -193,13 +193,13 @@ pub fn gather_dot(
     dispatch!(backend(), gather_dot(m, permutation, digits, keys, out0, out1))
 }
 
-/// First half of a basis conversion, in place: y_i = x_i (D/d_i)^-1 mod d_i, and
-/// overflow = round(sum of y_i / d_i).
-pub fn convert_digits(moduli: &[&Modulus], inverses: &[ShoupConstant], limbs: &mut [&mut [u64]], overflow: &mut [u64]) {
-    dispatch!(backend(), convert_digits(moduli, inverses, limbs, overflow))
+/// Of a basis conversion from y_i = x_i (D/d_i)^-1 mod d_i, of which `limbs` are some words: overflow = round(sum of y_i / d_i).
+pub fn convert_overflow(moduli: &[&Modulus], limbs: &[&[u64]], overflow: &mut [u64]) {
+    dispatch!(backend(), convert_overflow(moduli, limbs, overflow))
 }
 
-/// Second half: out = sum of y_i weight_i + overflow * negated_product mod m, the centred representative of x modulo m.
+/// The rest of a basis conversion: the sum of y_i weight_i + overflow * negated_product modulo m, which is the centred representative of x, in
+/// the form that [`crate::Ntt::forward_unreduced`] takes: congruent, and the low 52 bits below 4 m.
 pub fn convert_combine(
     m: &Modulus,
     limbs: &[&[u64]],

@@ -12,7 +12,8 @@ mod fma;
 mod ifma;
 mod portable;
 
-use crate::kernels::{Backend, backend};
+use crate::kernels::{self, Backend, backend};
+use crate::modulus::ShoupConstant;
 use crate::{Error, Modulus, Result};
 
 /// The transform of one ring dimension and one prime.
@@ -55,7 +56,48 @@ impl Ntt {
     pub fn inverse(&self, values: &mut [u64]) {
         self.form.inverse(values);
     }
+
+    /// [`Self::forward`] from words as [`kernels::convert_combine`] leaves them.
+    pub(crate) fn forward_unreduced(&self, values: &mut [u64]) {
+        match &self.form {
+            #[cfg(target_arch = "x86_64")]
+            Form::Ifma(simd, ntt) => ifma::forward_unreduced(*simd, ntt, values),
+            form => {
+                // Rings that are too small for a transform of those instructions, whose kernels are used all the same.
+                #[cfg(target_arch = "x86_64")]
+                if matches!(backend(), Backend::Ifma(_)) {
+                    values.iter_mut().for_each(|x| *x = self.modulus.reduce(*x % (1 << 52)));
+                }
+                form.forward(values);
+            }
+        }
+    }
+
+    /// What makes [`Self::inverse_scaled`] multiply by `factor`.
+    pub(crate) fn scale(&self, factor: u64) -> Scale {
+        match &self.form {
+            #[cfg(target_arch = "x86_64")]
+            Form::Ifma(_, ntt) => Scale(ntt.scales(factor)),
+            _ => Scale([self.modulus.shoup(factor); 2]),
+        }
+    }
+
+    /// The inverse transform of `source`, times a factor, to `values`.
+    pub(crate) fn inverse_scaled(&self, source: &[u64], values: &mut [u64], Scale(constants): &Scale) {
+        match &self.form {
+            #[cfg(target_arch = "x86_64")]
+            Form::Ifma(simd, ntt) => ifma::inverse(*simd, ntt, Some(source), values, constants),
+            form => {
+                values.copy_from_slice(source);
+                form.inverse(values);
+                kernels::mul_constant_assign(&self.modulus, values, constants[0]);
+            }
+        }
+    }
 }
+
+/// A factor of an inverse transform, in the form that the transform takes it in.
+pub(crate) struct Scale([ShoupConstant; 2]);
 
 impl Form {
     fn new(backend: Backend, modulus: &Modulus, n: usize) -> Self {
@@ -87,7 +129,7 @@ impl Form {
             #[cfg(target_arch = "x86_64")]
             Self::Fma(simd, ntt) => ntt.inverse(*simd, values),
             #[cfg(target_arch = "x86_64")]
-            Self::Ifma(simd, ntt) => ifma::inverse(*simd, ntt, values),
+            Self::Ifma(simd, ntt) => ifma::inverse(*simd, ntt, None, values, ntt.unscaled()),
         }
     }
 }

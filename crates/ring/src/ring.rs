@@ -11,7 +11,7 @@ use crate::buffer::raise_pool_limit;
 use crate::conversion::{Conversion, TARGETS_TOGETHER};
 use crate::galois::Permutation;
 use crate::modulus::ShoupConstant;
-use crate::{Buffer, Error, Modulus, Ntt, Result, RnsPoly, kernels};
+use crate::{Error, Modulus, Ntt, Result, RnsPoly, kernels};
 
 /// Polynomials over all primes whose memory is kept for reuse.
 const POOLED_POLYNOMIALS: usize = 32;
@@ -320,46 +320,40 @@ impl Ring {
     /// round(a / q), q the prime of a's last limb: a rescale. In evaluations, of a polynomial over ciphertext primes.
     pub fn rescale(&self, a: &RnsPoly) -> RnsPoly {
         let kept = a.limbs() - 1;
-        let mut dropped = Buffer::dirty(self.n());
-        dropped.copy_from_slice(a.limb(kept));
         let span = Span { q_start: kept, q_end: a.q_limbs(), p_count: a.p_limbs() };
-        self.divide_round_with(span, &a.words()[..kept * self.n()], &mut dropped, |m, a, limb, w, _| {
-            kernels::sub_mul_constant(m, a, limb, w);
-        })
+        self.divide_round_with(span, a, |m, a, limb, w, _| kernels::sub_mul_constant(m, a, limb, w))
     }
 
     /// round(a / D), D the product of the last `dropped` limbs' primes (special primes are the last): the division of a
     /// key switch (all special primes) and of a rescale with it. In evaluations.
     pub fn divide_round(&self, a: RnsPoly, dropped: usize) -> RnsPoly {
-        self.divide_round_owned(a, dropped, |m, a, limb, w, _| kernels::sub_mul_constant(m, a, limb, w))
+        self.divide_round_by(&a, dropped, |m, a, limb, w, _| kernels::sub_mul_constant(m, a, limb, w))
     }
 
     /// round(a / D) + c(X^g), as [`Self::divide_round`]: the end of a rotation.
     pub fn divide_round_add(&self, a: RnsPoly, dropped: usize, c: &RnsPoly, g: usize) -> RnsPoly {
         let permutation = self.permutation(g);
-        self.divide_round_owned(a, dropped, |m, a, limb, w, i| {
+        self.divide_round_by(&a, dropped, |m, a, limb, w, i| {
             kernels::sub_mul_constant_add_permuted(m, a, limb, w, &permutation, c.limb(i));
         })
     }
 
-    fn divide_round_owned(&self, mut a: RnsPoly, dropped: usize, finish: impl Finish) -> RnsPoly {
+    fn divide_round_by(&self, a: &RnsPoly, dropped: usize, finish: impl Finish) -> RnsPoly {
         let kept = a.limbs() - dropped;
         debug_assert!(dropped >= a.p_limbs() && kept >= 1);
-        let span = Span { q_start: kept, q_end: a.q_limbs(), p_count: a.p_limbs() };
-        let (kept_words, dropped_words) = a.words_mut().split_at_mut(kept * self.n());
-        self.divide_round_with(span, kept_words, dropped_words, finish)
+        self.divide_round_with(Span { q_start: kept, q_end: a.q_limbs(), p_count: a.p_limbs() }, a, finish)
     }
 
-    /// The division by the primes of `span`, whose limbs are `dropped` and are overwritten. `finish` makes limb i of the result, (a - x) / D,
-    /// from a's limb and that of x, the centred representative of a modulo D.
-    fn divide_round_with(&self, span: Span, kept: &[u64], dropped: &mut [u64], finish: impl Finish) -> RnsPoly {
+    /// The division by the primes of `span`, a's last. `finish` makes limb i of the result, (a - x) / D, from a's limb and that of x, the
+    /// centred representative of a modulo D.
+    fn divide_round_with(&self, span: Span, a: &RnsPoly, finish: impl Finish) -> RnsPoly {
         let (n, conversion) = (self.n(), self.conversion(span));
-        let overflow = conversion.digits(&self.primes, n, dropped);
-        let dropped = &*dropped;
-        let mut out = RnsPoly::dirty(n, kept.len() / n, 0);
+        let (kept, dropped) = a.words().split_at(span.q_start * n);
+        let halfway = conversion.halfway(&self.primes, n, dropped);
+        let mut out = RnsPoly::dirty(n, span.q_start, 0);
         out.words_mut().par_chunks_mut(TARGETS_TOGETHER * n).enumerate().for_each(|(chunk, limbs)| {
             let targets: Vec<usize> = (0..limbs.len() / n).map(|k| chunk * TARGETS_TOGETHER + k).collect();
-            conversion.combine(&self.primes, dropped, &overflow, &targets, limbs);
+            conversion.combine(&self.primes, &halfway, &targets, limbs);
             for (&i, limb) in targets.iter().zip(limbs.chunks_mut(n)) {
                 finish(self.q(i), &kept[i * n..(i + 1) * n], limb, conversion.inverse_modulo(i), i);
             }
@@ -381,9 +375,7 @@ impl Ring {
             .map(|j| {
                 let own = j * size..((j + 1) * size).min(q_limbs);
                 let conversion = self.conversion(Span { q_start: own.start, q_end: own.end, p_count: 0 });
-                let mut words = Buffer::dirty(own.len() * n);
-                words.par_chunks_mut(n).zip(own.clone()).for_each(|(limb, i)| limb.copy_from_slice(a.limb(i)));
-                let overflow = conversion.digits(&self.primes, n, &mut words);
+                let halfway = conversion.halfway(&self.primes, n, &a.words()[own.start * n..own.end * n]);
                 let mut out = RnsPoly::dirty(n, q_limbs, size);
                 // The limbs before the digit's own and those after it.
                 let (before, rest) = out.words_mut().split_at_mut(own.start * n);
@@ -398,7 +390,7 @@ impl Ring {
                 before.chain(after).for_each(|(first, limbs)| {
                     let targets: Vec<usize> =
                         (0..limbs.len() / n).map(|k| self.prime_index(q_limbs, first + k)).collect();
-                    conversion.combine(&self.primes, &words, &overflow, &targets, limbs);
+                    conversion.combine(&self.primes, &halfway, &targets, limbs);
                 });
                 out
             })

@@ -247,19 +247,16 @@ vectorized! {
 }
 
 vectorized! {
-    fn convert_digits(moduli: &'a [&'a Modulus], inverses: &'a [ShoupConstant], limbs: &'a mut [&'b mut [u64]], overflow: &'a mut [u64]) {
+    fn convert_overflow(moduli: &'a [&'a Modulus], limbs: &'a [&'b [u64]], overflow: &'a mut [u64]) {
         let mut fractions = [0f64; BLOCK];
         for (block, overflow) in overflow.chunks_mut(BLOCK).enumerate() {
-            let start = block * BLOCK;
+            let range = block * BLOCK..block * BLOCK + overflow.len();
             let fractions = &mut fractions[..overflow.len()];
             fractions.fill(0.0);
-            for ((m, &w), limb) in moduli.iter().zip(inverses).zip(limbs.iter_mut()) {
-                let real = Real::new(m);
-                let w = constant(real, w);
-                for (x, fraction) in limb[start..start + overflow.len()].iter_mut().zip(fractions.iter_mut()) {
-                    let y = real.canonical(real.mul_constant(to_f64(*x), w));
-                    *x = to_u64(y);
-                    *fraction += y * real.inverse;
+            for (m, limb) in moduli.iter().zip(limbs) {
+                let reciprocal = Real::new(m).inverse;
+                for (&y, fraction) in limb[range.clone()].iter().zip(fractions.iter_mut()) {
+                    *fraction += to_f64(y) * reciprocal;
                 }
             }
             for (v, &fraction) in overflow.iter_mut().zip(fractions.iter()) {
@@ -271,7 +268,8 @@ vectorized! {
 
 vectorized! {
     fn convert_combine(
-        m: &'a Modulus, limbs: &'a [&'a [u64]], weights: &'a [u64], overflow: &'a [u64], negated_product: u64, out: &'a mut [u64]
+        m: &'a Modulus, limbs: &'a [&'b [u64]], weights: &'a [u64], overflow: &'a [u64], negated_product: u64,
+        out: &'a mut [u64]
     ) {
         let real = Real::new(m);
         let negated = real.constant(negated_product);

@@ -68,8 +68,7 @@ entry! {
         m: &Modulus, permutation: Option<&Permutation>, digits: &[&[u64]], keys: &[(&[u64], &[u64])], out0: &mut [u64],
         out1: &mut [u64],
     ) => body::gather_dot;
-    fn convert_digits(moduli: &[&Modulus], inverses: &[ShoupConstant], limbs: &mut [&mut [u64]], overflow: &mut [u64])
-        => body::convert_digits;
+    fn convert_overflow(moduli: &[&Modulus], limbs: &[&[u64]], overflow: &mut [u64]) => body::convert_overflow;
     fn convert_combine(
         m: &Modulus, limbs: &[&[u64]], weights: &[u64], overflow: &[u64], negated_product: u64, out: &mut [u64],
     ) => body::convert_combine;
@@ -226,13 +225,19 @@ impl Folding {
         }
     }
 
+    /// The sum of at most [`FEW`] products modulo q, in [0, 4q) up to a carry above bit 51.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn lazy(self, sum: Sum) -> Words {
+        let hi = _mm512_add_epi64(sum.hi, _mm512_srli_epi64::<52>(sum.lo));
+        self.wide.add_mul_constant(self.wide.reduce(sum.lo), hi, self.radix)
+    }
+
     /// The sum of at most [`FEW`] products modulo q, in [0, q).
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     fn few(self, sum: Sum) -> Words {
-        let hi = _mm512_add_epi64(sum.hi, _mm512_srli_epi64::<52>(sum.lo));
-        let low = self.wide.reduce(_mm512_and_si512(sum.lo, self.wide.mask));
-        self.wide.canonical_of_four(self.wide.add_mul_constant(low, hi, self.radix))
+        self.wide.canonical_of_four(self.lazy(sum))
     }
 
     /// The sum of at most [`MANY`] products modulo q, in [0, q).
@@ -452,26 +457,17 @@ mod body {
     }
 
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-    pub(super) fn convert_digits(
-        moduli: &[&Modulus],
-        inverses: &[ShoupConstant],
-        limbs: &mut [&mut [u64]],
-        overflow: &mut [u64],
-    ) {
+    pub(super) fn convert_overflow(moduli: &[&Modulus], limbs: &[&[u64]], overflow: &mut [u64]) {
         let mut fractions = [[0u64; 8]; BLOCK / 8];
         for (block, overflow) in eights_mut(overflow).chunks_mut(BLOCK / 8).enumerate() {
             let start = block * BLOCK;
             let fractions = &mut fractions[..overflow.len()];
             fractions.fill([0; 8]);
-            for ((m, &w), limb) in moduli.iter().zip(inverses).zip(limbs.iter_mut()) {
-                let (wide, w) = (Wide::new(m), WideConstant::broadcast(w));
+            for (m, limb) in moduli.iter().zip(limbs) {
                 let reciprocal = _mm512_set1_pd(1.0 / m.value() as f64);
-                let limb = eights_mut(&mut limb[start..start + 8 * overflow.len()]);
-                for (x, fraction) in limb.iter_mut().zip(fractions.iter_mut()) {
-                    let y = wide.canonical(wide.mul_constant(load(x), w));
-                    store(y, x);
+                for (y, fraction) in eights(&limb[start..start + 8 * overflow.len()]).iter().zip(fractions.iter_mut()) {
                     // Product and sum rounded apart, as the portable kernel does.
-                    let part = _mm512_mul_pd(_mm512_cvtepu64_pd(y), reciprocal);
+                    let part = _mm512_mul_pd(_mm512_cvtepu64_pd(load(y)), reciprocal);
                     let sum = _mm512_add_pd(_mm512_castsi512_pd(load(fraction)), part);
                     store(_mm512_castpd_si512(sum), fraction);
                 }
@@ -483,6 +479,15 @@ mod body {
         }
     }
 
+    /// A conversion's constants and operands.
+    struct Combination<'a> {
+        folding: Folding,
+        limbs: &'a [&'a [u64]],
+        weights: &'a [u64],
+        overflow: &'a [u64],
+        negated_product: u64,
+        }
+
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn convert_combine(
         m: &Modulus,
@@ -490,20 +495,53 @@ mod body {
         weights: &[u64],
         overflow: &[u64],
         negated_product: u64,
-        out: &mut [u64],
+            out: &mut [u64],
     ) {
-        let folding = Folding::new(m);
-        let terms: Vec<_> = limbs.iter().zip(weights).map(|(limb, &weight)| (eights(limb), splat(weight))).collect();
-        let negated_product = splat(negated_product);
-        for (i, (out, v)) in eights_mut(out).iter_mut().zip(eights(overflow)).enumerate() {
-            let mut sum = Sum::zero().add_product(load(v), negated_product);
-            for (count, &(limb, weight)) in terms.iter().enumerate() {
+        let c = Combination { folding: Folding::new(m), limbs, weights, overflow, negated_product, };
+        match limbs.len() {
+            1 => combine_few::<1>(&c, out),
+            2 => combine_few::<2>(&c, out),
+            3 => combine_few::<3>(&c, out),
+            4 => combine_few::<4>(&c, out),
+            5 => combine_few::<5>(&c, out),
+            6 => combine_few::<6>(&c, out),
+            7 => combine_few::<7>(&c, out),
+            8 => combine_few::<8>(&c, out),
+            9 => combine_few::<9>(&c, out),
+            _ => combine_many(&c, out),
+        }
+    }
+
+    /// `K` limbs, their weights in registers.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn combine_few<const K: usize>(c: &Combination, out: &mut [u64]) {
+        let weights: [Words; K] = std::array::from_fn(|k| splat(c.weights[k]));
+        let negated_product = splat(c.negated_product);
+        let out = eights_mut(out);
+        let overflow = &eights(c.overflow)[..out.len()];
+        let limbs: [&[[u64; 8]]; K] = std::array::from_fn(|k| &eights(c.limbs[k])[..out.len()]);
+        for (i, out) in out.iter_mut().enumerate() {
+            let mut sum = Sum::zero().add_product(load(&overflow[i]), negated_product);
+            for (limb, &weight) in limbs.iter().zip(&weights) {
                 sum = sum.add_product(load(&limb[i]), weight);
+            }
+            store(c.folding.lazy(sum), out);
+        }
+    }
+
+    /// Any number of limbs.
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+    fn combine_many(c: &Combination, out: &mut [u64]) {
+        for (i, (out, v)) in eights_mut(out).iter_mut().zip(eights(c.overflow)).enumerate() {
+            let mut sum = Sum::zero().add_product(load(v), splat(c.negated_product));
+            for (count, (limb, &weight)) in c.limbs.iter().zip(c.weights).enumerate() {
+                sum = sum.add_product(load(&eights(limb)[i]), splat(weight));
                 if count % FEW == FEW - 2 {
-                    sum = Sum { lo: folding.few(sum), hi: _mm512_setzero_si512() };
+                    sum = Sum { lo: c.folding.few(sum), hi: _mm512_setzero_si512() };
                 }
             }
-            store(folding.few(sum), out);
+            store(c.folding.lazy(sum), out);
         }
     }
 }

@@ -167,22 +167,16 @@ pub(super) fn gather_dot_by(
     }
 }
 
-pub(super) fn convert_digits(
-    moduli: &[&Modulus],
-    inverses: &[ShoupConstant],
-    limbs: &mut [&mut [u64]],
-    overflow: &mut [u64],
-) {
+pub(super) fn convert_overflow(moduli: &[&Modulus], limbs: &[&[u64]], overflow: &mut [u64]) {
     let mut fractions = [0f64; BLOCK];
     for (block, overflow) in overflow.chunks_mut(BLOCK).enumerate() {
-        let start = block * BLOCK;
+        let range = block * BLOCK..block * BLOCK + overflow.len();
         let fractions = &mut fractions[..overflow.len()];
         fractions.fill(0.0);
-        for ((m, &w), limb) in moduli.iter().zip(inverses).zip(limbs.iter_mut()) {
+        for (m, limb) in moduli.iter().zip(limbs) {
             let reciprocal = 1.0 / m.value() as f64;
-            for (x, fraction) in limb[start..start + overflow.len()].iter_mut().zip(fractions.iter_mut()) {
-                *x = m.mul_shoup(*x, w);
-                *fraction += *x as f64 * reciprocal;
+            for (&y, fraction) in limb[range.clone()].iter().zip(fractions.iter_mut()) {
+                *fraction += y as f64 * reciprocal;
             }
         }
         for (v, &fraction) in overflow.iter_mut().zip(fractions.iter()) {

@@ -21,25 +21,37 @@ use crate::modulus::{Modulus, ShoupConstant};
 /// Blocks of this many words (32 KiB) stay in the L1 cache while all remaining levels are done.
 const CACHED: usize = 4096;
 
+/// What bounds words that were not reduced, in units of q.
+const UNREDUCED: u32 = 4;
+
 /// The transform of one ring dimension and one prime.
 pub(super) struct IfmaNtt {
     modulus: Modulus,
     log_n: u32,
     forward: Roots,
     inverse: Roots,
-    /// 1/N
-    scale: ShoupConstant,
-    /// w/N for the root w of the last inverse level
-    scaled_root: ShoupConstant,
+    /// 1/N, and w/N for the root w of the last inverse level
+    scales: [ShoupConstant; 2],
 }
 
-/// Powers of a root of unity in bit-reversed order: index m + i is for block i of level m.
+/// Powers of a root of unity psi in bit-reversed order: index m + i is for block i of level m.
 struct Roots {
     /// Of all levels but the last three.
     upper: Vec<ShoupConstant>,
-    /// Of the last three levels: for every eight groups of eight neighbours the seven roots of each, values before quotients.
-    lower: Vec<[[[u64; 8]; 2]; 7]>,
+    /// For every piece of 64 words.
+    pieces: Vec<Piece>,
+    /// beta_r^k for k = 1 to 7, lane r.
+    twists: Twists,
+    /// psi^(N/2), psi^(N/4) and psi^(3 N/4).
+    units: [ShoupConstant; 3],
 }
+
+/// alpha^k and w alpha^k in lane k, each with its quotients, for the piece's alpha and the root w of the first of its six levels.
+#[repr(align(64))]
+struct Piece([[[u64; 8]; 2]; 2]);
+
+#[repr(align(64))]
+struct Twists([[[u64; 8]; 2]; 7]);
 
 /// Which roots the seven of a group of eight are: of level m (1), 2 m (2) and 4 m (4).
 const GROUP: [(usize, usize); 7] = [(1, 0), (2, 0), (2, 1), (4, 0), (4, 1), (4, 2), (4, 3)];
@@ -54,15 +66,22 @@ impl Roots {
             power = m.mul(power, psi);
         }
         let upper = powers[..n / 8].iter().map(|&w| m.shoup(w)).collect();
-        let lower = (0..n / 64)
-            .map(|part| {
-                GROUP.map(|(factor, offset)| {
-                    let root = |lane: usize| m.shoup(powers[factor * (n / 8 + 8 * part + lane) + offset]);
-                    [std::array::from_fn(|g| root(g).value), std::array::from_fn(|g| root(g).quotient >> 12)]
-                })
+        let lanes = |root: &dyn Fn(usize) -> u64| {
+            let constants: [_; 8] = std::array::from_fn(|lane| m.shoup(root(lane)));
+            [constants.map(|w| w.value), constants.map(|w| w.quotient >> 12)]
+        };
+        let pieces = (0..n / 64)
+            .map(|piece| {
+                let (alpha, first) = (powers[n / 2 + 32 * piece], powers[n / 64 + piece]);
+                let power = |k: usize| m.pow(alpha, k as u64);
+                Piece([lanes(&power), lanes(&|k| m.mul(first, power(k)))])
             })
             .collect();
-        Self { upper, lower }
+        // Bits of r, reversed, are bits of an exponent from N/32 on.
+        let beta = |r: usize| m.pow(psi, ((r.reverse_bits() >> (usize::BITS - 3)) * (n / 32)) as u64);
+        let twists = Twists(std::array::from_fn(|k| lanes(&|r| m.pow(beta(r), k as u64 + 1))));
+        let units = [2, 1, 3].map(|quarters| m.shoup(m.pow(psi, (quarters * n / 4) as u64)));
+        Self { upper, pieces, twists, units }
     }
 
     #[inline(always)]
@@ -77,13 +96,29 @@ impl Roots {
         [pick(0), pick(1), pick(2), pick(3), pick(4), pick(5), pick(6)]
     }
 
-    /// Those of eight groups of neighbours.
+    /// Six of the seven roots of a piece's first three levels, all but the first; that one rides in [`Self::piece`].
     #[inline(always)]
-    fn lowest(&self, part: usize) -> [WideConstant; 7] {
-        let table = &self.lower[part];
-        let pick = |k: usize| WideConstant { value: load(&table[k][0]), quotient: load(&table[k][1]) };
-        [pick(0), pick(1), pick(2), pick(3), pick(4), pick(5), pick(6)]
+    fn six(&self, index: usize) -> [[WideConstant; 3]; 2] {
+        let pick = |k: usize| WideConstant::broadcast(self.upper[GROUP[k].0 * index + GROUP[k].1]);
+        [[pick(1), pick(3), pick(4)], [pick(2), pick(5), pick(6)]]
     }
+
+    /// A piece's two.
+    #[inline(always)]
+    fn piece(&self, piece: usize) -> [WideConstant; 2] {
+        let Piece([powers, with_root]) = &self.pieces[piece];
+        [lanes(powers), lanes(with_root)]
+    }
+
+    #[inline(always)]
+    fn units(&self) -> [WideConstant; 3] {
+        self.units.map(WideConstant::broadcast)
+    }
+}
+
+#[inline(always)]
+fn lanes([values, quotients]: &[[u64; 8]; 2]) -> WideConstant {
+    WideConstant { value: load(values), quotient: load(quotients) }
 }
 
 impl IfmaNtt {
@@ -95,8 +130,18 @@ impl IfmaNtt {
         debug_assert!(log_n >= Self::MIN_LOG_N);
         let inverse = Roots::new(m, log_n, m.invert(psi));
         let scale = m.invert(1 << log_n);
-        let scaled_root = m.shoup(m.mul(scale, inverse.upper[1].value));
-        Self { modulus: *m, log_n, forward: Roots::new(m, log_n, psi), inverse, scale: m.shoup(scale), scaled_root }
+        let scales = [scale, m.mul(scale, inverse.upper[1].value)].map(|scale| m.shoup(scale));
+        Self { modulus: *m, log_n, forward: Roots::new(m, log_n, psi), inverse, scales }
+    }
+
+    /// What the last inverse level multiplies by, so that the result is scaled by `factor` on the way.
+    pub(super) fn scales(&self, factor: u64) -> [ShoupConstant; 2] {
+        self.scales.map(|scale| self.modulus.shoup(self.modulus.mul(scale.value, factor)))
+    }
+
+    /// Those for the inverse transform itself.
+    pub(super) fn unscaled(&self) -> &[ShoupConstant; 2] {
+        &self.scales
     }
 
     /// Whether bounds up to 16 q are below 2^52.
@@ -112,17 +157,33 @@ impl IfmaNtt {
 
 entry! {
     fn forward(ntt: &IfmaNtt, values: &mut [u64]) => forward_body;
-    fn inverse(ntt: &IfmaNtt, values: &mut [u64]) => inverse_body;
+    /// From words whose low 52 bits are below [`UNREDUCED`] q.
+    fn forward_unreduced(ntt: &IfmaNtt, values: &mut [u64]) => forward_unreduced_body;
+    /// The inverse transform of `source`, scaled as [`IfmaNtt::scales`] says, to `values`; without a source in place.
+    fn inverse(ntt: &IfmaNtt, source: Option<&[u64]>, values: &mut [u64], scales: &[ShoupConstant; 2]) => inverse_body;
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 fn forward_body(ntt: &IfmaNtt, values: &mut [u64]) {
-    if ntt.has_room() { forward_with::<true>(ntt, values) } else { forward_with::<false>(ntt, values) }
+    if ntt.has_room() { forward_with::<true>(ntt, values, 1) } else { forward_with::<false>(ntt, values, 1) }
 }
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn inverse_body(ntt: &IfmaNtt, values: &mut [u64]) {
-    if ntt.has_room() { inverse_with::<true>(ntt, values) } else { inverse_with::<false>(ntt, values) }
+fn forward_unreduced_body(ntt: &IfmaNtt, values: &mut [u64]) {
+    if ntt.has_room() {
+        forward_with::<true>(ntt, values, UNREDUCED)
+    } else {
+        forward_with::<false>(ntt, values, UNREDUCED)
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn inverse_body(ntt: &IfmaNtt, source: Option<&[u64]>, values: &mut [u64], scales: &[ShoupConstant; 2]) {
+    if ntt.has_room() {
+        inverse_with::<true>(ntt, source, values, scales)
+    } else {
+        inverse_with::<false>(ntt, source, values, scales)
+    }
 }
 
 // ---- forward ---------------------------------------------------------------------------------------------------------
@@ -146,12 +207,13 @@ impl Stage {
     }
 }
 
+/// From words below `bound` q.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn forward_with<const ROOM: bool>(ntt: &IfmaNtt, values: &mut [u64]) {
+fn forward_with<const ROOM: bool>(ntt: &IfmaNtt, values: &mut [u64], bound: u32) {
     let wide = Wide::new(&ntt.modulus);
     let n = values.len();
-    let mut stage = Stage { blocks: 1, bound: 1, radix4: ntt.radix4_passes() };
+    let mut stage = Stage { blocks: 1, bound, radix4: ntt.radix4_passes() };
     while n / stage.blocks > CACHED {
         stage = forward_pass::<ROOM>(ntt, wide, stage, values, 0);
     }
@@ -161,7 +223,7 @@ fn forward_with<const ROOM: bool>(ntt: &IfmaNtt, values: &mut [u64]) {
         while n / stage.blocks > 64 {
             stage = forward_pass::<ROOM>(ntt, wide, stage, block, i * len / (n / stage.blocks));
         }
-        forward_last::<ROOM>(ntt, wide, stage, block, i * len / 64);
+        forward_last::<ROOM>(ntt, wide, block, i * len / 64);
     }
 }
 
@@ -198,20 +260,87 @@ fn forward_pass<const ROOM: bool>(ntt: &IfmaNtt, wide: Wide, stage: Stage, value
     next
 }
 
-/// The last six levels of the 64-word pieces of `block`, the first of which is piece `first` of the whole, and the reduction of the
-/// results to [0, q).
+/// The last six levels of the 64-word pieces of `block`, the first of which is piece `first` of the whole, from words below 16 q (with room) or 4 q,
+/// and the reduction of the results to [0, q).
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn forward_last<const ROOM: bool>(ntt: &IfmaNtt, wide: Wide, stage: Stage, block: &mut [u64], first: usize) {
-    let (_, reduce_upper, next) = stage.next();
-    let (_, reduce_lower, _) = next.next();
+fn forward_last<const ROOM: bool>(ntt: &IfmaNtt, wide: Wide, block: &mut [u64], first: usize) {
+    let (roots, pieces) = (&ntt.forward, (1usize << ntt.log_n) / 64);
+    let units = roots.units();
     for (i, piece) in eights_mut(block).as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        let upper = ntt.forward.seven(stage.blocks + first + i);
-        let x = forward_eight::<ROOM>(wide, reduce_upper, load_piece(piece), &upper);
-        let lower = ntt.forward.lowest(first + i);
-        let y = forward_eight::<ROOM>(wide, reduce_lower, transpose(x), &lower);
+        let [powers, with_root] = roots.piece(first + i);
+        let [x0, x1, x2, x3, x4, x5, x6, x7] = load_piece(piece);
+        let (x0, x4) = twisted_butterfly(wide, x0, x4, powers, with_root);
+        let (x1, x5) = twisted_butterfly(wide, x1, x5, powers, with_root);
+        let (x2, x6) = twisted_butterfly(wide, x2, x6, powers, with_root);
+        let (x3, x7) = twisted_butterfly(wide, x3, x7, powers, with_root);
+        let [upper, lower] = roots.six(pieces + first + i);
+        let [x0, x1, x2, x3] = forward_four::<ROOM>(wide, false, [x0, x1, x2, x3], &upper);
+        let [x4, x5, x6, x7] = forward_four::<ROOM>(wide, false, [x4, x5, x6, x7], &lower);
+        let x = twist(wide, transpose([x0, x1, x2, x3, x4, x5, x6, x7]), &roots.twists);
+        let y = cyclic_forward::<ROOM>(wide, x, &units);
         store_piece(transpose(canonical_eight(wide, y)), piece);
     }
+}
+
+/// a x0 + b x1 and a x0 - b x1, below 4 q.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn twisted_butterfly(wide: Wide, x0: Words, x1: Words, a: WideConstant, b: WideConstant) -> (Words, Words) {
+    let (x0, x1) = (wide.mul_constant(x0, a), wide.mul_constant(x1, b));
+    (_mm512_add_epi64(x0, x1), _mm512_sub_epi64(_mm512_add_epi64(x0, wide.twice), x1))
+}
+
+/// x_k beta_r^k in lane r, below 2 q.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn twist(wide: Wide, x: [Words; 8], Twists(twists): &Twists) -> [Words; 8] {
+    [
+        wide.reduce(x[0]),
+        wide.mul_constant(x[1], lanes(&twists[0])),
+        wide.mul_constant(x[2], lanes(&twists[1])),
+        wide.mul_constant(x[3], lanes(&twists[2])),
+        wide.mul_constant(x[4], lanes(&twists[3])),
+        wide.mul_constant(x[5], lanes(&twists[4])),
+        wide.mul_constant(x[6], lanes(&twists[5])),
+        wide.mul_constant(x[7], lanes(&twists[6])),
+    ]
+}
+
+/// The cyclic transform of length eight, from words below 2 q to words below 16 q (with room) or 4 q.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn cyclic_forward<const ROOM: bool>(wide: Wide, x: [Words; 8], units: &[WideConstant; 3]) -> [Words; 8] {
+    let [half, quarter, three_quarters] = *units;
+    let (a0, b0) = sum_and_difference::<ROOM, 1>(wide, x[0], x[4]);
+    let (a1, b1) = sum_and_difference::<ROOM, 1>(wide, x[1], x[5]);
+    let (a2, b2) = (_mm512_add_epi64(x[2], x[6]), difference::<ROOM, 1>(wide, x[2], x[6]));
+    let (a3, b3) = (_mm512_add_epi64(x[3], x[7]), difference::<ROOM, 1>(wide, x[3], x[7]));
+    let (a2, a3) = (trim::<ROOM>(wide, a2), trim::<ROOM>(wide, a3));
+    let (c0, c2) = sum_and_difference::<ROOM, 2>(wide, a0, a2);
+    let (c1, c3) = (trim::<ROOM>(wide, _mm512_add_epi64(a1, a3)), difference::<ROOM, 2>(wide, a1, a3));
+    let (d0, d2) = forward_butterfly::<true>(wide, b0, b2, half);
+    let (d1, d3) = forward_butterfly::<true>(wide, b1, b3, half);
+    let (y0, y1) = (_mm512_add_epi64(c0, c1), difference::<ROOM, 3>(wide, c0, c1));
+    let (y2, y3) = forward_butterfly::<true>(wide, c2, c3, half);
+    let (y4, y5) = forward_butterfly::<ROOM>(wide, d0, d1, quarter);
+    let (y6, y7) = forward_butterfly::<ROOM>(wide, d2, d3, three_quarters);
+    [y0, y1, y2, y3, y4, y5, y6, y7]
+}
+
+/// x, reduced to 2 q where there is no room.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn trim<const ROOM: bool>(wide: Wide, x: Words) -> Words {
+    if ROOM { x } else { wide.reduce(x) }
+}
+
+/// x0 + x1 and x0 - x1 for both below 2^`LOG_BOUND` q with room, or 2 q: below twice that, or 2 q.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn sum_and_difference<const ROOM: bool, const LOG_BOUND: u32>(wide: Wide, x0: Words, x1: Words) -> (Words, Words) {
+    let sum = _mm512_add_epi64(x0, x1);
+    (trim::<ROOM>(wide, sum), trim::<ROOM>(wide, difference::<ROOM, LOG_BOUND>(wide, x0, x1)))
 }
 
 /// x0 + w x1 and x0 - w x1: with room, for x0 < b q, both below (b + 2) q; else for x0 < 4 q, both below 4 q.
@@ -267,7 +396,12 @@ fn forward_eight<const ROOM: bool>(
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn inverse_with<const ROOM: bool>(ntt: &IfmaNtt, values: &mut [u64]) {
+fn inverse_with<const ROOM: bool>(
+    ntt: &IfmaNtt,
+    source: Option<&[u64]>,
+    values: &mut [u64],
+    scales: &[ShoupConstant; 2],
+) {
     let wide = Wide::new(&ntt.modulus);
     let n = values.len();
     // Passes above the last six levels, counted from the top.
@@ -277,6 +411,9 @@ fn inverse_with<const ROOM: bool>(ntt: &IfmaNtt, values: &mut [u64]) {
     let whole = (0..passes).find(|&pass| n / blocks_at(pass) <= CACHED).unwrap_or(passes);
     let len = n / blocks_at(whole);
     for (i, block) in values.chunks_mut(len).enumerate() {
+        if let Some(source) = source {
+            block.copy_from_slice(&source[i * len..(i + 1) * len]);
+        }
         inverse_first::<ROOM>(ntt, wide, block, i * len / 64);
         for pass in (whole.max(1)..passes).rev() {
             let blocks = blocks_at(pass);
@@ -286,20 +423,67 @@ fn inverse_with<const ROOM: bool>(ntt: &IfmaNtt, values: &mut [u64]) {
     for pass in (1..whole).rev() {
         inverse_pass::<ROOM>(ntt, wide, blocks_at(pass), pass < radix4, values, 0);
     }
-    inverse_top::<ROOM>(ntt, wide, radix4 > 0, values);
+    inverse_top::<ROOM>(ntt, wide, radix4 > 0, values, scales);
 }
 
-/// The first six levels of the 64-word pieces of `block`, from words in [0, q).
+/// The first six levels of the 64-word pieces of `block`, from words below 2 q to the same.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 fn inverse_first<const ROOM: bool>(ntt: &IfmaNtt, wide: Wide, block: &mut [u64], first: usize) {
-    let pieces = (1usize << ntt.log_n) / 64;
+    let (roots, pieces) = (&ntt.inverse, (1usize << ntt.log_n) / 64);
+    let units = roots.units();
     for (i, piece) in eights_mut(block).as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        let lower = ntt.inverse.lowest(first + i);
-        let x = inverse_eight::<ROOM>(wide, transpose(load_piece(piece)), &lower);
-        let upper = ntt.inverse.seven(pieces + first + i);
-        store_piece(inverse_eight::<ROOM>(wide, transpose(x), &upper), piece);
+        let x = cyclic_inverse::<ROOM>(wide, transpose(load_piece(piece)), &units);
+        let [x0, x1, x2, x3, x4, x5, x6, x7] = transpose(twist(wide, x, &roots.twists));
+        let [upper, lower] = roots.six(pieces + first + i);
+        let [x0, x1, x2, x3] = inverse_two_levels::<ROOM>(wide, [x0, x1, x2, x3], &upper);
+        let [x4, x5, x6, x7] = inverse_two_levels::<ROOM>(wide, [x4, x5, x6, x7], &lower);
+        let [powers, with_root] = roots.piece(first + i);
+        let (x0, x4) = untwisting_butterfly::<ROOM, 3>(wide, x0, x4, powers, with_root);
+        let (x1, x5) = untwisting_butterfly::<ROOM, 2>(wide, x1, x5, powers, with_root);
+        let (x2, x6) = untwisting_butterfly::<ROOM, 1>(wide, x2, x6, powers, with_root);
+        let (x3, x7) = untwisting_butterfly::<ROOM, 1>(wide, x3, x7, powers, with_root);
+        store_piece([x0, x1, x2, x3, x4, x5, x6, x7], piece);
     }
+}
+
+/// The inverse of [`cyclic_forward`] times eight, from words below 2 q to words below 16 q (with room) or 4 q.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn cyclic_inverse<const ROOM: bool>(wide: Wide, x: [Words; 8], units: &[WideConstant; 3]) -> [Words; 8] {
+    let [half, quarter, three_quarters] = *units;
+    let (c0, c1) = sum_and_difference::<ROOM, 1>(wide, x[0], x[1]);
+    let (c2, c3) = inverse_butterfly::<ROOM, 1>(wide, x[2], x[3], half);
+    let (d0, d1) = inverse_butterfly::<ROOM, 1>(wide, x[4], x[5], quarter);
+    let (d2, d3) = inverse_butterfly::<ROOM, 1>(wide, x[6], x[7], three_quarters);
+    let (a0, a2) = sum_and_difference::<ROOM, 2>(wide, c0, c2);
+    let (a1, a3) = sum_and_difference::<ROOM, 1>(wide, c1, c3);
+    let (b0, b2) = inverse_butterfly::<ROOM, 2>(wide, d0, d2, half);
+    let (b1, b3) = inverse_butterfly::<ROOM, 1>(wide, d1, d3, half);
+    [
+        _mm512_add_epi64(a0, b0),
+        _mm512_add_epi64(a1, b1),
+        _mm512_add_epi64(a2, b2),
+        _mm512_add_epi64(a3, b3),
+        difference::<ROOM, 3>(wide, a0, b0),
+        difference::<ROOM, 2>(wide, a1, b1),
+        difference::<ROOM, 1>(wide, a2, b2),
+        difference::<ROOM, 1>(wide, a3, b3),
+    ]
+}
+
+/// a (x0 + x1) and b (x0 - x1) for both below 2^`LOG_BOUND` q with room, or 2 q: below 2 q.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+fn untwisting_butterfly<const ROOM: bool, const LOG_BOUND: u32>(
+    wide: Wide,
+    x0: Words,
+    x1: Words,
+    a: WideConstant,
+    b: WideConstant,
+) -> (Words, Words) {
+    let sum = wide.mul_constant(_mm512_add_epi64(x0, x1), a);
+    (sum, wide.mul_constant(difference::<ROOM, LOG_BOUND>(wide, x0, x1), b))
 }
 
 /// One pass over all blocks within `values`, of which the first is block `first` of `blocks` of the whole.
@@ -340,11 +524,17 @@ fn inverse_pass<const ROOM: bool>(
     }
 }
 
-/// The last pass: the same, then the last level with 1/N, reduced to [0, q).
+/// The last pass: the same, then the last level with its scales, reduced to [0, q).
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn inverse_top<const ROOM: bool>(ntt: &IfmaNtt, wide: Wide, radix4: bool, values: &mut [u64]) {
-    let (scale, root) = (WideConstant::broadcast(ntt.scale), WideConstant::broadcast(ntt.scaled_root));
+fn inverse_top<const ROOM: bool>(
+    ntt: &IfmaNtt,
+    wide: Wide,
+    radix4: bool,
+    values: &mut [u64],
+    scales: &[ShoupConstant; 2],
+) {
+    let [scale, root] = scales.map(WideConstant::broadcast);
     let values = eights_mut(values);
     if radix4 {
         let roots = [ntt.inverse.at(2), ntt.inverse.at(3)];
@@ -392,18 +582,17 @@ fn inverse_butterfly<const ROOM: bool, const LOG_BOUND: u32>(
     (if ROOM { sum } else { wide.reduce(sum) }, product)
 }
 
-/// (x0 + x1) / N and (x0 - x1) w / N, in [0, q).
+/// The same in [0, q): the end of an inverse transform, where a = 1/N and b = w/N.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 fn scaled_butterfly<const ROOM: bool, const LOG_BOUND: u32>(
     wide: Wide,
     x0: Words,
     x1: Words,
-    scale: WideConstant,
-    root: WideConstant,
+    a: WideConstant,
+    b: WideConstant,
 ) -> (Words, Words) {
-    let sum = wide.mul_constant(_mm512_add_epi64(x0, x1), scale);
-    let product = wide.mul_constant(difference::<ROOM, LOG_BOUND>(wide, x0, x1), root);
+    let (sum, product) = untwisting_butterfly::<ROOM, LOG_BOUND>(wide, x0, x1, a, b);
     (wide.canonical(sum), wide.canonical(product))
 }
 
