@@ -87,6 +87,19 @@ pub trait Arithmetic: Sync {
     /// Relinearises and rescales in one division. One key switch.
     fn relinearize_rescale(&self, a: &Self::Product) -> Result<Self::Ciphertext>;
 
+    /// a relinearised, plus b rotated by k, and rescaled if that is asked for: what [`Self::rotate`], [`Self::relinearize`] and [`Self::add`] give, in
+    /// two key switches that share their division. Both at the same level and scale.
+    fn relinearize_add_rotated(
+        &self,
+        a: &Self::Product,
+        b: &Self::Ciphertext,
+        k: isize,
+        rescale: bool,
+    ) -> Result<Self::Ciphertext> {
+        let sum = self.add(&self.relinearize(a)?, &self.rotate(b, k)?)?;
+        if rescale { self.rescale(&sum) } else { Ok(sum) }
+    }
+
     /// Cyclic rotation: slot s of the result is slot s + k of a (k may be negative). One key switch; none for k = 0.
     fn rotate(&self, a: &Self::Ciphertext, k: isize) -> Result<Self::Ciphertext>;
     /// Many rotations of one ciphertext; its digits are decomposed once (hoisting). One key switch each.

@@ -1,14 +1,14 @@
 //! The evaluator: [`Arithmetic`] on real ciphertexts, by whoever holds evaluation keys.
 //!
 //! A key switch is: decompose into digits, raise them to the extended basis, multiply with the key, divide by the special primes
-//! (hybrid key switching, Han and Ki 2020). A division by the special primes and the division of a rescale are one.
+//! (hybrid key switching, Han and Ki 2020). A division by the special primes and the division of a rescale are one, and key switches
+//! whose results are added share it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ciphertune_ring::{Digits, PolyPair, RnsPoly, galois};
+use ciphertune_ring::{Digits, PolyPair, RnsPoly, Switch, galois};
 use rayon::prelude::*;
 
-use crate::keys::SwitchingKey;
 use crate::{Arithmetic, Ciphertext, Complex64, Encoder, Error, EvaluationKeys, Parameters, Product, Result};
 
 /// How many of the expensive operations have been done.
@@ -56,38 +56,47 @@ impl Evaluator {
         }
     }
 
-    /// Digits times key, over the extended basis, with the automorphism X -> X^element applied to the digits.
-    fn switch(&self, digits: &Digits, key: &SwitchingKey, element: usize) -> (RnsPoly, RnsPoly) {
+    /// A key switch with the relinearisation key.
+    fn relinearization<'a>(&'a self, digits: &'a Digits, level: usize) -> Result<Switch<'a>> {
         self.key_switches.fetch_add(1, Ordering::Relaxed);
-        self.parameters().ring().gather_dot(digits, &key.digits, element)
+        Ok(Switch { digits, key: &self.keys.relinearization(level)?.digits, element: 1 })
     }
 
-    fn automorphism(&self, a: &Ciphertext, digits: &Digits, element: usize) -> Result<Ciphertext> {
-        let ring = self.parameters().ring();
-        let key = self.keys.galois(element, a.level())?;
-        let (b, c) = self.switch(digits, key, element);
-        let (c0, c1) = rayon::join(
-            || ring.divide_round_add(b, ring.p_count(), &a.c0, element),
-            || ring.divide_round(c, ring.p_count()),
-        );
+    /// A key switch with the key of an automorphism.
+    fn automorphism<'a>(&'a self, digits: &'a Digits, element: usize, level: usize) -> Result<Switch<'a>> {
+        self.key_switches.fetch_add(1, Ordering::Relaxed);
+        Ok(Switch { digits, key: &self.keys.galois(element, level)?.digits, element })
+    }
+
+    fn apply(&self, a: &Ciphertext, digits: &Digits, element: usize) -> Result<Ciphertext> {
+        let switch = self.automorphism(digits, element, a.level())?;
+        let [c0, c1] = self.parameters().ring().switch(&[switch], [&[(&a.c0, element)], &[]], 0);
         Ok(Ciphertext::new(c0, c1, a.scale))
     }
 
-    /// d0 + d1 s + d2 s^2 to two polynomials, with the last `rescale` primes divided out at once.
-    fn relinearize_dropping(&self, a: &Product, rescale: usize) -> Result<Ciphertext> {
+    /// d0 + d1 s + d2 s^2 to two polynomials, plus a turned ciphertext, with the last `rescale` primes divided out, all in one division.
+    fn relinearize_with(
+        &self,
+        a: &Product,
+        turned: Option<(&Ciphertext, usize)>,
+        rescale: usize,
+    ) -> Result<Ciphertext> {
         let ring = self.parameters().ring();
         let level = a.level();
         if level < rescale {
             return Err(Error::NoLevelLeft { needed: rescale, left: level });
         }
-        let key = self.keys.relinearization(level)?;
-        let (b, c) = self.switch(&ring.decompose(&a.d2), key, 1);
-        // (P d + switched) / (P q): the division that ends the key switch also rescales.
-        let divide = |mut switched: RnsPoly, d: &RnsPoly| {
-            ring.add_special_multiple(&mut switched, d);
-            ring.divide_round(switched, ring.p_count() + rescale)
+        let digits = ring.decompose(&a.d2);
+        let relinearization = self.relinearization(&digits, level)?;
+        let [c0, c1] = match turned {
+            None => ring.switch(&[relinearization], [&[(&a.d0, 1)], &[(&a.d1, 1)]], rescale),
+            Some((b, element)) => {
+                self.check_aligned((level, a.scale), (b.level(), b.scale))?;
+                let digits = ring.decompose(&b.c1);
+                let switches = [relinearization, self.automorphism(&digits, element, level)?];
+                ring.switch(&switches, [&[(&a.d0, 1), (&b.c0, element)], &[(&a.d1, 1)]], rescale)
+            }
         };
-        let (c0, c1) = rayon::join(|| divide(b, &a.d0), || divide(c, &a.d1));
         let scale = (0..rescale).fold(a.scale, |scale, k| scale / self.prime(level - k));
         Ok(Ciphertext::new(c0, c1, scale))
     }
@@ -242,11 +251,20 @@ impl Arithmetic for Evaluator {
     }
 
     fn relinearize(&self, a: &Product) -> Result<Ciphertext> {
-        self.relinearize_dropping(a, 0)
+        self.relinearize_with(a, None, 0)
     }
 
     fn relinearize_rescale(&self, a: &Product) -> Result<Ciphertext> {
-        self.relinearize_dropping(a, 1)
+        self.relinearize_with(a, None, 1)
+    }
+
+    fn relinearize_add_rotated(&self, a: &Product, b: &Ciphertext, k: isize, rescale: bool) -> Result<Ciphertext> {
+        let element = galois::rotation_element(self.parameters().ring().log_n(), k);
+        if element == 1 {
+            let sum = self.add(&self.relinearize(a)?, b)?;
+            return if rescale { self.rescale(&sum) } else { Ok(sum) };
+        }
+        self.relinearize_with(a, Some((b, element)), rescale.into())
     }
 
     fn rotate(&self, a: &Ciphertext, k: isize) -> Result<Ciphertext> {
@@ -254,7 +272,7 @@ impl Arithmetic for Evaluator {
         if element == 1 {
             return Ok(a.clone());
         }
-        self.automorphism(a, &self.parameters().ring().decompose(&a.c1), element)
+        self.apply(a, &self.parameters().ring().decompose(&a.c1), element)
     }
 
     fn rotate_hoisted(&self, a: &Ciphertext, ks: &[isize]) -> Result<Vec<Ciphertext>> {
@@ -266,13 +284,13 @@ impl Arithmetic for Evaluator {
         let digits = ring.decompose(&a.c1);
         elements
             .par_iter()
-            .map(|&element| if element == 1 { Ok(a.clone()) } else { self.automorphism(a, &digits, element) })
+            .map(|&element| if element == 1 { Ok(a.clone()) } else { self.apply(a, &digits, element) })
             .collect()
     }
 
     fn conjugate(&self, a: &Ciphertext) -> Result<Ciphertext> {
         let ring = self.parameters().ring();
-        self.automorphism(a, &ring.decompose(&a.c1), galois::conjugation_element(ring.log_n()))
+        self.apply(a, &ring.decompose(&a.c1), galois::conjugation_element(ring.log_n()))
     }
 
     fn each<T: Send, R: Send>(&self, items: Vec<T>, work: impl Fn(T) -> Result<R> + Send + Sync) -> Result<Vec<R>> {

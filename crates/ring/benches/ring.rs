@@ -45,15 +45,15 @@ fn key_switch_parts(c: &mut Criterion) {
         let key: Vec<(RnsPoly, RnsPoly)> = (0..ring.digit_count(q_limbs) as u8)
             .map(|j| (poly(2 + 2 * j, special), poly(3 + 2 * j, special)))
             .collect();
-        let switched = ring.gather_dot(&digits, &key, 5);
         let shape = format!("2^{log_n}, {q_limbs} limbs, {special} special");
         let mut group = c.benchmark_group("key switch");
         group.bench_function(BenchmarkId::new("decompose", &shape), |b| b.iter(|| ring.decompose(&a)));
-        group.bench_function(BenchmarkId::new("inner product", &shape), |b| {
-            b.iter(|| ring.gather_dot(&digits, &key, 5))
+        let switch = Switch { digits: &digits, key: &key, element: 5 };
+        group.bench_function(BenchmarkId::new("switch", &shape), |b| {
+            b.iter(|| ring.switch(&[switch], [&[(&a, 5)], &[]], 0))
         });
-        group.bench_function(BenchmarkId::new("divide", &shape), |b| {
-            b.iter_batched(|| switched.0.clone(), |x| ring.divide_round(x, special), BatchSize::LargeInput)
+        group.bench_function(BenchmarkId::new("switch two, rescale", &shape), |b| {
+            b.iter(|| ring.switch(&[switch, Switch { element: 1, ..switch }], [&[(&a, 5), (&a, 1)], &[(&a, 1)]], 1))
         });
     }
 }

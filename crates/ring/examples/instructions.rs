@@ -5,7 +5,7 @@
 
 use std::hint::black_box;
 
-use ciphertune_ring::{Digits, Ntt, Ring, RnsPoly, prime::ntt_primes, sampler};
+use ciphertune_ring::{Digits, Ntt, Ring, RnsPoly, Switch, prime::ntt_primes, sampler};
 
 const LOG_N: u32 = 14;
 const Q_LIMBS: usize = 6;
@@ -34,13 +34,8 @@ fn count_decompose<'a>(ring: &Ring, a: &'a RnsPoly) -> Digits<'a> {
 }
 
 #[inline(never)]
-fn count_inner_product(ring: &Ring, digits: &Digits, key: &[(RnsPoly, RnsPoly)]) -> (RnsPoly, RnsPoly) {
-    ring.gather_dot(black_box(digits), key, ELEMENT)
-}
-
-#[inline(never)]
-fn count_divide(ring: &Ring, a: RnsPoly) -> RnsPoly {
-    ring.divide_round(black_box(a), SPECIAL)
+fn count_switch(ring: &Ring, digits: &Digits, key: &[(RnsPoly, RnsPoly)], c: &RnsPoly) -> [RnsPoly; 2] {
+    ring.switch(black_box(&[Switch { digits, key, element: ELEMENT }]), [&[(c, ELEMENT)], &[]], 0)
 }
 
 #[inline(never)]
@@ -79,8 +74,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         count_inverse(&ntt, &mut limb);
         count_multiply(&ring, &mut a, &b);
         let digits = count_decompose(&ring, &b);
-        let switched = count_inner_product(&ring, &digits, &key);
-        black_box(count_divide(&ring, switched.0));
+        black_box(count_switch(&ring, &digits, &key, &a));
         black_box(count_rescale(&ring, &b));
         count_matrix_product(&ring, &rows, &columns);
         black_box(count_uniform(&ring));

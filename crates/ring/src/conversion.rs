@@ -77,13 +77,13 @@ impl Conversion {
         Self { from, inverses, targets }
     }
 
-    /// First half: source limbs, one after another, from evaluations to y_i, and v.
-    pub(crate) fn halfway(&self, primes: &[Ntt], n: usize, source: &[u64]) -> Halfway {
-        let mut words = Buffer::dirty(source.len());
-        let sources = source.par_chunks(n).zip(self.from.par_iter().zip(&self.inverses));
-        words.par_chunks_mut(n).zip(sources).for_each(|(limb, (source, (&i, inverse)))| {
-            primes[i].inverse_scaled(source, limb, inverse);
-        });
+    /// First half, of source limb `k`: from evaluations to y_k.
+    pub(crate) fn start(&self, primes: &[Ntt], k: usize, evaluations: &[u64], out: &mut [u64]) {
+        primes[self.from[k]].inverse_scaled(evaluations, out, &self.inverses[k]);
+    }
+
+    /// First half, from all y_i, limb after limb.
+    pub(crate) fn halfway(&self, primes: &[Ntt], n: usize, words: Buffer) -> Halfway {
         let moduli: Vec<_> = self.from.iter().map(|&i| primes[i].modulus()).collect();
         let mut overflow = Buffer::dirty(n);
         let part = n / OVERFLOW_PARTS.min(n / 8);
@@ -94,9 +94,23 @@ impl Conversion {
         Halfway { words, overflow }
     }
 
+    /// First half, from the evaluations of all source limbs.
+    pub(crate) fn halfway_from(&self, primes: &[Ntt], n: usize, source: &[u64]) -> Halfway {
+        let mut words = Buffer::dirty(source.len());
+        let limbs = words.par_chunks_mut(n).zip(source.par_chunks(n));
+        limbs.enumerate().for_each(|(k, (words, evaluations))| self.start(primes, k, evaluations, words));
+        self.halfway(primes, n, words)
+    }
+
     /// Second half: the centred representative modulo each of the primes `targets`, as evaluations, to their limbs in `out`. Several targets at a
     /// time share the reading of the source limbs, [`TILE`] coefficients at a time.
-    pub(crate) fn combine(&self, primes: &[Ntt], Halfway { words, overflow }: &Halfway, targets: &[usize], out: &mut [u64]) {
+    pub(crate) fn combine(
+        &self,
+        primes: &[Ntt],
+        Halfway { words, overflow }: &Halfway,
+        targets: &[usize],
+        out: &mut [u64],
+    ) {
         let n = overflow.len();
         for start in (0..n).step_by(TILE) {
             let range = start..(start + TILE).min(n);

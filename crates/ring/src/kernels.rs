@@ -146,18 +146,6 @@ pub fn sub_mul_constant(m: &Modulus, a: &[u64], b: &mut [u64], w: ShoupConstant)
     dispatch!(backend(), sub_mul_constant(m, a, b, w))
 }
 
-/// b = (a - b) w + permuted c, the same in a key switch after an automorphism.
-pub fn sub_mul_constant_add_permuted(
-    m: &Modulus,
-    a: &[u64],
-    b: &mut [u64],
-    w: ShoupConstant,
-    permutation: &Permutation,
-    c: &[u64],
-) {
-    dispatch!(backend(), sub_mul_constant_add_permuted(m, a, b, w, permutation, c))
-}
-
 /// a += b w
 pub fn add_mul_constant(m: &Modulus, a: &mut [u64], b: &[u64], w: ShoupConstant) {
     dispatch!(backend(), add_mul_constant(m, a, b, w))
@@ -180,17 +168,32 @@ pub fn dot_many(m: &Modulus, rows: &[Vec<Pair>], columns: &[Vec<Pair>], out: &mu
     dispatch!(backend(), dot_many(m, rows, columns, out))
 }
 
-/// out0 = sum of permuted a_k times b_k and out1 = sum of permuted a_k times c_k: the inner product of a key switch, with the
-/// automorphism applied as the digits are read. No permutation is the identity.
-pub fn gather_dot(
-    m: &Modulus,
-    permutation: Option<&Permutation>,
-    digits: &[&[u64]],
-    keys: &[(&[u64], &[u64])],
-    out0: &mut [u64],
-    out1: &mut [u64],
-) {
-    dispatch!(backend(), gather_dot(m, permutation, digits, keys, out0, out1))
+/// The most that is added to a half of a [`SwitchLimb`].
+pub(crate) const MOST_ADDED: usize = 4;
+
+/// Words that are read through an automorphism; `None` is the identity.
+#[derive(Clone, Copy)]
+pub struct Turned<'a> {
+    /// The limb.
+    pub limb: &'a [u64],
+    /// The automorphism.
+    pub permutation: Option<&'a Permutation>,
+}
+
+/// One limb of a sum of key switches: for both halves h the sum of digits times key_h, and of what is added times the factor.
+#[derive(Default)]
+pub struct SwitchLimb<'a> {
+    /// The digits, each with the two halves of its key.
+    pub digits: Vec<(Turned<'a>, Pair<'a>)>,
+    /// What is added to each half, to be multiplied by `factor`; at most [`MOST_ADDED`].
+    pub added: [Vec<Turned<'a>>; 2],
+    /// P modulo q.
+    pub factor: u64,
+}
+
+/// Without an end out_h = sum_h; with an end w, out_h = (sum_h - out_h) w, the last step of the division by a dropped modulus.
+pub fn switch(m: &Modulus, sum: &SwitchLimb, end: Option<ShoupConstant>, out: [&mut [u64]; 2]) {
+    dispatch!(backend(), switch(m, sum, end, out))
 }
 
 /// Of a basis conversion from y_i = x_i (D/d_i)^-1 mod d_i, of which `limbs` are some words: overflow = round(sum of y_i / d_i).

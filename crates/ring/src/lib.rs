@@ -22,5 +22,5 @@ pub use error::{Error, Result};
 pub use modulus::Modulus;
 pub use ntt::Ntt;
 pub use poly::RnsPoly;
-pub use ring::{Digits, PolyPair, Ring};
+pub use ring::{Automorphic, Digits, PolyPair, Ring, Switch};
 pub use sampler::{Sampler, Seed};

@@ -60,11 +60,6 @@ impl RnsPoly {
         &mut self.words
     }
 
-    /// The limb of the special prime `j`.
-    pub(crate) fn special_limb(&self, j: usize) -> &[u64] {
-        self.limb(self.q_limbs + j)
-    }
-
     /// The same residues with only the first `q_limbs` ciphertext limbs and no special ones.
     pub fn truncated(&self, q_limbs: usize) -> Self {
         debug_assert!(q_limbs <= self.q_limbs);

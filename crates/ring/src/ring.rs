@@ -1,6 +1,8 @@
 //! The ring Z[X]/(X^N + 1) modulo ciphertext primes q_0..q_L and special primes p_0..p_k, and the operations on its
 //! polynomials that RNS schemes are built of. Nothing here knows of encryption.
 
+mod key_switch;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, RwLock};
@@ -10,8 +12,9 @@ use rayon::prelude::*;
 use crate::buffer::raise_pool_limit;
 use crate::conversion::{Conversion, TARGETS_TOGETHER};
 use crate::galois::Permutation;
-use crate::modulus::ShoupConstant;
 use crate::{Error, Modulus, Ntt, Result, RnsPoly, kernels};
+
+pub use key_switch::{Automorphic, Digits, Switch};
 
 /// Polynomials over all primes whose memory is kept for reuse.
 const POOLED_POLYNOMIALS: usize = 32;
@@ -38,29 +41,6 @@ struct Span {
 
 /// The polynomials c0 and c1 of c0 + c1 s.
 pub type PolyPair<'a> = (&'a RnsPoly, &'a RnsPoly);
-
-/// A polynomial split into digits and raised to the extended basis, ready for any number of key switches.
-pub struct Digits<'a> {
-    /// Whose limbs are each digit's own.
-    source: &'a RnsPoly,
-    /// The other limbs of every digit; its own are arbitrary.
-    raised: Vec<RnsPoly>,
-    /// Ciphertext limbs of a digit.
-    size: usize,
-}
-
-impl Digits<'_> {
-    /// Limb `i` of all digits.
-    fn limbs(&self, i: usize) -> Vec<&[u64]> {
-        let own = (i < self.source.q_limbs()).then_some(i / self.size);
-        let digits = self.raised.iter().enumerate();
-        digits.map(|(j, raised)| if own == Some(j) { self.source.limb(i) } else { raised.limb(i) }).collect()
-    }
-}
-
-/// Makes a limb of a quotient: modulus, a's limb, the limb to write (x on entry), D^-1, its number.
-trait Finish: Fn(&Modulus, &[u64], &mut [u64], ShoupConstant, usize) + Sync {}
-impl<F: Fn(&Modulus, &[u64], &mut [u64], ShoupConstant, usize) + Sync> Finish for F {}
 
 impl Ring {
     /// Builds the ring of dimension 2^log_n with the given ciphertext and special primes, all different.
@@ -319,137 +299,18 @@ impl Ring {
 
     /// round(a / q), q the prime of a's last limb: a rescale. In evaluations, of a polynomial over ciphertext primes.
     pub fn rescale(&self, a: &RnsPoly) -> RnsPoly {
-        let kept = a.limbs() - 1;
-        let span = Span { q_start: kept, q_end: a.q_limbs(), p_count: a.p_limbs() };
-        self.divide_round_with(span, a, |m, a, limb, w, _| kernels::sub_mul_constant(m, a, limb, w))
-    }
-
-    /// round(a / D), D the product of the last `dropped` limbs' primes (special primes are the last): the division of a
-    /// key switch (all special primes) and of a rescale with it. In evaluations.
-    pub fn divide_round(&self, a: RnsPoly, dropped: usize) -> RnsPoly {
-        self.divide_round_by(&a, dropped, |m, a, limb, w, _| kernels::sub_mul_constant(m, a, limb, w))
-    }
-
-    /// round(a / D) + c(X^g), as [`Self::divide_round`]: the end of a rotation.
-    pub fn divide_round_add(&self, a: RnsPoly, dropped: usize, c: &RnsPoly, g: usize) -> RnsPoly {
-        let permutation = self.permutation(g);
-        self.divide_round_by(&a, dropped, |m, a, limb, w, i| {
-            kernels::sub_mul_constant_add_permuted(m, a, limb, w, &permutation, c.limb(i));
-        })
-    }
-
-    fn divide_round_by(&self, a: &RnsPoly, dropped: usize, finish: impl Finish) -> RnsPoly {
-        let kept = a.limbs() - dropped;
-        debug_assert!(dropped >= a.p_limbs() && kept >= 1);
-        self.divide_round_with(Span { q_start: kept, q_end: a.q_limbs(), p_count: a.p_limbs() }, a, finish)
-    }
-
-    /// The division by the primes of `span`, a's last. `finish` makes limb i of the result, (a - x) / D, from a's limb and that of x, the
-    /// centred representative of a modulo D.
-    fn divide_round_with(&self, span: Span, a: &RnsPoly, finish: impl Finish) -> RnsPoly {
-        let (n, conversion) = (self.n(), self.conversion(span));
-        let (kept, dropped) = a.words().split_at(span.q_start * n);
-        let halfway = conversion.halfway(&self.primes, n, dropped);
-        let mut out = RnsPoly::dirty(n, span.q_start, 0);
+        let (n, kept) = (self.n(), a.q_limbs() - 1);
+        let conversion = self.conversion(Span { q_start: kept, q_end: kept + 1, p_count: 0 });
+        let halfway = conversion.halfway_from(&self.primes, n, a.limb(kept));
+        let mut out = RnsPoly::dirty(n, kept, 0);
         out.words_mut().par_chunks_mut(TARGETS_TOGETHER * n).enumerate().for_each(|(chunk, limbs)| {
             let targets: Vec<usize> = (0..limbs.len() / n).map(|k| chunk * TARGETS_TOGETHER + k).collect();
             conversion.combine(&self.primes, &halfway, &targets, limbs);
             for (&i, limb) in targets.iter().zip(limbs.chunks_mut(n)) {
-                finish(self.q(i), &kept[i * n..(i + 1) * n], limb, conversion.inverse_modulo(i), i);
+                kernels::sub_mul_constant(self.q(i), a.limb(i), limb, conversion.inverse_modulo(i));
             }
         });
         out
-    }
-
-    /// Number of digits of a polynomial with `q_limbs` limbs: ceil(q_limbs / number of special primes).
-    pub fn digit_count(&self, q_limbs: usize) -> usize {
-        q_limbs.div_ceil(self.p_count())
-    }
-
-    /// Splits a polynomial over ciphertext primes into digits of `p_count` limbs, each raised (centred) to all its
-    /// ciphertext primes and the special primes.
-    pub fn decompose<'a>(&self, a: &'a RnsPoly) -> Digits<'a> {
-        let (n, q_limbs, size) = (self.n(), a.q_limbs(), self.p_count());
-        let raised = (0..self.digit_count(q_limbs))
-            .into_par_iter()
-            .map(|j| {
-                let own = j * size..((j + 1) * size).min(q_limbs);
-                let conversion = self.conversion(Span { q_start: own.start, q_end: own.end, p_count: 0 });
-                let halfway = conversion.halfway(&self.primes, n, &a.words()[own.start * n..own.end * n]);
-                let mut out = RnsPoly::dirty(n, q_limbs, size);
-                // The limbs before the digit's own and those after it.
-                let (before, rest) = out.words_mut().split_at_mut(own.start * n);
-                let after = &mut rest[own.len() * n..];
-                let chunks = [(0, before), (own.end, after)].map(|(first, limbs)| {
-                    limbs
-                        .par_chunks_mut(TARGETS_TOGETHER * n)
-                        .enumerate()
-                        .map(move |(chunk, limbs)| (first + chunk * TARGETS_TOGETHER, limbs))
-                });
-                let [before, after] = chunks;
-                before.chain(after).for_each(|(first, limbs)| {
-                    let targets: Vec<usize> =
-                        (0..limbs.len() / n).map(|k| self.prime_index(q_limbs, first + k)).collect();
-                    conversion.combine(&self.primes, &halfway, &targets, limbs);
-                });
-                out
-            })
-            .collect();
-        Digits { source: a, raised, size }
-    }
-
-    /// The inner product of a key switch, over the extended basis: sum over digits j of digit_j(X^g) key_j, for both halves
-    /// of the key. Keys may have more ciphertext limbs than the digits; the surplus is not read.
-    pub fn gather_dot(&self, digits: &Digits, key: &[(RnsPoly, RnsPoly)], g: usize) -> (RnsPoly, RnsPoly) {
-        let (n, q_limbs, p_limbs) = (self.n(), digits.source.q_limbs(), self.p_count());
-        let permutation = (g != 1).then(|| self.permutation(g));
-        let mut out = (RnsPoly::dirty(n, q_limbs, p_limbs), RnsPoly::dirty(n, q_limbs, p_limbs));
-        out.0.words_mut().par_chunks_mut(n).zip(out.1.words_mut().par_chunks_mut(n)).enumerate().for_each(
-            |(i, (out0, out1))| {
-                let digit_limbs = digits.limbs(i);
-                let key_limbs: Vec<(&[u64], &[u64])> = key
-                    .iter()
-                    .map(|(b, a)| {
-                        if i < q_limbs {
-                            (b.limb(i), a.limb(i))
-                        } else {
-                            (b.special_limb(i - q_limbs), a.special_limb(i - q_limbs))
-                        }
-                    })
-                    .collect();
-                let m = self.limb_modulus(q_limbs, i);
-                kernels::gather_dot(m, permutation.as_deref(), &digit_limbs, &key_limbs, out0, out1);
-            },
-        );
-        out
-    }
-
-    /// P mod q_i, P the product of the special primes.
-    fn special_product(&self, i: usize) -> ShoupConstant {
-        let m = self.q(i);
-        let product = self.primes[self.q_count..].iter().fold(1, |x, p| m.mul(x, m.reduce(p.modulus().value())));
-        m.shoup(product)
-    }
-
-    /// target += P source on the ciphertext limbs (P is zero modulo the special primes), P their product.
-    pub fn add_special_multiple(&self, target: &mut RnsPoly, source: &RnsPoly) {
-        let q_limbs = target.q_limbs();
-        self.for_each_limb(target, |i, prime, limb| {
-            if i < q_limbs {
-                kernels::add_mul_constant(prime.modulus(), limb, source.limb(i), self.special_product(i));
-            }
-        });
-    }
-
-    /// target += P source on the limbs of digit `digit` (of `target`'s ciphertext limbs), unchanged elsewhere: the gadget of a key.
-    pub fn add_gadget(&self, target: &mut RnsPoly, source: &RnsPoly, digit: usize) {
-        let size = self.p_count();
-        let own = digit * size..((digit + 1) * size).min(target.q_limbs());
-        self.for_each_limb(target, |i, prime, limb| {
-            if own.contains(&i) {
-                kernels::add_mul_constant(prime.modulus(), limb, source.limb(i), self.special_product(i));
-            }
-        });
     }
 
     // ---- caches ------------------------------------------------------------------------------------------------

@@ -48,19 +48,32 @@ pub fn decomposition(level: usize, special: usize) -> Work {
     Work { transforms: raised, limb_products: (raised - q) * special }
 }
 
-/// The rest of a key switch: digits times key, and the division by the special primes and by `rescale` ciphertext primes.
-pub fn switch(level: usize, special: usize, rescale: usize) -> Work {
+/// The inner product of digits with a key.
+pub fn inner_product(level: usize, special: usize) -> Work {
+    let (q, special) = (level as u64 + 1, special as u64);
+    Work { transforms: 0, limb_products: 2 * q.div_ceil(special) * (q + special) }
+}
+
+/// The division that ends a key switch, or a sum of them: by the special primes and by `rescale` ciphertext primes.
+pub fn division(level: usize, special: usize, rescale: usize) -> Work {
     let (q, special, rescale) = (level as u64 + 1, special as u64, rescale as u64);
     let (dropped, kept) = (special + rescale, q - rescale);
-    Work {
-        transforms: 2 * (dropped + kept),
-        limb_products: 2 * q.div_ceil(special) * (q + special) + 2 * kept * (dropped + 1),
-    }
+    Work { transforms: 2 * (dropped + kept), limb_products: 2 * kept * (dropped + 1) }
+}
+
+/// A key switch but for the decomposition.
+pub fn switch(level: usize, special: usize, rescale: usize) -> Work {
+    inner_product(level, special) + division(level, special, rescale)
 }
 
 /// A whole key switch.
 pub fn key_switch(level: usize, special: usize, rescale: usize) -> Work {
     decomposition(level, special) + switch(level, special, rescale)
+}
+
+/// Two key switches whose results are added.
+pub fn two_key_switches(level: usize, special: usize, rescale: usize) -> Work {
+    2 * (decomposition(level, special) + inner_product(level, special)) + division(level, special, rescale)
 }
 
 /// So many products of ciphertexts, accumulated.

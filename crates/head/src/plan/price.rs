@@ -6,14 +6,14 @@
 //!
 //! ```text
 //! babies     w (b - 1) hoisted [v]
-//! forward    w n g relinearised [v],  w n (g - 1 + log2(F/B)) rotations [v - 1]
+//! forward    w n (1 relinearised, g - 1 pairs) [v],  w n log2(F/B) rotations [v - 1]
 //! cubic      w n 2 [v - 1],  w n 1 [v - 2]
 //! spread     w n log2(F/B) [r]
-//! backward   w n (g - 1) hoisted [r],  w b relinearised [r],  w (b - 1) rotations [r - 1]
+//! backward   w n (g - 1) hoisted [r],  w (1 relinearised, b - 1 pairs) [r]
 //! close      w (log2 groups + 1) [r - 1],  but for the last
 //! ```
 //!
-//! and of w n B products of ciphertexts at v and at r each. The first iteration from zero has the backward part alone. A test holds
+//! where a pair relinearises a product and turns a sum, and of w n B products of ciphertexts at v and at r each. The first iteration from zero has the backward part alone. A test holds
 //! the sum to what the tracer counts.
 
 use super::cost::{self, Work};
@@ -29,6 +29,13 @@ pub fn class_diagonal(layout: &ClassDiagonal, iterations: usize, offset: bool, t
         0 => Work::default(),
         _ => cost::decomposition(level, special) + count * cost::switch(level, special, 0),
     };
+    let nested = |count: u64, level, rescale| match count {
+        1 => cost::key_switch(level, special, rescale),
+        _ => {
+            let pair = |rescale| cost::two_key_switches(level, special, rescale);
+            whole(level) + (count - 2) * pair(0) + pair(rescale)
+        }
+    };
     let cubic = |level: usize| {
         let plain = cost::plain_product(level) + cost::plain_product(level - 1);
         plain + whole(level) + rescaled(level) + rescaled(level - 1)
@@ -38,7 +45,7 @@ pub fn class_diagonal(layout: &ClassDiagonal, iterations: usize, offset: bool, t
     for t in 1..=iterations {
         if t > 1 {
             work += w * hoisted(babies - 1, weights) + w * n * cost::products(block, weights);
-            work += w * n * (giants * rescaled(weights) + (giants - 1 + folds) * whole(weights - 1));
+            work += w * n * (nested(giants, weights, 1) + folds * whole(weights - 1));
             work += w * n * cubic(weights - 1);
             residual = weights - 3;
         } else if offset {
@@ -50,8 +57,8 @@ pub fn class_diagonal(layout: &ClassDiagonal, iterations: usize, offset: bool, t
             work += w * n * folds * whole(residual);
         }
         work += w * n * (hoisted(giants - 1, residual) + cost::products(block, residual));
-        let (relinearised, after) = if last { (whole(residual), residual) } else { (rescaled(residual), residual - 1) };
-        work += w * (babies * relinearised + (babies - 1) * whole(after));
+        let after = if last { residual } else { residual - 1 };
+        work += w * nested(babies, residual, residual - after);
         if !last {
             work += w * closes * whole(after);
             weights = after;

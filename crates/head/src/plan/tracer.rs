@@ -138,12 +138,11 @@ impl Tracer {
         self.count(|o| o.work += work);
     }
 
-    /// Counts a key switch but for the decomposition, the division dropping `rescale` ciphertext primes as well. The raised inner
-    /// product that is alive during the division is small beside the data.
-    fn count_switch(&self, level: usize, rescale: usize) {
+    /// Counts a key switch but for the decomposition.
+    fn count_switch(&self, level: usize) {
         self.count(|o| {
             o.key_switches += 1;
-            o.work += cost::switch(level, self.special, rescale);
+            o.work += cost::switch(level, self.special, 0);
         });
     }
 
@@ -153,22 +152,34 @@ impl Tracer {
 
     fn automorphism(&self, a: &Traced, element: usize) -> Traced {
         self.count(|o| o.keys.need_galois(element, a.level));
-        self.count_switch(a.level, 0);
+        self.count_switch(a.level);
         let added = self.noise.key_switch(a.level) / (a.scale * a.scale);
         self.made(a.level, a.scale, a.rms(), a.variance + added)
     }
 
-    fn relinearize_dropping(&self, a: &Traced, rescale: usize) -> Result<Traced> {
+    /// A relinearisation, of which `rotated` is the other part of the sum that is divided: a ciphertext under an automorphism.
+    fn relinearize_with(&self, a: &Traced, rotated: Option<(&Traced, usize)>, rescale: usize) -> Result<Traced> {
         if a.level < rescale {
             return Err(Error::NoLevelLeft { needed: rescale, left: a.level });
         }
-        self.count(|o| o.keys.need_relinearization(a.level));
-        self.count_decomposition(a.level);
-        self.count_switch(a.level, rescale);
         let scale = if rescale == 1 { a.scale / self.primes[a.level] } else { a.scale };
         let switched = (self.noise.key_switch(a.level) - self.noise.rounding()) / (a.scale * a.scale);
-        let variance = a.variance + switched + self.noise.rounding() / (scale * scale);
-        Ok(self.made(a.level - rescale, scale, a.rms(), variance))
+        let (mut rms, mut variance) = (a.rms(), a.variance + switched + self.noise.rounding() / (scale * scale));
+        if let Some((b, _)) = rotated {
+            Self::check_aligned(a, b)?;
+            (rms, variance) = (rms.hypot(b.rms()), variance + b.variance + switched);
+        }
+        self.count(|o| {
+            let parts = 1 + u64::from(rotated.is_some());
+            let part = cost::decomposition(a.level, self.special) + cost::inner_product(a.level, self.special);
+            o.key_switches += parts;
+            o.work += parts * part + cost::division(a.level, self.special, rescale);
+            o.keys.need_relinearization(a.level);
+            if let Some((_, element)) = rotated {
+                o.keys.need_galois(element, a.level);
+            }
+        });
+        Ok(self.made(a.level - rescale, scale, rms, variance))
     }
 
     fn check_aligned(a: &Traced, b: &Traced) -> Result<()> {
@@ -377,11 +388,20 @@ impl Arithmetic for Tracer {
     }
 
     fn relinearize(&self, a: &Traced) -> Result<Traced> {
-        self.relinearize_dropping(a, 0)
+        self.relinearize_with(a, None, 0)
     }
 
     fn relinearize_rescale(&self, a: &Traced) -> Result<Traced> {
-        self.relinearize_dropping(a, 1)
+        self.relinearize_with(a, None, 1)
+    }
+
+    fn relinearize_add_rotated(&self, a: &Traced, b: &Traced, k: isize, rescale: bool) -> Result<Traced> {
+        let element = self.element(k);
+        if element == 1 {
+            let sum = self.add(&self.relinearize(a)?, b)?;
+            return if rescale { self.rescale(&sum) } else { Ok(sum) };
+        }
+        self.relinearize_with(a, Some((b, element)), rescale.into())
     }
 
     fn rotate(&self, a: &Traced, k: isize) -> Result<Traced> {

@@ -8,8 +8,8 @@
 //!
 //! The loops are written for the compiler to vectorise; [`pulp::x86::V3`] is the proof that the instructions are there.
 
-use super::portable::{self, add_permuted_by, dot_many_by, gather_dot_by};
-use super::{BLOCK, Pair, Triple};
+use super::portable::{self, dot_many_by, switch_by};
+use super::{BLOCK, Pair, SwitchLimb, Triple};
 use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
 
@@ -146,19 +146,6 @@ pub(super) fn permute(_: pulp::x86::V3, permutation: &Permutation, a: &[u64], ou
     portable::permute(permutation, a, out);
 }
 
-pub(super) fn sub_mul_constant_add_permuted(
-    simd: pulp::x86::V3,
-    m: &Modulus,
-    a: &[u64],
-    b: &mut [u64],
-    w: ShoupConstant,
-    permutation: &Permutation,
-    c: &[u64],
-) {
-    sub_mul_constant(simd, m, a, b, w);
-    add_permuted_by(|b, c| add_assign(simd, m, b, c), b, permutation, c);
-}
-
 pub(super) fn dot_many(
     simd: pulp::x86::V3,
     m: &Modulus,
@@ -169,16 +156,15 @@ pub(super) fn dot_many(
     dot_many_by(|pairs, out| dot(simd, m, pairs, out), rows, columns, out);
 }
 
-pub(super) fn gather_dot(
+pub(super) fn switch(
     simd: pulp::x86::V3,
     m: &Modulus,
-    permutation: Option<&Permutation>,
-    digits: &[&[u64]],
-    keys: &[(&[u64], &[u64])],
-    out0: &mut [u64],
-    out1: &mut [u64],
+    sum: &SwitchLimb,
+    end: Option<ShoupConstant>,
+    out: [&mut [u64]; 2],
 ) {
-    gather_dot_by(|pairs, out| dot(simd, m, pairs, out), permutation, digits, keys, out0, out1);
+    let finish = |sum: &[u64], out: &mut [u64], w| sub_mul_constant(simd, m, sum, out, w);
+    switch_by(|pairs, out| dot(simd, m, pairs, out), finish, sum, end, out);
 }
 
 vectorized! {

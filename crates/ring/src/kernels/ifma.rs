@@ -15,7 +15,7 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::{BLOCK, Pair, TILE, Triple};
+use super::{BLOCK, MOST_ADDED, Pair, SwitchLimb, TILE, Triple, Turned};
 use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
 
@@ -58,16 +58,10 @@ entry! {
     fn mul_assign(m: &Modulus, a: &mut [u64], b: &[u64]) => body::mul_assign;
     fn mul_constant_assign(m: &Modulus, a: &mut [u64], w: ShoupConstant) => body::mul_constant_assign;
     fn sub_mul_constant(m: &Modulus, a: &[u64], b: &mut [u64], w: ShoupConstant) => body::sub_mul_constant;
-    fn sub_mul_constant_add_permuted(
-        m: &Modulus, a: &[u64], b: &mut [u64], w: ShoupConstant, permutation: &Permutation, c: &[u64],
-    ) => body::sub_mul_constant_add_permuted;
     fn add_mul_constant(m: &Modulus, a: &mut [u64], b: &[u64], w: ShoupConstant) => body::add_mul_constant;
     fn permute(permutation: &Permutation, a: &[u64], out: &mut [u64]) => body::permute;
     fn dot_many(m: &Modulus, rows: &[Vec<Pair>], columns: &[Vec<Pair>], out: &mut [Triple]) => body::dot_many;
-    fn gather_dot(
-        m: &Modulus, permutation: Option<&Permutation>, digits: &[&[u64]], keys: &[(&[u64], &[u64])], out0: &mut [u64],
-        out1: &mut [u64],
-    ) => body::gather_dot;
+    fn switch(m: &Modulus, sum: &SwitchLimb, end: Option<ShoupConstant>, out: [&mut [u64]; 2]) => body::switch;
     fn convert_overflow(moduli: &[&Modulus], limbs: &[&[u64]], overflow: &mut [u64]) => body::convert_overflow;
     fn convert_combine(
         m: &Modulus, limbs: &[&[u64]], weights: &[u64], overflow: &[u64], negated_product: u64, out: &mut [u64],
@@ -187,6 +181,8 @@ struct Sum {
 
 /// The most products in a [`Sum`] whose high half stays below 2^52 after the low half was carried over.
 const FEW: usize = 15;
+/// The most digits that a key switch sums before it reduces: beside them there is room for what is added.
+const FEW_DIGITS: usize = FEW - MOST_ADDED;
 /// The most products in a [`Sum`].
 const MANY: usize = 4096;
 
@@ -308,24 +304,6 @@ mod body {
     }
 
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-    pub(super) fn sub_mul_constant_add_permuted(
-        m: &Modulus,
-        a: &[u64],
-        b: &mut [u64],
-        w: ShoupConstant,
-        permutation: &Permutation,
-        c: &[u64],
-    ) {
-        let (wide, w) = (Wide::new(m), WideConstant::broadcast(w));
-        let c = eights(c);
-        for ((x, y), &source) in eights(a).iter().zip(eights_mut(b)).zip(permutation.sources()) {
-            let difference = _mm512_add_epi64(_mm512_sub_epi64(load(x), load(y)), wide.q);
-            let sum = wide.add_mul_constant(permuted(permutation, c, source), difference, w);
-            store(wide.canonical_of_four(sum), y);
-        }
-    }
-
-    #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn add_mul_constant(m: &Modulus, a: &mut [u64], b: &[u64], w: ShoupConstant) {
         let (wide, w) = (Wide::new(m), WideConstant::broadcast(w));
         for (x, y) in eights_mut(a).iter_mut().zip(eights(b)) {
@@ -423,36 +401,66 @@ mod body {
         }
     }
 
+    /// [`Turned`], in blocks.
+    #[derive(Clone, Copy)]
+    struct Blocks<'a> {
+        words: &'a [[u64; 8]],
+        permutation: Option<&'a Permutation>,
+    }
+
+    impl<'a> Blocks<'a> {
+        fn new(turned: Turned<'a>) -> Self {
+            Self { words: eights(turned.limb), permutation: turned.permutation }
+        }
+
+        #[inline]
+        #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+        fn at(self, i: usize) -> Words {
+            match self.permutation {
+                Some(permutation) => permuted(permutation, self.words, permutation.sources()[i]),
+                None => load(&self.words[i]),
+            }
+        }
+    }
+
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-    pub(super) fn gather_dot(
-        m: &Modulus,
-        permutation: Option<&Permutation>,
-        digits: &[&[u64]],
-        keys: &[(&[u64], &[u64])],
-        out0: &mut [u64],
-        out1: &mut [u64],
-    ) {
-        let folding = Folding::new(m);
+    pub(super) fn switch(m: &Modulus, sum: &SwitchLimb, end: Option<ShoupConstant>, [out0, out1]: [&mut [u64]; 2]) {
+        let (folding, factor, wide) = (Folding::new(m), splat(sum.factor), Wide::new(m));
+        let end = end.map(WideConstant::broadcast);
         let (out0, out1) = (eights_mut(out0), eights_mut(out1));
-        let out1 = &mut out1[..out0.len()];
-        let terms: Vec<_> = digits.iter().zip(keys).map(|(d, (b, c))| (eights(d), eights(b), eights(c))).collect();
-        for i in 0..out0.len() {
+        let n = out0.len();
+        let out1 = &mut out1[..n];
+        let digits: Vec<_> =
+            sum.digits.iter().map(|(digit, [b, c])| (Blocks::new(*digit), &eights(b)[..n], &eights(c)[..n])).collect();
+        let [added0, added1] =
+            sum.added.each_ref().map(|added| added.iter().map(|&added| Blocks::new(added)).collect::<Vec<_>>());
+        let finish = |sum: Words, out: &mut [u64; 8]| match end {
+            Some(w) => {
+                let difference = _mm512_add_epi64(_mm512_sub_epi64(sum, load(out)), wide.q);
+                store(wide.canonical(wide.mul_constant(difference, w)), out);
+            }
+            None => store(sum, out),
+        };
+        for i in 0..n {
             let (mut sum0, mut sum1) = (Sum::zero(), Sum::zero());
-            for (count, &(digit, b, c)) in terms.iter().enumerate() {
-                let digit = match permutation {
-                    Some(permutation) => permuted(permutation, digit, permutation.sources()[i]),
-                    None => load(&digit[i]),
-                };
-                sum0 = sum0.add_product(digit, load(&b[i]));
-                sum1 = sum1.add_product(digit, load(&c[i]));
-                if count % FEW == FEW - 1 {
+            for (count, &(digit, b, c)) in digits.iter().enumerate() {
+                if count % FEW_DIGITS == FEW_DIGITS - 1 {
                     // The reduced sum so far counts for nothing: it is below one product's low half.
                     sum0 = Sum { lo: folding.few(sum0), hi: _mm512_setzero_si512() };
                     sum1 = Sum { lo: folding.few(sum1), hi: _mm512_setzero_si512() };
                 }
+                let digit = digit.at(i);
+                sum0 = sum0.add_product(digit, load(&b[i]));
+                sum1 = sum1.add_product(digit, load(&c[i]));
             }
-            store(folding.few(sum0), &mut out0[i]);
-            store(folding.few(sum1), &mut out1[i]);
+            for added in &added0 {
+                sum0 = sum0.add_product(added.at(i), factor);
+            }
+            for added in &added1 {
+                sum1 = sum1.add_product(added.at(i), factor);
+            }
+            finish(folding.few(sum0), &mut out0[i]);
+            finish(folding.few(sum1), &mut out1[i]);
         }
     }
 
@@ -486,7 +494,7 @@ mod body {
         weights: &'a [u64],
         overflow: &'a [u64],
         negated_product: u64,
-        }
+    }
 
     #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
     pub(super) fn convert_combine(
@@ -495,9 +503,9 @@ mod body {
         weights: &[u64],
         overflow: &[u64],
         negated_product: u64,
-            out: &mut [u64],
+        out: &mut [u64],
     ) {
-        let c = Combination { folding: Folding::new(m), limbs, weights, overflow, negated_product, };
+        let c = Combination { folding: Folding::new(m), limbs, weights, overflow, negated_product };
         match limbs.len() {
             1 => combine_few::<1>(&c, out),
             2 => combine_few::<2>(&c, out),

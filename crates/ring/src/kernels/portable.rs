@@ -1,6 +1,8 @@
 //! The portable kernels, in integers: what every other form must equal bit for bit.
 
-use super::{BLOCK, Pair, TILE, Triple};
+use std::ops::Range;
+
+use super::{BLOCK, Pair, SwitchLimb, TILE, Triple, Turned};
 use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
 
@@ -37,28 +39,6 @@ pub(super) fn mul_constant_assign(m: &Modulus, a: &mut [u64], w: ShoupConstant) 
 pub(super) fn sub_mul_constant(m: &Modulus, a: &[u64], b: &mut [u64], w: ShoupConstant) {
     for (&x, y) in a.iter().zip(b) {
         *y = m.mul_shoup(m.sub(x, *y), w);
-    }
-}
-
-pub(super) fn sub_mul_constant_add_permuted(
-    m: &Modulus,
-    a: &[u64],
-    b: &mut [u64],
-    w: ShoupConstant,
-    permutation: &Permutation,
-    c: &[u64],
-) {
-    sub_mul_constant(m, a, b, w);
-    add_permuted_by(|b, c| add_assign(m, b, c), b, permutation, c);
-}
-
-/// Adds permuted c to b, by blocks that stay in the cache for `add`.
-pub(super) fn add_permuted_by(add: impl Fn(&mut [u64], &[u64]), b: &mut [u64], permutation: &Permutation, c: &[u64]) {
-    let mut permuted = [0; BLOCK];
-    for (b, sources) in b.chunks_mut(BLOCK).zip(permutation.sources().chunks(BLOCK / 8)) {
-        let permuted = &mut permuted[..b.len()];
-        permute_blocks(permutation, c, sources, permuted);
-        add(b, permuted);
     }
 }
 
@@ -130,40 +110,52 @@ fn permute_blocks(permutation: &Permutation, a: &[u64], sources: &[u32], out: &m
     }
 }
 
-pub(super) fn gather_dot(
-    m: &Modulus,
-    permutation: Option<&Permutation>,
-    digits: &[&[u64]],
-    keys: &[(&[u64], &[u64])],
-    out0: &mut [u64],
-    out1: &mut [u64],
-) {
-    gather_dot_by(|pairs, out| dot(m, pairs, out), permutation, digits, keys, out0, out1);
+pub(super) fn switch(m: &Modulus, sum: &SwitchLimb, end: Option<ShoupConstant>, out: [&mut [u64]; 2]) {
+    let finish = |sum: &[u64], out: &mut [u64], w| sub_mul_constant(m, sum, out, w);
+    switch_by(|pairs, out| dot(m, pairs, out), finish, sum, end, out);
 }
 
-/// A gathering inner product by blocks, whose gathered words stay in the cache for both sums that `dot` makes of them.
-pub(super) fn gather_dot_by(
+/// A sum of key switches by blocks, whose gathered words stay in the cache for both halves. `dot` makes the sums of products, `finish` the end.
+pub(super) fn switch_by(
     dot: impl Fn(&[(&[u64], &[u64])], &mut [u64]),
-    permutation: Option<&Permutation>,
-    digits: &[&[u64]],
-    keys: &[(&[u64], &[u64])],
-    out0: &mut [u64],
-    out1: &mut [u64],
+    finish: impl Fn(&[u64], &mut [u64], ShoupConstant),
+    sum: &SwitchLimb,
+    end: Option<ShoupConstant>,
+    [out0, out1]: [&mut [u64]; 2],
 ) {
-    let mut gathered = vec![[0u64; BLOCK]; digits.len()];
+    let factor = [sum.factor; BLOCK];
+    let mut digits = vec![[0u64; BLOCK]; sum.digits.len()];
+    let mut added = vec![[0u64; BLOCK]; sum.added[0].len().max(sum.added[1].len())];
+    let mut sums = [0u64; BLOCK];
     for (block, (out0, out1)) in out0.chunks_mut(BLOCK).zip(out1.chunks_mut(BLOCK)).enumerate() {
-        let range = block * BLOCK..block * BLOCK + out0.len();
-        let len = out0.len();
-        for (words, digit) in gathered.iter_mut().zip(digits) {
-            match permutation {
-                Some(p) => permute_blocks(p, digit, &p.sources()[range.start / 8..range.end / 8], &mut words[..len]),
-                None => words[..len].copy_from_slice(&digit[range.clone()]),
+        let (range, len) = (block * BLOCK..block * BLOCK + out0.len(), out0.len());
+        for (words, (digit, _)) in digits.iter_mut().zip(&sum.digits) {
+            gather(*digit, &range, &mut words[..len]);
+        }
+        for (half, out) in [out0, out1].into_iter().enumerate() {
+            for (words, added) in added.iter_mut().zip(&sum.added[half]) {
+                gather(*added, &range, &mut words[..len]);
+            }
+            let keys = sum.digits.iter().map(|(_, key)| &key[half][range.clone()]);
+            let products = digits.iter().map(|words| &words[..len]).zip(keys);
+            let added = added.iter().zip(&sum.added[half]).map(|(words, _)| (&words[..len], &factor[..len]));
+            let pairs: Vec<_> = products.chain(added).collect();
+            match end {
+                Some(w) => {
+                    dot(&pairs, &mut sums[..len]);
+                    finish(&sums[..len], out, w);
+                }
+                None => dot(&pairs, out),
             }
         }
-        let low: Vec<_> = gathered.iter().zip(keys).map(|(d, (b, _))| (&d[..len], &b[range.clone()])).collect();
-        dot(&low, out0);
-        let high: Vec<_> = gathered.iter().zip(keys).map(|(d, (_, c))| (&d[..len], &c[range.clone()])).collect();
-        dot(&high, out1);
+    }
+}
+
+/// The words of a range, through their automorphism.
+fn gather(turned: Turned, range: &Range<usize>, out: &mut [u64]) {
+    match turned.permutation {
+        Some(p) => permute_blocks(p, turned.limb, &p.sources()[range.start / 8..range.end / 8], out),
+        None => out.copy_from_slice(&turned.limb[range.clone()]),
     }
 }
 

@@ -58,7 +58,6 @@ fn all_backends_agree_bit_for_bit() {
         for g in [5, (4 * LEN / 3) | 1, 2 * LEN - 1] {
             let permutation = Permutation::new(LEN.ilog2(), g);
             both(&|backend, x| dispatch!(backend, permute(&permutation, &b, x)));
-            both(&|backend, x| dispatch!(backend, sub_mul_constant_add_permuted(m, &b, x, w, &permutation, &b)));
         }
     }
 }
@@ -150,28 +149,41 @@ fn basis_conversion_agrees_between_backends() {
 }
 
 #[test]
-fn the_inner_product_of_a_key_switch_gathers_as_it_multiplies() {
+fn a_key_switch_sums_what_it_gathers_and_what_is_added() {
     let m = moduli()[8];
-    for (count, simd) in [3, 17].into_iter().flat_map(|count| Backend::available().into_iter().map(move |s| (count, s)))
+    let permutation = Permutation::new(LEN.ilog2(), 2 * LEN - 1);
+    let end = m.shoup(m.value() / 3);
+    for (count, simd) in
+        [1, 3, 17].into_iter().flat_map(|count| Backend::available().into_iter().map(move |s| (count, s)))
     {
         let digits: Vec<_> = (0..count).map(|k| words(&m, k)).collect();
         let keys: Vec<_> = (0..count).map(|k| (words(&m, 20 + k), words(&m, 50 + k))).collect();
-        let permutation = Permutation::new(LEN.ilog2(), 2 * LEN - 1);
-        let digit_views: Vec<&[u64]> = digits.iter().map(|d| &d[..]).collect();
-        let key_views: Vec<_> = keys.iter().map(|(b, c)| (&b[..], &c[..])).collect();
-        for permutation in [None, Some(&permutation)] {
-            let (mut out0, mut out1) = (vec![0; LEN], vec![0; LEN]);
-            dispatch!(simd, gather_dot(&m, permutation, &digit_views, &key_views, &mut out0, &mut out1));
-            for i in 0..LEN {
-                let j = permutation.map_or(i, |p| {
-                    let (block, order) = p.source(p.sources()[i / 8]);
-                    8 * block + order[i % 8] as usize
-                });
-                let sum = |half: usize| {
-                    let key = |k: usize| if half == 0 { &keys[k].0 } else { &keys[k].1 };
-                    (0..count as usize).fold(0, |sum, k| m.add(sum, m.mul(digits[k][j], key(k)[i])))
+        let added: Vec<_> = (0..3).map(|k| words(&m, 80 + k)).collect();
+        // Every other operand through the automorphism.
+        let turned = |limb, k: usize| Turned { limb, permutation: (k % 2 == 1).then_some(&permutation) };
+        let sum = SwitchLimb {
+            digits: digits.iter().zip(&keys).enumerate().map(|(k, (d, (b, c)))| (turned(d, k), [&b[..], c])).collect(),
+            added: [vec![turned(&added[0], 0), turned(&added[1], 1)], vec![turned(&added[2], 1)]],
+            factor: m.value() - 2,
+        };
+        let divided = [words(&m, 90), words(&m, 91)];
+        for end in [None, Some(end)] {
+            let mut out = divided.clone();
+            let [out0, out1] = &mut out;
+            dispatch!(simd, switch(&m, &sum, end, [out0, out1]));
+            for (half, i) in (0..2).flat_map(|half| (0..LEN).map(move |i| (half, i))) {
+                let word = |turned: &Turned| match turned.permutation {
+                    Some(p) => {
+                        let (block, order) = p.source(p.sources()[i / 8]);
+                        turned.limb[8 * block + order[i % 8] as usize]
+                    }
+                    None => turned.limb[i],
                 };
-                assert_eq!((out0[i], out1[i]), (sum(0), sum(1)), "{}", simd.name());
+                let products = sum.digits.iter().map(|(digit, key)| m.mul(word(digit), key[half][i]));
+                let added = sum.added[half].iter().map(|added| m.mul(word(added), sum.factor));
+                let expected = products.chain(added).fold(0, |sum, x| m.add(sum, x));
+                let expected = end.map_or(expected, |w| m.mul(m.sub(expected, divided[half][i]), w.value));
+                assert_eq!(out[half][i], expected, "{}, {count} digits", simd.name());
             }
         }
     }

@@ -35,51 +35,76 @@ fn signed_coefficients_survive_the_way_into_residues_and_back() {
 }
 
 #[test]
-fn dividing_by_dropped_primes_rounds_every_coefficient_to_nearest() {
-    let ring = ring(4, 2);
-    let coefficients = wide_coefficients(118);
-    let a = ring.reduce_signed_wide(&coefficients, 4);
-    for dropped in 1..=2 {
-        let divisor: i128 = (4 - dropped..4).map(|i| ring.q(i).value() as i128).product();
-        let quotient = ring.to_signed(&ring.divide_round(a.clone(), dropped));
-        for (&x, &found) in coefficients.iter().zip(&quotient) {
-            assert!((x - found * divisor).abs() <= divisor / 2 + 1, "{x} / {divisor} = {found}");
-        }
-        if dropped == 1 {
-            assert_eq!(ring.rescale(&a).words(), ring.divide_round(a.clone(), 1).words());
+fn a_rescale_rounds_every_coefficient_to_nearest() {
+    let ring = ring(3, 1);
+    let coefficients = wide_coefficients(100);
+    let divisor = ring.q(2).value() as i128;
+    let quotient = ring.to_signed(&ring.rescale(&ring.reduce_signed_wide(&coefficients, 3)));
+    for (&x, &found) in coefficients.iter().zip(&quotient) {
+        assert!((x - found * divisor).abs() <= divisor / 2 + 1, "{x} / {divisor} = {found}");
+    }
+}
+
+/// A key with a = 0 and no noise, b_j = P s' on digit j: what it switches comes out multiplied with s', up to rounding.
+fn transparent_key(ring: &Ring, source: &RnsPoly) -> Vec<(RnsPoly, RnsPoly)> {
+    let zero = || RnsPoly::zero(ring.n(), ring.q_count(), ring.p_count());
+    (0..ring.digit_count(ring.q_count()))
+        .map(|j| {
+            let mut b = zero();
+            ring.add_gadget(&mut b, source, j);
+            (b, zero())
+        })
+        .collect()
+}
+
+/// The largest coefficient of a difference.
+fn distance(ring: &Ring, a: &RnsPoly, b: &RnsPoly) -> i128 {
+    ring.to_signed(&ring.sub(a, b)).into_iter().map(i128::abs).max().unwrap_or(0)
+}
+
+#[test]
+fn a_key_switch_multiplies_with_the_keys_secret() {
+    for (q_count, p_count) in [(5, 2), (4, 1), (3, 3), (4, 3)] {
+        let ring = ring(q_count, p_count);
+        let secret: Vec<i64> = (0..ring.n() as i64).map(|i| i % 3 - 1).collect();
+        let source = ring.reduce_signed(&secret, q_count, 0);
+        let key = transparent_key(&ring, &source);
+        // At the top level and below it, with the same key.
+        for q_limbs in 1..=q_count {
+            let c = sampler::uniform(&ring, &[3; 32], q_limbs, 0);
+            for element in [1, galois::rotation_element(LOG_N, 5)] {
+                let digits = ring.decompose(&c);
+                let [found, other] = ring.switch(&[Switch { digits: &digits, key: &key, element }], [&[], &[]], 0);
+                let expected = ring.mul(&ring.automorphism(&c, element), &source);
+                let worst = distance(&ring, &found, &expected);
+                assert!(worst <= 1, "limbs {q_limbs} element {element}: {worst}");
+                assert!(other.words().iter().all(|&word| word == 0));
+            }
         }
     }
 }
 
 #[test]
-fn digits_times_the_gadget_give_back_the_polynomial() {
-    // A key with a = 0 and no noise, b_j = P s' on digit j: the key switch must return c s' up to rounding.
-    for (q_count, p_count) in [(5, 2), (4, 1), (3, 3), (4, 3)] {
-        let ring = ring(q_count, p_count);
-        let n = ring.n();
-        let secret: Vec<i64> = (0..n as i64).map(|i| i % 3 - 1).collect();
-        let source = ring.reduce_signed(&secret, q_count, 0);
-        let key: Vec<_> = (0..ring.digit_count(q_count))
-            .map(|j| {
-                let mut b = RnsPoly::zero(n, q_count, p_count);
-                ring.add_gadget(&mut b, &source, j);
-                (b, RnsPoly::zero(n, q_count, p_count))
-            })
-            .collect();
-        // At the top level and below it, with the same key.
-        for q_limbs in 1..=q_count {
-            let c = sampler::uniform(&ring, &[3; 32], q_limbs, 0);
-            for g in [1, galois::rotation_element(LOG_N, 5)] {
-                let (b, _) = ring.gather_dot(&ring.decompose(&c), &key, g);
-                let mut difference = ring.divide_round(b, p_count);
-                let mut expected = ring.automorphism(&c, g);
-                ring.mul_assign(&mut expected, &source);
-                ring.sub_assign(&mut difference, &expected);
-                let worst = ring.to_signed(&difference).iter().map(|x| x.abs()).max();
-                assert!(worst <= Some(1), "limbs {q_limbs} g {g}: {worst:?}");
-            }
-        }
-    }
+fn a_sum_of_key_switches_is_divided_once_and_rescaled_with_what_is_added() {
+    let ring = ring(5, 2);
+    let source = ring.reduce_signed(&(0..ring.n() as i64).map(|i| i % 2).collect::<Vec<_>>(), 5, 0);
+    let key = transparent_key(&ring, &source);
+    let polys: Vec<_> = (0..4u8).map(|i| sampler::uniform(&ring, &[i; 32], 4, 0)).collect();
+    let (first, second) = (ring.decompose(&polys[0]), ring.decompose(&polys[1]));
+    let g = galois::rotation_element(LOG_N, -3);
+    let switches =
+        [Switch { digits: &first, key: &key, element: 1 }, Switch { digits: &second, key: &key, element: g }];
+    let mut expected = ring.mul(&polys[0], &source);
+    ring.add_assign(&mut expected, &ring.mul(&ring.automorphism(&polys[1], g), &source));
+    ring.add_assign(&mut expected, &polys[2]);
+    ring.add_assign(&mut expected, &ring.automorphism(&polys[3], g));
+    let added = [&[(&polys[2], 1), (&polys[3], g)][..], &[(&polys[3], 1)]];
+    let [sum, other] = ring.switch(&switches, added, 0);
+    assert!(distance(&ring, &sum, &expected) <= 1);
+    assert_eq!(other.words(), polys[3].words());
+    let [sum, other] = ring.switch(&switches, added, 1);
+    assert!(distance(&ring, &sum, &ring.rescale(&expected)) <= 1);
+    assert_eq!(other.words(), ring.rescale(&polys[3]).words());
 }
 
 #[test]

@@ -159,12 +159,14 @@ impl ClassDiagonal {
             let diagonals = data.diagonals(self, giants.iter().flat_map(places), hand.level)?;
             let rows: Vec<Vec<&M::Ciphertext>> =
                 diagonals.chunks(self.babies()).map(|giant| giant.iter().collect()).collect();
-            nested = self.nest(m, nested, m.dot_many(&rows, &columns)?, self.babies() as isize, true)?;
+            let rescale = giants.contains(&0);
+            nested = self.nest(m, nested, m.dot_many(&rows, &columns)?, self.babies() as isize, rescale)?;
         }
         Ok(whole(nested))
     }
 
-    /// Nests (Horner) the rows of products, for every column: each sum is turned by `step` once more before the next row is added.
+    /// Nests (Horner) the rows of products, for every column: each sum is turned by `step` once more before the next row is added. Sums stay at
+    /// the products' scale, so that every step is one division, until the last of these rows rescales them if that is asked for.
     fn nest<M: Arithmetic>(
         &self,
         m: &M,
@@ -179,11 +181,13 @@ impl ClassDiagonal {
             products.iter_mut().zip(row).for_each(|(column, product)| column.push(product));
         }
         m.each(sums.into_iter().zip(products).collect(), |(mut sum, products)| {
-            for product in products {
-                let part = if rescale { m.relinearize_rescale(&product)? } else { m.relinearize(&product)? };
+            let count = products.len();
+            for (index, product) in products.into_iter().enumerate() {
+                let rescale = rescale && index + 1 == count;
                 sum = Some(match sum {
-                    Some(sum) => m.add(&part, &m.rotate(&sum, step)?)?,
-                    None => part,
+                    Some(sum) => m.relinearize_add_rotated(&product, &sum, step, rescale)?,
+                    None if rescale => m.relinearize_rescale(&product)?,
+                    None => m.relinearize(&product)?,
                 });
             }
             Ok(sum)
@@ -312,7 +316,7 @@ impl<'a, M: Arithmetic> Backward<'a, M> {
             }
             if last {
                 let nested = std::mem::take(&mut self.nested);
-                self.nested = layout.nest(m, nested, products, -1, !step.last)?;
+                self.nested = layout.nest(m, nested, products, -1, !step.last && steps.contains(&0))?;
             } else {
                 self.sums.append(&mut products);
             }
