@@ -3,8 +3,8 @@
 // criterion_group! makes a public function without documentation.
 #![allow(missing_docs)]
 
-use ciphertune_ring::{Ntt, Ring, RnsPoly, prime::ntt_primes, sampler};
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use ciphertune_ring::{Ntt, Ring, RnsPoly, Switch, prime::ntt_primes, sampler};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// One limb at a time: 48-bit primes for rescaling, 50-bit primes for key switching; beside tfhe-ntt's.
 fn transforms(c: &mut Criterion) {

@@ -28,7 +28,7 @@ enum Form {
     #[cfg(target_arch = "x86_64")]
     Fma(pulp::x86::V3, fma::FmaNtt),
     #[cfg(target_arch = "x86_64")]
-    Ifma(crate::kernels::ifma::Ifma, ifma::IfmaNtt),
+    Ifma(crate::kernels::ifma::Ifma, Box<ifma::IfmaNtt>),
 }
 
 impl Ntt {
@@ -107,7 +107,7 @@ impl Form {
             Backend::Fma(simd) => Self::Fma(simd, fma::FmaNtt::new(modulus, log_n, psi)),
             #[cfg(target_arch = "x86_64")]
             Backend::Ifma(simd) if log_n >= ifma::IfmaNtt::MIN_LOG_N => {
-                Self::Ifma(simd, ifma::IfmaNtt::new(modulus, log_n, psi))
+                Self::Ifma(simd, ifma::IfmaNtt::new(modulus, log_n, psi).into())
             }
             _ => Self::Portable(portable::PortableNtt::new(modulus, log_n, psi)),
         }
