@@ -42,6 +42,8 @@ mod keys;
 pub mod noise;
 mod parameters;
 
+/// Gives the memory that arithmetic keeps for reuse back to the operating system.
+pub use ciphertune_ring::release as release_memory;
 pub use arithmetic::Arithmetic;
 pub use ciphertext::{Ciphertext, Product, SeededCiphertext};
 pub use ciphertune_ring::{Sampler, galois, sampler::SIGMA};

@@ -1,8 +1,9 @@
 //! Reused memory: a process-wide pool of word buffers, so that arithmetic in a steady state allocates nothing.
 //!
 //! A polynomial is megabytes; returned to the operating system after every operation it would be faulted in page by page at the
-//! next. The pool keeps as much as [`raise_pool_limit`] allows; where that is exceeded, blocks of the size that has not been asked for the
-//! longest go back first.
+//! next. The pool never makes a process larger than it has been: what is in use and what is free together stay within the most that was
+//! ever in use at a time, but for a small reserve ([`raise_reserve`]). Beyond that, blocks of the size that has not been asked for the longest go back
+//! first. [`release`] gives all of it back.
 //!
 //! Blocks of a limb or more are pages of their own, in huge pages where the system gives them: so that no vector of words straddles two
 //! cache lines (measured: transforms take 8 to 14 % less), and that a key switch, which walks over a hundred megabytes, does not wait for
@@ -15,16 +16,25 @@ use std::sync::Mutex;
 use memmap2::MmapMut;
 use zeroize::Zeroize;
 
-/// The least that the pool may keep for reuse, in bytes.
-const LEAST_LIMIT: usize = 64 << 20;
+/// What the pool may keep for reuse whatever is in use, in bytes, before a ring asks for more.
+const LEAST_RESERVE: usize = 64 << 20;
 
 /// Words from which on a block has pages of its own: half a limb of the smallest ring in use.
 const LEAST_PAGES: usize = 1 << 12;
 
-/// Allows the pool to keep `bytes` for reuse, if that is more than it may already.
-pub(crate) fn raise_pool_limit(bytes: usize) {
+/// Allows the pool to keep `bytes` for reuse whatever is in use, if that is more than it may already.
+pub(crate) fn raise_reserve(bytes: usize) {
     if let Ok(mut free) = POOL.free.lock() {
-        free.limit = free.limit.max(bytes);
+        free.reserve = free.reserve.max(bytes);
+    }
+}
+
+/// Gives the memory that is kept for reuse back to the operating system: for a process that goes on after its last training.
+pub fn release() {
+    let mut evicted = Vec::new();
+    if let Ok(mut free) = POOL.free.lock() {
+        free.peak = free.in_use;
+        free.evict(0, &mut evicted);
     }
 }
 
@@ -75,7 +85,7 @@ pub struct Buffer {
 impl Buffer {
     /// A buffer of `len` words with arbitrary contents, for results that overwrite every word.
     pub fn dirty(len: usize) -> Self {
-        Self { block: Some(POOL.take(len).unwrap_or_else(|| Block::zeroed(len))), len }
+        Self { block: Some(POOL.take(len)), len }
     }
 
     /// A buffer of `len` zeros.
@@ -120,22 +130,26 @@ impl Drop for Buffer {
     }
 }
 
-static POOL: Pool =
-    Pool { free: Mutex::new(Free { by_capacity: BTreeMap::new(), bytes: 0, limit: LEAST_LIMIT, clock: 0 }) };
+static POOL: Pool = Pool { free: Mutex::new(Free::new(LEAST_RESERVE)) };
 
 struct Pool {
     free: Mutex<Free>,
 }
 
+/// Free blocks, by the words that they hold.
 struct Free {
-    by_capacity: BTreeMap<usize, Class>,
+    classes: BTreeMap<usize, Class>,
+    /// Bytes of free blocks.
     bytes: usize,
-    limit: usize,
+    /// Bytes of blocks in use, now and at most.
+    in_use: usize,
+    peak: usize,
+    reserve: usize,
     /// Counts the blocks that were asked for.
     clock: u64,
 }
 
-/// Blocks of one capacity.
+/// Blocks of one size.
 #[derive(Default)]
 struct Class {
     blocks: Vec<Block>,
@@ -144,44 +158,71 @@ struct Class {
 }
 
 impl Pool {
-    /// A free block of at least `len` words and at most twice that.
-    fn take(&self, len: usize) -> Option<Block> {
-        let mut free = self.free.lock().ok()?;
-        free.clock += 1;
-        let now = free.clock;
-        let mut classes = free.by_capacity.range_mut(len..=2 * len);
-        let (&capacity, class) = classes.find(|(_, class)| !class.blocks.is_empty())?;
-        class.used = now;
-        let block = class.blocks.pop()?;
-        free.bytes -= 8 * capacity;
-        Some(block)
+    /// A block of at least `len` words, free or new.
+    fn take(&self, len: usize) -> Block {
+        // What is evicted is freed after the lock is.
+        let mut evicted = Vec::new();
+        let found = self.free.lock().ok().and_then(|mut free| free.take(len, &mut evicted));
+        drop(evicted);
+        found.unwrap_or_else(|| Block::zeroed(len))
     }
 
     fn give(&self, block: Block) {
-        // What is evicted is freed after the lock is.
         let mut evicted = Vec::new();
         if let Ok(mut free) = self.free.lock() {
-            free.insert(block, &mut evicted);
+            free.give(block, &mut evicted);
         }
     }
 }
 
 impl Free {
-    fn insert(&mut self, block: Block, evicted: &mut Vec<Block>) {
-        let (capacity, now) = (block.words().len(), self.clock);
-        self.bytes += 8 * capacity;
-        let class = self.by_capacity.entry(capacity).or_insert_with(|| Class { used: now, ..Class::default() });
+    const fn new(reserve: usize) -> Self {
+        Self { classes: BTreeMap::new(), bytes: 0, in_use: 0, peak: 0, reserve, clock: 0 }
+    }
+
+    /// A free block of at least `len` words and at most a quarter more; or room for a new one of `len` words.
+    fn take(&mut self, len: usize, evicted: &mut Vec<Block>) -> Option<Block> {
+        self.clock += 1;
+        let now = self.clock;
+        let mut classes = self.classes.range_mut(len..=len + len / 4);
+        let found = classes.find(|(_, class)| !class.blocks.is_empty()).and_then(|(&words, class)| {
+            class.used = now;
+            self.bytes -= 8 * words;
+            Some((words, class.blocks.pop()?))
+        });
+        let (words, block) = found.map_or((len, None), |(words, block)| (words, Some(block)));
+        self.in_use += 8 * words;
+        self.peak = self.peak.max(self.in_use);
+        self.evict(self.kept(), evicted);
+        block
+    }
+
+    fn give(&mut self, block: Block, evicted: &mut Vec<Block>) {
+        let (words, now) = (block.words().len(), self.clock);
+        self.bytes += 8 * words;
+        self.in_use -= 8 * words;
+        let class = self.classes.entry(words).or_insert_with(|| Class { used: now, ..Class::default() });
         class.blocks.push(block);
-        while self.bytes > self.limit {
-            let Some((&capacity, class)) = self.by_capacity.iter_mut().min_by_key(|(_, class)| class.used) else {
+        self.evict(self.kept(), evicted);
+    }
+
+    /// The most that may be free now.
+    fn kept(&self) -> usize {
+        self.reserve.max(self.peak - self.in_use)
+    }
+
+    /// Evicts blocks until at most `kept` bytes are free.
+    fn evict(&mut self, kept: usize, evicted: &mut Vec<Block>) {
+        while self.bytes > kept {
+            let Some((&words, class)) = self.classes.iter_mut().min_by_key(|(_, class)| class.used) else {
                 return;
             };
             match class.blocks.pop() {
                 Some(block) => {
                     evicted.push(block);
-                    self.bytes -= 8 * capacity;
+                    self.bytes -= 8 * words;
                 }
-                None => drop(self.by_capacity.remove(&capacity)),
+                None => drop(self.classes.remove(&words)),
             }
         }
     }
@@ -214,18 +255,42 @@ mod tests {
         assert!(again.iter().all(|&word| word == 0));
     }
 
+    /// Takes a block that is free, or a new one.
+    fn take(free: &mut Free, words: usize, evicted: &mut Vec<Block>) -> Block {
+        free.take(words, evicted).unwrap_or_else(|| Block::zeroed(words))
+    }
+
+    fn sizes(blocks: &[Block]) -> Vec<usize> {
+        blocks.iter().map(|block| block.words().len()).collect()
+    }
+
     #[test]
     fn a_full_pool_gives_up_the_size_that_was_not_asked_for_the_longest() {
-        let mut free = Free { by_capacity: BTreeMap::new(), bytes: 0, limit: 8 * 100, clock: 0 };
-        let mut evicted = Vec::new();
-        for (clock, capacity) in [(1, 40), (2, 30), (3, 20)] {
-            free.clock = clock;
-            free.insert(Block::zeroed(capacity), &mut evicted);
+        let (mut free, mut evicted) = (Free::new(8 * 100), Vec::new());
+        for words in [40, 30, 20] {
+            let block = take(&mut free, words, &mut evicted);
+            free.give(block, &mut evicted);
         }
         assert!(evicted.is_empty());
-        free.clock = 4;
-        free.insert(Block::zeroed(30), &mut evicted);
-        assert_eq!(evicted.iter().map(|block| block.words().len()).collect::<Vec<_>>(), [40]);
-        assert_eq!(free.bytes, 8 * 80);
+        let blocks = [take(&mut free, 30, &mut evicted), take(&mut free, 50, &mut evicted)];
+        blocks.into_iter().for_each(|block| free.give(block, &mut evicted));
+        assert_eq!(sizes(&evicted), [40]);
+        assert_eq!(free.bytes, 8 * 100);
+    }
+
+    #[test]
+    fn what_is_free_and_what_is_in_use_stay_within_the_most_that_was_in_use() {
+        let (mut free, mut evicted) = (Free::new(0), Vec::new());
+        let blocks: Vec<Block> = (0..10).map(|_| take(&mut free, 100, &mut evicted)).collect();
+        blocks.into_iter().for_each(|block| free.give(block, &mut evicted));
+        assert_eq!((free.bytes, evicted.len()), (8 * 1000, 0));
+        // Another size takes the place of free blocks, and a little too large a block serves.
+        let larger = take(&mut free, 250, &mut evicted);
+        assert_eq!((sizes(&evicted), free.bytes), (vec![100; 3], 8 * 700));
+        let smaller = take(&mut free, 80, &mut evicted);
+        assert_eq!((smaller.words().len(), evicted.len()), (100, 3));
+        free.give(larger, &mut evicted);
+        free.give(smaller, &mut evicted);
+        assert_eq!((free.bytes, free.in_use, free.peak), (8 * 950, 0, 8 * 1000));
     }
 }

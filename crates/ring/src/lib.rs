@@ -17,7 +17,7 @@ pub mod prime;
 mod ring;
 pub mod sampler;
 
-pub use buffer::Buffer;
+pub use buffer::{Buffer, release};
 pub use error::{Error, Result};
 pub use modulus::Modulus;
 pub use ntt::Ntt;

@@ -9,7 +9,7 @@ use std::sync::{Arc, RwLock};
 
 use rayon::prelude::*;
 
-use crate::buffer::raise_pool_limit;
+use crate::buffer::raise_reserve;
 use crate::conversion::{Conversion, TARGETS_TOGETHER};
 use crate::galois::Permutation;
 use crate::{Error, Modulus, Ntt, Result, RnsPoly, kernels};
@@ -55,7 +55,7 @@ impl Ring {
         }
         let primes = all.par_iter().map(|&prime| Ntt::new(1 << log_n, prime)).collect::<Result<_>>()?;
         // What a dozen rotations of one ciphertext, the most that are under way at once, leave behind.
-        raise_pool_limit(POOLED_POLYNOMIALS * all.len() * (8 << log_n));
+        raise_reserve(POOLED_POLYNOMIALS * all.len() * (8 << log_n));
         Ok(Self {
             log_n,
             primes,

@@ -142,6 +142,8 @@ impl Trainer {
         // Limbs above the lowest carry nothing that the owner needs, beyond room for the message.
         let iterates = iterates.into_iter().map(|iterate| lower(&self.evaluator, iterate)).collect::<Result<_>>()?;
         let (parameters, counts) = (self.evaluator.keys().parameters().clone(), self.evaluator.counts());
+        drop(self.evaluator);
+        ciphertune_ckks::release_memory();
         Ok(EncryptedModel { plan: self.plan, job: self.job, key: self.key, parameters, iterates, counts })
     }
 }
