@@ -26,6 +26,11 @@ impl Ciphertext {
     pub fn scale(&self) -> f64 {
         self.scale
     }
+
+    /// A copy without the limbs above `level`, which is at most this one's, in memory of just its size.
+    pub fn lowered(&self, level: usize) -> Self {
+        Self::new(self.c0.cut(level + 1), self.c1.cut(level + 1), self.scale)
+    }
 }
 
 /// A sum of products (d0, d1, d2) with d0 + d1 s + d2 s^2 = scale m + noise.

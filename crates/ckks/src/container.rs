@@ -30,7 +30,7 @@ pub use error::ContainerError;
 pub use header::{Header, PackedShape};
 pub use read::{Container, Packed, Tensor};
 pub use stream::ContainerStream;
-pub use write::ContainerWriter;
+pub use write::{ContainerWriter, Sink};
 
 use safetensors::Dtype;
 use sha2::{Digest, Sha256};
@@ -106,6 +106,9 @@ impl fmt::Display for ElementType {
 struct ContainerDigest(Sha256);
 
 impl ContainerDigest {
+    /// Characters of a finished digest.
+    const LENGTH: usize = 64;
+
     /// Starts with the metadata; the entry `digest` itself does not count.
     fn start(metadata: &BTreeMap<String, String>) -> Self {
         let mut digest = ContainerDigest(Sha256::new());

@@ -20,7 +20,9 @@ use crate::container::packing::{pack, packed_bytes, unpack, width};
 use crate::container::{Container, ContainerWriter, Header, PackedShape};
 use crate::{Error, KeyId, Parameters, Result, SecretKey};
 
-pub use ciphertexts::{read_full, read_seeded, write_full, write_seeded};
+pub use ciphertexts::{
+    SeededGroup, SeededReader, read_full, read_seeded, write_full, write_seeded, write_seeded_streamed,
+};
 pub use evaluation_keys::{EvaluationKeyFile, read_evaluation_keys};
 
 /// Kind of a secret-key file.
@@ -93,7 +95,7 @@ fn pack_poly(ring: &Ring, poly: &RnsPoly) -> Vec<u8> {
 /// The polynomial of a packed row, whose length and widths are known to fit; residues that are not reduced are refused.
 fn unpack_poly(ring: &Ring, row: &[u8], q_limbs: usize, p_limbs: usize) -> Result<RnsPoly> {
     let n = ring.n();
-    let mut poly = RnsPoly::zero(n, q_limbs, p_limbs);
+    let mut poly = RnsPoly::dirty(n, q_limbs, p_limbs);
     let (mut limbs, mut rest) = (Vec::with_capacity(q_limbs + p_limbs), row);
     for (i, words) in poly.words_mut().chunks_mut(n).enumerate() {
         let modulus = ring.limb_modulus(q_limbs, i).value();

@@ -169,3 +169,86 @@ fn neither_evaluation_keys_nor_ciphertexts_contain_the_secret_key() {
         }
     }
 }
+
+#[test]
+fn ciphertexts_written_while_they_are_made_are_those_written_at_once() {
+    let parameters = toy(3);
+    let owner = SecretKey::generate(&parameters).unwrap();
+    let (data, labels) = (upload(&parameters, &owner, 40), upload(&parameters, &owner, 3));
+    let writer = || ContainerWriter::new("test", 1).metadata("plan", "none");
+    let at_once = write_seeded(writer(), &parameters, "data", data.clone());
+    let at_once = write_seeded(at_once, &parameters, "labels", labels.clone()).to_bytes().unwrap();
+    let group = |name: &str, made: &[SeededCiphertext]| SeededGroup {
+        name: name.into(),
+        level: 2,
+        scales: vec![2f64.powi(40); made.len()],
+    };
+    let groups = [group("data", &data), group("labels", &labels)];
+    // Behind something that is there already.
+    let mut out = Cursor::new(vec![7; 5]);
+    out.set_position(5);
+    let written = write_seeded_streamed(writer(), &parameters, &groups, &mut out, |place, range| {
+        Ok::<_, Error>([&data, &labels][place][range].to_vec())
+    });
+    assert_eq!(written.unwrap() as usize, at_once.len());
+    assert!(out.into_inner()[5..] == at_once);
+
+    let short = |_, _: std::ops::Range<usize>| Ok::<_, Error>(Vec::new());
+    let refused = write_seeded_streamed(writer(), &parameters, &groups, &mut Cursor::new(Vec::new()), short);
+    assert!(refused.unwrap_err().to_string().contains("data"));
+}
+
+#[test]
+fn what_was_not_kept_is_read_again_at_any_lower_level_and_refused_if_it_has_changed() {
+    let parameters = toy(3);
+    let owner = SecretKey::generate(&parameters).unwrap();
+    let sent = upload(&parameters, &owner, 5);
+    let writer = write_seeded(ContainerWriter::new("test", 1), &parameters, "data", sent);
+    let bytes = writer.to_bytes().unwrap();
+    let mut changed = bytes.clone();
+    let reader = |bytes| {
+        let stream = ContainerStream::open(Cursor::new(bytes), "test", 1).unwrap();
+        SeededReader::new(&parameters, stream, &["data"]).unwrap()
+    };
+    let mut whole = reader(bytes.clone());
+    assert!(whole.read_again(0, &[0], 2).is_err(), "nothing was checked yet");
+    let read = whole.read_all(|group, index| group == 0 && index < 2).unwrap();
+    assert_eq!(read[0].iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false, false, false]);
+    let encoder = Encoder::new(8);
+    for level in [0, 1, 2, usize::MAX] {
+        let again = whole.read_again(0, &[4, 2], level).unwrap();
+        assert!(again.len() == 2 && again.iter().all(|c| c.level() == level.min(2)));
+        for found in again.iter().map(|c| decrypt(&parameters, &owner, &encoder, c)) {
+            assert!(found.iter().zip(values()).all(|(found, sent)| (found - sent).norm() < 1e-6));
+        }
+    }
+    assert!(whole.read_again(0, &[1], 2).is_err(), "it was kept");
+    assert!(whole.read_again(0, &[5], 2).is_err(), "there is no sixth");
+
+    // The last row's last limb, between the two readings.
+    struct Swapped(Cursor<Vec<u8>>, std::sync::Arc<std::sync::Mutex<Option<Vec<u8>>>>);
+    impl std::io::Read for Swapped {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            if let Some(bytes) = self.1.lock().unwrap().take() {
+                *self.0.get_mut() = bytes;
+            }
+            self.0.read(buffer)
+        }
+    }
+    impl std::io::Seek for Swapped {
+        fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+    let seeds = 5 * size_of::<[u8; 32]>();
+    let at = changed.len() - seeds - 1;
+    changed[at] ^= 1;
+    let other = std::sync::Arc::default();
+    let stream = ContainerStream::open(Swapped(Cursor::new(bytes), std::sync::Arc::clone(&other)), "test", 1).unwrap();
+    let mut reader = SeededReader::new(&parameters, stream, &["data"]).unwrap();
+    reader.read_all(|_, _| false).unwrap();
+    *other.lock().unwrap() = Some(changed);
+    assert!(reader.read_again(0, &[4], 1).is_ok(), "the limb that changed is not wanted");
+    let error = reader.read_again(0, &[4], 2).unwrap_err();
+    assert!(error.to_string().contains("has changed"), "{error}");
+}

@@ -47,6 +47,11 @@ pub trait ReadSeek: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> ReadSeek for T {}
 
+/// A file, or what can be written like one.
+pub trait WriteSeek: Write + Seek {}
+
+impl<T: Write + Seek> WriteSeek for T {}
+
 impl Source {
     /// Opens a file. What is no ordinary file, a pipe for example, is read whole.
     pub fn open(path: &Path) -> Result<Self> {
@@ -58,6 +63,27 @@ impl Source {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| cannot_read(path, &error))?;
         Ok(Document { path: path.to_owned(), bytes }.into())
+    }
+}
+
+impl Source {
+    /// What `write` writes, in memory or in a file without a name, which goes with this process however that ends. `name` is for messages.
+    pub fn written<T>(
+        name: &str,
+        in_memory: bool,
+        write: impl FnOnce(&mut dyn WriteSeek) -> Result<T>,
+    ) -> Result<(Self, T)> {
+        let path = PathBuf::from(name);
+        if in_memory {
+            let mut out = Cursor::new(Vec::new());
+            let made = write(&mut out)?;
+            return Ok((Document { path, bytes: out.into_inner() }.into(), made));
+        }
+        let folder = std::env::temp_dir();
+        let mut out = BufWriter::new(tempfile::tempfile_in(&folder).map_err(|error| cannot_write(&folder, &error))?);
+        let made = write(&mut out).map_err(|error| error.in_file(&folder))?;
+        let file = out.into_inner().map_err(|error| cannot_write(&folder, error.error()))?;
+        Ok((Self { path, content: Box::new(file) }, made))
     }
 }
 
@@ -188,12 +214,12 @@ impl NewFile {
 }
 
 /// Writes a file within a folder that is not in its place yet, where it will be called `shown`.
-fn write_new(
+fn write_new<T>(
     path: &Path,
     shown: &Path,
     privacy: Privacy,
-    write: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
-) -> Result<()> {
+    write: impl FnOnce(&mut BufWriter<File>) -> Result<T>,
+) -> Result<T> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     if privacy == Privacy::Private {
@@ -201,9 +227,10 @@ fn write_new(
     }
     let file = options.open(path).map_err(|error| cannot_write(shown, &error))?;
     let mut out = BufWriter::new(file);
-    write(&mut out)?;
+    let made = write(&mut out)?;
     let finish = out.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all());
-    finish.map_err(|error| cannot_write(shown, &error))
+    finish.map_err(|error| cannot_write(shown, &error))?;
+    Ok(made)
 }
 
 /// The folder in which a path stands, and its last name.
@@ -220,7 +247,8 @@ fn place(path: &Path) -> Result<(PathBuf, String)> {
     Ok((parent, name.to_string_lossy().into_owned()))
 }
 
-fn cannot_write(path: &Path, error: &io::Error) -> CliError {
+/// What to say of a file that cannot be written.
+pub fn cannot_write(path: &Path, error: &io::Error) -> CliError {
     match error.kind() {
         ErrorKind::AlreadyExists => CliError::input("it exists: name another, or replace it with --force"),
         ErrorKind::PermissionDenied => {

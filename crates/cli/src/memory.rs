@@ -5,8 +5,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::errors::{CliError, Result};
-
 /// Bytes that can still be taken: the least of what the machine, the control groups around this process and its own limit on
 /// address space leave. `None` where the system does not say.
 pub fn available() -> Option<usize> {
@@ -39,15 +37,6 @@ pub fn parse_size(text: &str) -> std::result::Result<usize, String> {
         return Err(wrong());
     }
     Ok(bytes as usize)
-}
-
-/// Refuses work that needs more than there is.
-pub fn check(needed: usize, asked: Option<usize>) -> Result<()> {
-    let available = limit(asked);
-    if needed <= available {
-        return Ok(());
-    }
-    Err(CliError::from(ciphertune_head::HeadError::Memory { needed, available }))
 }
 
 fn machine() -> Option<usize> {
@@ -122,12 +111,5 @@ mod tests {
     fn this_process_has_used_some_memory_and_has_some_left() {
         assert!(peak().unwrap() > 1 << 20);
         assert!(available().unwrap() > 1 << 20);
-    }
-
-    #[test]
-    fn work_that_needs_more_memory_than_allowed_is_refused_with_a_remedy() {
-        let error = check(200 << 20, Some(100 << 20)).unwrap_err();
-        assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains("200 MiB") && error.to_string().contains("--memory"), "{error}");
     }
 }

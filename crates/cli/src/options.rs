@@ -162,7 +162,8 @@ pub struct PlanFlags {
     #[arg(long, value_enum, default_value_t)]
     pub layout: LayoutName,
 
-    /// Most memory that training may take, such as 8G [default: what this machine has available]
+    /// Most memory that training may take, such as 8G; data for which it does not suffice are read again and again [default: what this machine
+    /// has available]
     #[arg(long, value_name = "BYTES", value_parser = memory::parse_size)]
     pub memory: Option<usize>,
 
@@ -212,13 +213,18 @@ impl PlanFlags {
             .collect()
     }
 
+    /// Most memory that training may take.
+    pub fn memory(&self) -> usize {
+        memory::limit(self.memory)
+    }
+
     fn constraints(&self) -> Constraints {
         let layout = match self.layout {
             LayoutName::ClassDiagonal => LayoutKind::ClassDiagonal,
             LayoutName::VolleyRevolver => LayoutKind::VolleyRevolver,
         };
         let (log_n, release_bits) = (self.log_n, self.publish_bits);
-        Constraints { layout, memory: memory::limit(self.memory), log_n, release_bits, ..Constraints::default() }
+        Constraints { layout, memory: self.memory(), log_n, release_bits, ..Constraints::default() }
     }
 }
 

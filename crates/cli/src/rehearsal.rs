@@ -8,13 +8,14 @@ mod findings;
 use std::time::Instant;
 
 use ciphertune_head::job::owner::Record;
+use ciphertune_head::plan::Allotment;
 use ciphertune_head::train::Returned;
 use ciphertune_head::{Classes, DMatrix, FeatureTable, Head, Plan, Preconditioned, Recipe, Scaler, twin};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::errors::{CliError, Result};
-use crate::files::Document;
+use crate::files::{Document, Source};
 use crate::inputs::Examples;
 use crate::roles::owner::Opened;
 use crate::roles::{owner, server};
@@ -63,28 +64,38 @@ pub fn keygen(plan: &Plan) -> Result<KeyDocuments> {
     Ok(KeyDocuments { secret, evaluation: Document { path: "the evaluation keys".into(), bytes } })
 }
 
-/// A job and its record, as documents.
+/// A job and its record.
 pub struct JobDocuments {
     /// For the server.
-    pub job: Document,
+    pub job: Source,
+    /// Bytes of it.
+    pub bytes: usize,
     /// The owner's.
     pub record: Vec<u8>,
     /// Ciphertexts in the job.
     pub ciphertexts: usize,
 }
 
-/// Owner: encrypts the table.
-pub fn encrypt(plan: &Plan, secret: &[u8], train: &Examples, scaler: Option<Scaler>) -> Result<JobDocuments> {
+/// Owner: encrypts the table. A job that the server will read again goes into a temporary file, any other stays in memory.
+pub fn encrypt(
+    plan: &Plan,
+    secret: &[u8],
+    train: &Examples,
+    scaler: Option<Scaler>,
+    allotment: &Allotment,
+) -> Result<JobDocuments> {
     let keys = owner::open_keys(plan, secret, "the secret key".as_ref())?;
-    let made = owner::encrypt(&keys, train, scaler)?;
-    let job = Document { path: "the job".into(), bytes: made.upload };
-    Ok(JobDocuments { job, record: made.record.to_bytes()?, ciphertexts: made.ciphertexts })
+    let (job, made) = Source::written("the job", allotment.keeps_everything(), |mut out| {
+        owner::encrypt(&keys, train, scaler, &mut out, "the job".as_ref())
+    })?;
+    let (bytes, record) = (made.bytes as usize, made.record.to_bytes()?);
+    Ok(JobDocuments { job, bytes, record, ciphertexts: made.ciphertexts })
 }
 
 /// Server: trains.
-pub fn train(job: Document, evaluation: Document, trace: bool) -> Result<server::Trained> {
-    let job = server::Job::open(job.into())?;
-    server::train(job, evaluation.into(), if trace { Returned::Every } else { Returned::Last })
+pub fn train(job: Source, evaluation: Document, trace: bool, allotment: &Allotment) -> Result<server::Trained> {
+    let returned = if trace { Returned::Every } else { Returned::Last };
+    server::train(server::Job::open(job)?, evaluation.into(), returned, allotment.room)
 }
 
 /// What the owner has in the end.

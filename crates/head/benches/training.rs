@@ -60,7 +60,11 @@ fn bench_training(c: &mut Criterion, table: &FeatureTable, layout: LayoutKind, r
         let keys = owner::Keys::generate(&plan).unwrap();
         let mut evaluation_keys = Vec::new();
         keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
-        let upload = owner::encrypt(&keys, table, None, &|_, _| ()).unwrap().upload;
+        let upload = {
+            let mut out = std::io::Cursor::new(Vec::new());
+            owner::encrypt(&keys, table, None, &mut out, &|_, _| ()).unwrap();
+            out.into_inner()
+        };
         b.iter_custom(|iterations| {
             let mut time = Duration::ZERO;
             for _ in 0..iterations {

@@ -202,13 +202,13 @@ pub enum HeadError {
     NoPlan(String),
     /// The training needs more memory than there is.
     #[error(
-        "the training would need about {} MiB of memory, and {} MiB are available: use a machine with more, fewer iterations or fewer rows, or --memory to override the limit",
+        "the training needs at least {} MiB of memory, and it may take {} MiB: give it more with --memory if the machine has it, or use fewer iterations or a machine with more",
         needed.div_ceil(1 << 20), available >> 20
     )]
     Memory {
-        /// Predicted bytes.
+        /// Predicted bytes, with as little kept as possible.
         needed: usize,
-        /// Bytes available.
+        /// Bytes that it may take.
         available: usize,
     },
     /// A model whose weights left the range that the plan has room for.

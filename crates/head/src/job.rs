@@ -15,6 +15,7 @@
 
 pub mod owner;
 pub mod server;
+mod upload;
 
 use ciphertune_ckks::container::Header;
 use ciphertune_ckks::{KeyId, Parameters, files};

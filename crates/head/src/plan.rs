@@ -4,6 +4,7 @@
 //! found by [`search`], which runs the very circuit of the training on a symbolic machine ([`tracer`]) for every candidate and
 //! takes the cheapest that is secure, precise enough and fits in memory.
 
+mod allotment;
 pub mod cost;
 pub mod estimate;
 pub mod price;
@@ -19,6 +20,7 @@ use crate::layout::{AnyLayout, ClassDiagonal, Input, Layout, LayoutKind, Scales,
 use crate::train::Schedule;
 use crate::{HeadError, Recipe, Result};
 
+pub use allotment::Allotment;
 pub use estimate::Estimate;
 pub use search::{Constraints, choose};
 

@@ -50,13 +50,25 @@ struct Comparison {
     largest: f64,
 }
 
+/// A job and what the owner keeps of it.
+struct Job {
+    record: owner::Record,
+    upload: Vec<u8>,
+}
+
+fn encrypt(keys: &owner::Keys, table: &FeatureTable, scaler: Option<Scaler>) -> ciphertune_head::Result<Job> {
+    let mut out = std::io::Cursor::new(Vec::new());
+    let record = owner::encrypt(keys, table, scaler, &mut out, &|_, _| ())?.record;
+    Ok(Job { record, upload: out.into_inner() })
+}
+
 fn compare(table: &FeatureTable, recipe: &Recipe, constraints: &Constraints) -> Comparison {
     let plan = plan_for(table, recipe, constraints);
     let estimate = plan.estimate().unwrap();
     let keys = owner::Keys::generate(&plan).unwrap();
     let mut evaluation_keys = Vec::new();
     keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
-    let job = owner::encrypt(&keys, table, None, &|_, _| ()).unwrap();
+    let job = encrypt(&keys, table, None).unwrap();
     let trainer = server::Trainer::new(&job.upload, &evaluation_keys).unwrap();
     let model = trainer.train(Returned::Every).unwrap();
     assert_eq!(model.counts().key_switches, estimate.operations.key_switches, "the plan counts what is done");
@@ -183,7 +195,7 @@ fn the_predicted_time_of_a_training_is_within_thirty_per_cent_of_the_measured_on
         let keys = owner::Keys::generate(&plan).unwrap();
         let mut evaluation_keys = Vec::new();
         keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
-        let job = owner::encrypt(&keys, &table, None, &|_, _| ()).unwrap();
+        let job = encrypt(&keys, &table, None).unwrap();
         let train = || {
             let trainer = server::Trainer::new(&job.upload, &evaluation_keys).unwrap();
             let start = Instant::now();
@@ -216,7 +228,7 @@ fn a_training_that_diverges_is_reported_and_not_returned_as_weights() {
     let keys = owner::Keys::generate(&plan).unwrap();
     let mut evaluation_keys = Vec::new();
     keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
-    let job = owner::encrypt(&keys, &table, None, &|_, _| ()).unwrap();
+    let job = encrypt(&keys, &table, None).unwrap();
     let model = server::Trainer::new(&job.upload, &evaluation_keys).unwrap().train(Returned::Last).unwrap();
     let outcome = owner::decrypt(&keys, &job.record, &model.to_bytes().unwrap(), None);
     assert!(matches!(outcome, Err(HeadError::Diverged { .. })), "{outcome:?}");
@@ -230,7 +242,7 @@ fn a_published_model_carries_noise_of_the_planned_size_and_only_its_last_iterate
     let keys = owner::Keys::generate(&plan).unwrap();
     let mut evaluation_keys = Vec::new();
     keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
-    let job = owner::encrypt(&keys, &table, None, &|_, _| ()).unwrap();
+    let job = encrypt(&keys, &table, None).unwrap();
     let model = server::Trainer::new(&job.upload, &evaluation_keys).unwrap().train(Returned::Every).unwrap();
     let bytes = model.to_bytes().unwrap();
     let private = owner::decrypt(&keys, &job.record, &bytes, None).unwrap();
@@ -258,7 +270,7 @@ fn a_job_beyond_what_its_plan_takes_for_granted_is_not_published() {
     let mut evaluation_keys = Vec::new();
     keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
     let publish = |scaler: Option<Scaler>| {
-        let job = owner::encrypt(&keys, &rows, scaler, &|_, _| ()).unwrap();
+        let job = encrypt(&keys, &rows, scaler).unwrap();
         let model = server::Trainer::new(&job.upload, &evaluation_keys).unwrap().train(Returned::Last).unwrap();
         (job.record.is_within_plan(), owner::decrypt(&keys, &job.record, &model.to_bytes().unwrap(), Some(1)))
     };
@@ -279,7 +291,7 @@ fn what_is_said_of_a_published_model_is_computed_from_its_noised_weights() {
     let keys = owner::Keys::generate(&plan).unwrap();
     let mut evaluation_keys = Vec::new();
     keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
-    let job = owner::encrypt(&keys, &rows, None, &|_, _| ()).unwrap();
+    let job = encrypt(&keys, &rows, None).unwrap();
     let model = server::Trainer::new(&job.upload, &evaluation_keys).unwrap().train(Returned::Last).unwrap();
     let model = model.to_bytes().unwrap();
     let bits = || owner::decrypt(&keys, &job.record, &model, Some(1)).unwrap().release.unwrap().precision_bits;

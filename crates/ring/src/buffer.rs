@@ -88,6 +88,13 @@ impl Buffer {
         Self { block: Some(POOL.take(len)), len }
     }
 
+    /// A copy of `words` that takes no more memory than they do: a reused block may be larger.
+    pub fn exact(words: &[u64]) -> Self {
+        let mut copy = Self { block: Some(POOL.fresh(words.len())), len: words.len() };
+        copy.copy_from_slice(words);
+        copy
+    }
+
     /// A buffer of `len` zeros.
     pub fn zeroed(len: usize) -> Self {
         let mut buffer = Self::dirty(len);
@@ -167,6 +174,16 @@ impl Pool {
         found.unwrap_or_else(|| Block::zeroed(len))
     }
 
+    /// A new block of `len` words.
+    fn fresh(&self, len: usize) -> Block {
+        let mut evicted = Vec::new();
+        if let Ok(mut free) = self.free.lock() {
+            free.count(len, &mut evicted);
+        }
+        drop(evicted);
+        Block::zeroed(len)
+    }
+
     fn give(&self, block: Block) {
         let mut evicted = Vec::new();
         if let Ok(mut free) = self.free.lock() {
@@ -191,10 +208,15 @@ impl Free {
             Some((words, class.blocks.pop()?))
         });
         let (words, block) = found.map_or((len, None), |(words, block)| (words, Some(block)));
+        self.count(words, evicted);
+        block
+    }
+
+    /// Counts a block as in use.
+    fn count(&mut self, words: usize, evicted: &mut Vec<Block>) {
         self.in_use += 8 * words;
         self.peak = self.peak.max(self.in_use);
         self.evict(self.kept(), evicted);
-        block
     }
 
     fn give(&mut self, block: Block, evicted: &mut Vec<Block>) {

@@ -16,7 +16,7 @@ pub struct RnsPoly {
 
 impl RnsPoly {
     /// A polynomial with arbitrary contents, for results that overwrite every word.
-    pub(crate) fn dirty(n: usize, q_limbs: usize, p_limbs: usize) -> Self {
+    pub fn dirty(n: usize, q_limbs: usize, p_limbs: usize) -> Self {
         Self { words: Buffer::dirty(n * (q_limbs + p_limbs)), n, q_limbs, p_limbs }
     }
 
@@ -66,6 +66,12 @@ impl RnsPoly {
         let mut out = Self::dirty(self.n, q_limbs, 0);
         out.words.copy_from_slice(&self.words[..q_limbs * self.n]);
         out
+    }
+
+    /// As [`Self::truncated`], in memory of just its size: for what is kept for long.
+    pub fn cut(&self, q_limbs: usize) -> Self {
+        debug_assert!(q_limbs <= self.q_limbs);
+        Self { words: Buffer::exact(&self.words[..q_limbs * self.n]), n: self.n, q_limbs, p_limbs: 0 }
     }
 
     /// Overwrites the residues with zeros, for secrets.

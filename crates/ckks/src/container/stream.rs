@@ -98,19 +98,14 @@ impl<R: Read + Seek + Send> ContainerStream<R> {
     /// [`ContainerError::Damaged`] if the digest does not match, whatever `take` says; else the first that `take` reports;
     /// [`ContainerError::Unreadable`] for a source that has become shorter.
     pub fn read_rows<T: Send, E: From<ContainerError> + Send>(
-        mut self,
+        &mut self,
         take: impl Fn(&str, usize, &[u8]) -> Result<T, E> + Sync,
     ) -> Result<BTreeMap<String, Vec<T>>, E> {
         let batches = batches(&self.header);
         let mut hashing = Hashing::start(&self.header, &self.resident);
         let mut made: BTreeMap<String, Vec<T>> = BTreeMap::new();
         let mut refused = None;
-        let [mut current, mut next] = [Vec::new(), Vec::new()];
-        if let Some(batch) = batches.first() {
-            fill(&mut self.source, batch, &mut current)?;
-        }
-        for (i, batch) in batches.iter().enumerate() {
-            let (source, following, rows) = (&mut self.source, batches.get(i + 1), &current[..]);
+        in_turn(&mut self.source, &batches, |batch, rows, read_next| {
             let wanted = refused.is_none();
             let work = || -> Result<Vec<T>, E> {
                 let rows = rows.par_chunks_exact(batch.row_bytes).enumerate();
@@ -119,18 +114,17 @@ impl<R: Read + Seek + Send> ContainerStream<R> {
             let (read, taken) = rayon::join(
                 || {
                     hashing.batch(batch, rows);
-                    following.map_or(Ok(()), |following| fill(source, following, &mut next))
+                    read_next()
                 },
                 || if wanted { Some(work()) } else { None },
             );
-            read?;
             match taken {
                 Some(Ok(rows)) => made.entry(batch.tensor.to_owned()).or_default().extend(rows),
                 Some(Err(error)) => refused = Some(error),
                 None => {}
             }
-            std::mem::swap(&mut current, &mut next);
-        }
+            Ok::<_, E>(read?)
+        })?;
         // A damaged file is called that, and not by what its damage looks like.
         match (hashing.finish() == self.header.digest, refused) {
             (false, _) => Err(ContainerError::Damaged.into()),
@@ -138,6 +132,91 @@ impl<R: Read + Seek + Send> ContainerStream<R> {
             (true, None) => Ok(made),
         }
     }
+
+    /// Hands the first `prefix` bytes of some rows of a packed tensor to `take`, with the row's index, from several threads. Returns what
+    /// `take` made of them, in the order of `rows`. The digest is not checked: it is of the whole file.
+    ///
+    /// # Errors
+    ///
+    /// The first that `take` reports; [`ContainerError::MissingTensor`] for a tensor that is not packed or has no such rows;
+    /// [`ContainerError::Unreadable`] for a source that has become shorter.
+    pub fn read_some<T: Send, E: From<ContainerError> + Send>(
+        &mut self,
+        tensor: &str,
+        rows: &[usize],
+        prefix: usize,
+        take: impl Fn(usize, &[u8]) -> Result<T, E> + Sync,
+    ) -> Result<Vec<T>, E> {
+        let packed = self.header.packed(tensor)?;
+        if prefix > packed.row_bytes || rows.iter().any(|row| *row >= packed.count) {
+            return Err(ContainerError::MissingTensor(tensor.to_owned()).into());
+        }
+        let (row_bytes, (_, stored)) = (packed.row_bytes, self.header.stored(tensor)?);
+        let start = stored.start;
+        let batches: Vec<&[usize]> = rows.chunks((BATCH / prefix.max(1)).max(1)).collect();
+        let batches: Vec<Scattered> =
+            batches.into_iter().map(|rows| Scattered { rows, start, row_bytes, prefix }).collect();
+        let mut made = Vec::with_capacity(rows.len());
+        in_turn(&mut self.source, &batches, |batch, bytes, read_next| {
+            let work = || -> Result<Vec<T>, E> {
+                let rows = bytes.par_chunks_exact(prefix).zip(batch.rows);
+                rows.map(|(bytes, row)| take(*row, bytes)).collect()
+            };
+            let (read, taken) = rayon::join(read_next, work);
+            made.extend(taken?);
+            Ok::<_, E>(read?)
+        })?;
+        Ok(made)
+    }
+}
+
+/// Some bytes of a source, read at once.
+trait Span {
+    fn fill<R: Read + Seek>(&self, source: &mut R, buffer: &mut Vec<u8>) -> Result<(), ContainerError>;
+}
+
+impl Span for Batch<'_> {
+    fn fill<R: Read + Seek>(&self, source: &mut R, buffer: &mut Vec<u8>) -> Result<(), ContainerError> {
+        buffer.resize(self.length, 0);
+        read_at(source, self.start, buffer)
+    }
+}
+
+/// The beginnings of some rows of one tensor.
+struct Scattered<'c> {
+    rows: &'c [usize],
+    /// Where the tensor begins.
+    start: u64,
+    row_bytes: usize,
+    prefix: usize,
+}
+
+impl Span for Scattered<'_> {
+    fn fill<R: Read + Seek>(&self, source: &mut R, buffer: &mut Vec<u8>) -> Result<(), ContainerError> {
+        buffer.resize(self.rows.len() * self.prefix, 0);
+        for (row, bytes) in self.rows.iter().zip(buffer.chunks_exact_mut(self.prefix)) {
+            read_at(source, self.start + (row * self.row_bytes) as u64, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// Hands each span's bytes to `work`, with a function that reads the next span meanwhile.
+fn in_turn<R: Read + Seek + Send, S: Span + Sync, E: From<ContainerError>>(
+    source: &mut R,
+    spans: &[S],
+    mut work: impl FnMut(&S, &[u8], &mut (dyn FnMut() -> Result<(), ContainerError> + Send)) -> Result<(), E>,
+) -> Result<(), E> {
+    let [mut current, mut next] = [Vec::new(), Vec::new()];
+    if let Some(span) = spans.first() {
+        span.fill(source, &mut current)?;
+    }
+    for (i, span) in spans.iter().enumerate() {
+        let following = spans.get(i + 1);
+        work(span, &current, &mut || following.map_or(Ok(()), |following| following.fill(source, &mut next)))?;
+        std::mem::swap(&mut current, &mut next);
+    }
+    Ok(())
 }
 
 /// All packed rows, in the order of the digest.
@@ -152,11 +231,6 @@ fn batches(header: &Header) -> Vec<Batch<'_>> {
         }
     }
     batches
-}
-
-fn fill<R: Read + Seek>(source: &mut R, batch: &Batch, buffer: &mut Vec<u8>) -> Result<(), ContainerError> {
-    buffer.resize(batch.length, 0);
-    read_at(source, batch.start, buffer)
 }
 
 fn read_at<R: Read + Seek>(source: &mut R, start: u64, bytes: &mut [u8]) -> Result<(), ContainerError> {

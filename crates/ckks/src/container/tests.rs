@@ -142,7 +142,7 @@ fn own_metadata_keys_cannot_be_overwritten() {
 #[test]
 fn a_stream_gives_what_lies_in_memory_and_every_row_in_its_place() {
     let bytes = small().to_bytes().unwrap();
-    let stream = ContainerStream::open(Cursor::new(&bytes), "sample", 3).unwrap();
+    let mut stream = ContainerStream::open(Cursor::new(&bytes), "sample", 3).unwrap();
     assert_eq!(stream.header().shapes().count(), 6);
     assert_eq!(stream.tensor("seed").unwrap().u8s().unwrap(), [1, 2, 3, 4, 5]);
     assert!(stream.tensor("limbs").is_err() && stream.tensor("sed").is_err());
@@ -158,7 +158,7 @@ fn a_stream_of_many_batches_keeps_the_order_of_rows() {
     let long = vec![9; (4 << 20) + 1];
     let writer = ContainerWriter::new("k", 1).packed("b", &[8], rows.clone()).packed("a", &[8], vec![long.clone()]);
     let bytes = writer.u8("z", &[1], vec![1]).u8("aa", &[1], vec![2]).to_bytes().unwrap();
-    let stream = ContainerStream::open(Cursor::new(&bytes), "k", 1).unwrap();
+    let mut stream = ContainerStream::open(Cursor::new(&bytes), "k", 1).unwrap();
     let read = stream.read_rows(|_, _, row| Ok::<_, ContainerError>(row.to_vec())).unwrap();
     assert!(read["b"] == rows && read["a"] == [long]);
 }
@@ -167,7 +167,7 @@ fn a_stream_of_many_batches_keeps_the_order_of_rows() {
 fn every_changed_byte_and_every_truncation_is_refused_by_a_stream() {
     let bytes = small().to_bytes().unwrap();
     let read = |bytes: &[u8]| -> Result<(), ContainerError> {
-        let stream = ContainerStream::open(Cursor::new(bytes), "sample", 3)?;
+        let mut stream = ContainerStream::open(Cursor::new(bytes), "sample", 3)?;
         stream.read_rows(|_, _, _| Ok::<_, ContainerError>(())).map(|_| ())
     };
     assert!(read(&bytes).is_ok());
@@ -186,7 +186,7 @@ fn every_changed_byte_and_every_truncation_is_refused_by_a_stream() {
 fn damage_is_reported_as_damage_even_where_it_looks_like_something_else() {
     let bytes = small().to_bytes().unwrap();
     let refuse = |bytes: &[u8]| {
-        let stream = ContainerStream::open(Cursor::new(bytes), "sample", 3).unwrap();
+        let mut stream = ContainerStream::open(Cursor::new(bytes), "sample", 3).unwrap();
         let odd =
             |_: &str, _: usize, row: &[u8]| if row[0] == 4 { Ok(()) } else { Err(ContainerError::Foreign("row")) };
         stream.read_rows(odd).unwrap_err()
@@ -219,7 +219,7 @@ fn a_source_that_becomes_shorter_while_it_is_read_is_an_error() {
     for length in 0..bytes.len() {
         let source = Shrinking(Cursor::new(&bytes), length);
         let read = ContainerStream::open(source, "sample", 3)
-            .and_then(|stream| stream.read_rows(|_, _, _| Ok::<_, ContainerError>(())));
+            .and_then(|mut stream| stream.read_rows(|_, _, _| Ok::<_, ContainerError>(())));
         assert!(matches!(read, Err(ContainerError::Unreadable(_))), "{length}");
     }
 }

@@ -4,7 +4,7 @@ use super::{ContainerDigest, ContainerError, DIGEST, ElementType, KIND, MAX_HEAD
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use zeroize::Zeroizing;
 
 /// Numbers that are turned into bytes in one go.
@@ -32,6 +32,9 @@ pub struct ContainerWriter<'a> {
     tensors: Vec<Entry<'a>>,
 }
 
+/// Takes a tensor's bytes, piece by piece.
+pub type Sink<'s> = dyn FnMut(&[u8]) -> Result<(), ContainerError> + 's;
+
 struct Entry<'a> {
     name: String,
     shape: Vec<usize>,
@@ -40,6 +43,8 @@ struct Entry<'a> {
 
 /// The elements of a tensor; the parts of [`Data::Packed`], of equal length, follow each other.
 enum Data<'a> {
+    /// So many bytes, which [`ContainerWriter::write_streamed`] asks for.
+    Later(usize),
     U8(Cow<'a, [u8]>),
     Packed(Vec<Vec<u8>>),
     I8(Cow<'a, [i8]>),
@@ -87,10 +92,25 @@ impl<'a> ContainerWriter<'a> {
 
     /// Adds a packed tensor ([`super::packing`]): polynomials of limbs of these widths, a row of bytes each.
     pub fn packed(mut self, name: &str, widths: &[u32], rows: Vec<Vec<u8>>) -> Self {
-        self.packed.insert(name.to_owned(), widths.to_vec());
-        self.metadata.insert(PACKED.to_owned(), json!(self.packed).to_string());
+        self.announce_packed(name, widths);
         let shape = [rows.len(), rows.first().map_or(0, Vec::len)];
         self.tensor(name, &shape, Data::Packed(rows))
+    }
+
+    /// Adds a tensor of bytes that do not exist yet: see [`Self::write_streamed`].
+    pub fn u8_later(self, name: &str, shape: &[usize]) -> Self {
+        self.tensor(name, shape, Data::Later(shape.iter().product()))
+    }
+
+    /// Adds a packed tensor of `count` rows that do not exist yet: see [`Self::write_streamed`].
+    pub fn packed_later(mut self, name: &str, widths: &[u32], count: usize, row_bytes: usize) -> Self {
+        self.announce_packed(name, widths);
+        self.u8_later(name, &[count, row_bytes])
+    }
+
+    fn announce_packed(&mut self, name: &str, widths: &[u32]) {
+        self.packed.insert(name.to_owned(), widths.to_vec());
+        self.metadata.insert(PACKED.to_owned(), json!(self.packed).to_string());
     }
 
     /// Adds a tensor of double precision numbers.
@@ -109,7 +129,7 @@ impl<'a> ContainerWriter<'a> {
     ///
     /// [`ContainerError::Unwritable`] if two tensors share a name, or a shape does not fit the number of elements.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ContainerError> {
-        self.check()?;
+        self.check_present()?;
         let header = self.header(&self.digest())?;
         let data: usize = self.tensors.iter().map(|entry| entry.data.len() * entry.data.element().size()).sum();
         let mut bytes = Vec::with_capacity(8 + header.len() + data);
@@ -123,17 +143,74 @@ impl<'a> ContainerWriter<'a> {
     ///
     /// As [`ContainerWriter::to_bytes`], and whatever `out` reports.
     pub fn write_to(&self, out: &mut impl Write) -> Result<(), ContainerError> {
-        self.check()?;
+        self.check_present()?;
         self.write_parts(&self.header(&self.digest())?, out)
     }
 
+    /// Writes the container from where `out` stands, and asks for what does not exist yet when it is its turn: `produce` is given a tensor's
+    /// name, in the order of the names, and hands its bytes on piece by piece. The digest, which stands at the beginning, is written last.
+    /// Returns the number of bytes written.
+    ///
+    /// # Errors
+    ///
+    /// As [`ContainerWriter::to_bytes`], also for a tensor that was given another number of bytes; whatever `out` and `produce` report.
+    pub fn write_streamed<E: From<ContainerError>>(
+        &self,
+        out: &mut (impl Write + Seek),
+        mut produce: impl FnMut(&str, &mut Sink<'_>) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        self.check()?;
+        let start = out.stream_position().map_err(ContainerError::from)?;
+        let blank = "0".repeat(ContainerDigest::LENGTH);
+        put(out, &self.header(&blank)?)?;
+        let mut digest = ContainerDigest::start(&self.metadata);
+        let mut sorted: Vec<&Entry> = self.tensors.iter().collect();
+        sorted.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut sorted = sorted.into_iter().peekable();
+        // Tensors of bytes come in the order of their names in the file as well; those before them are digested on the way.
+        for entry in self.in_file_order() {
+            let Data::Later(expected) = entry.data else {
+                entry.data.feed(|bytes| out.write_all(bytes)).map_err(ContainerError::from)?;
+                continue;
+            };
+            while let Some(earlier) = sorted.next_if(|earlier| earlier.name < entry.name) {
+                earlier.digest(&mut digest);
+            }
+            sorted.next();
+            digest.tensor(&entry.name, entry.data.element(), &entry.shape);
+            let mut found = 0;
+            produce(&entry.name, &mut |bytes| {
+                found += bytes.len();
+                digest.bytes(bytes);
+                Ok(out.write_all(bytes)?)
+            })?;
+            if found != expected {
+                let text = format!("tensor `{}` of {expected} bytes was given {found}", entry.name);
+                return Err(ContainerError::Unwritable(text).into());
+            }
+        }
+        sorted.for_each(|entry| entry.digest(&mut digest));
+        let end = out.stream_position().map_err(ContainerError::from)?;
+        out.seek(SeekFrom::Start(start)).map_err(ContainerError::from)?;
+        put(out, &self.header(&digest.finish())?)?;
+        out.seek(SeekFrom::Start(end)).map_err(ContainerError::from)?;
+        Ok(end - start)
+    }
+
     fn write_parts(&self, header: &[u8], out: &mut impl Write) -> Result<(), ContainerError> {
-        out.write_all(&(header.len() as u64).to_le_bytes())?;
-        out.write_all(header)?;
+        put(out, header)?;
         for entry in self.in_file_order() {
             entry.data.feed(|bytes| out.write_all(bytes))?;
         }
         Ok(())
+    }
+
+    /// As [`Self::check`], for what cannot wait.
+    fn check_present(&self) -> Result<(), ContainerError> {
+        match self.tensors.iter().find(|entry| matches!(entry.data, Data::Later(_))) {
+            Some(Entry { name, .. }) => Err(ContainerError::Unwritable(format!("tensor `{name}` is still to come"))),
+            None => self.check(),
+        }
     }
 
     fn check(&self) -> Result<(), ContainerError> {
@@ -159,14 +236,7 @@ impl<'a> ContainerWriter<'a> {
         let mut digest = ContainerDigest::start(&self.metadata);
         let mut sorted: Vec<&Entry> = self.tensors.iter().collect();
         sorted.sort_by(|a, b| a.name.cmp(&b.name));
-        for Entry { name, shape, data } in sorted {
-            digest.tensor(name, data.element(), shape);
-            data.feed(|bytes| {
-                digest.bytes(bytes);
-                Ok(())
-            })
-            .expect("hashing does not fail");
-        }
+        sorted.into_iter().for_each(|entry| entry.digest(&mut digest));
         digest.finish()
     }
 
@@ -209,10 +279,28 @@ impl<'a> ContainerWriter<'a> {
     }
 }
 
+/// The header with its length in front.
+fn put(out: &mut impl Write, header: &[u8]) -> Result<(), ContainerError> {
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    Ok(out.write_all(header)?)
+}
+
+impl Entry<'_> {
+    fn digest(&self, digest: &mut ContainerDigest) {
+        digest.tensor(&self.name, self.data.element(), &self.shape);
+        self.data
+            .feed(|bytes| {
+                digest.bytes(bytes);
+                Ok(())
+            })
+            .expect("hashing does not fail");
+    }
+}
+
 impl Data<'_> {
     fn element(&self) -> ElementType {
         match self {
-            Data::U8(_) | Data::Packed(_) => ElementType::U8,
+            Data::U8(_) | Data::Packed(_) | Data::Later(_) => ElementType::U8,
             Data::I8(_) => ElementType::I8,
             Data::I64(_) => ElementType::I64,
             Data::U64(_) => ElementType::U64,
@@ -222,6 +310,7 @@ impl Data<'_> {
 
     fn len(&self) -> usize {
         match self {
+            Data::Later(bytes) => *bytes,
             Data::U8(data) => data.len(),
             Data::I8(data) => data.len(),
             Data::I64(data) => data.len(),
@@ -234,6 +323,7 @@ impl Data<'_> {
     /// Hands the elements' little-endian bytes to `sink`, piece by piece.
     fn feed(&self, mut sink: impl FnMut(&[u8]) -> std::io::Result<()>) -> std::io::Result<()> {
         match self {
+            Data::Later(_) => Ok(()),
             Data::U8(data) => sink(data),
             Data::I8(data) => feed_chunks(data, |x| x.to_le_bytes(), &mut sink),
             Data::I64(data) => feed_chunks(data, |x| x.to_le_bytes(), &mut sink),

@@ -1,13 +1,16 @@
 //! Ciphertexts in containers, in groups that share a name and a level.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
+use std::ops::Range;
 
-use ciphertune_ring::{RnsPoly, Seed};
+use ciphertune_ring::{Ring, RnsPoly, Seed};
 use rayon::prelude::*;
+use twox_hash::XxHash3_128;
 
 use super::{ciphertext_limbs, pack_poly, unpack_poly, widths};
-use crate::container::{Container, ContainerStream, ContainerWriter, Packed, Tensor};
+use crate::container::packing::packed_bytes;
+use crate::container::{Container, ContainerError, ContainerStream, ContainerWriter, Packed, Tensor};
 use crate::{Ciphertext, Error, Parameters, Result, SeededCiphertext};
 
 /// Adds seeded ciphertexts that share a level under `name`: `name.c0`, a packed row each, `name.seed` u8 `[count, 32]`, `name.scale` f64
@@ -30,12 +33,78 @@ pub fn write_seeded<'a>(
         .f64(&format!("{name}.scale"), &[count], scales)
 }
 
+/// A group of seeded ciphertexts that are to be made while they are written.
+#[derive(Clone, Debug)]
+pub struct SeededGroup {
+    /// The group's name.
+    pub name: String,
+    /// The level of all of them.
+    pub level: usize,
+    /// The scale of each.
+    pub scales: Vec<f64>,
+}
+
+/// Ciphertexts that are made, packed and written at once.
+const AT_ONCE: usize = 16;
+
+/// Writes a container whose ciphertexts [`read_seeded`] reads, a few at a time: `make` is asked for some of a group (by its place in
+/// `groups`), and they are dropped when they are written. Returns the number of bytes written.
+///
+/// # Errors
+///
+/// Whatever `out` and `make` report; [`Error::File`] if `make` gives others than were announced.
+pub fn write_seeded_streamed<E: From<Error> + From<ContainerError>>(
+    mut writer: ContainerWriter<'_>,
+    parameters: &Parameters,
+    groups: &[SeededGroup],
+    out: &mut (impl Write + Seek),
+    mut make: impl FnMut(usize, Range<usize>) -> std::result::Result<Vec<SeededCiphertext>, E>,
+) -> std::result::Result<u64, E> {
+    let ring = parameters.ring();
+    for group in groups {
+        let (name, count, widths) = (&group.name, group.scales.len(), widths(ring, group.level + 1, 0));
+        let row_bytes = packed_bytes(ring.n(), widths.iter().copied());
+        writer = writer
+            .packed_later(&format!("{name}.c0"), &widths, count, row_bytes)
+            .u8_later(&format!("{name}.seed"), &[count, size_of::<Seed>()])
+            .f64(&format!("{name}.scale"), &[count], group.scales.clone());
+    }
+    let mut seeds: Vec<Vec<u8>> = vec![Vec::new(); groups.len()];
+    writer.write_streamed(out, |tensor, sink| {
+        let Some((name, part)) = tensor.rsplit_once('.') else { return Ok(()) };
+        let Some(place) = groups.iter().position(|group| group.name == name) else { return Ok(()) };
+        if part == "seed" {
+            return Ok(sink(&std::mem::take(&mut seeds[place]))?);
+        }
+        let group = &groups[place];
+        for first in (0..group.scales.len()).step_by(AT_ONCE) {
+            let range = first..(first + AT_ONCE).min(group.scales.len());
+            let made = make(place, range.clone())?;
+            let fits = |(c, scale): (&SeededCiphertext, &f64)| c.level() == group.level && c.scale == *scale;
+            if made.len() != range.len() || !made.iter().zip(&group.scales[range]).all(fits) {
+                return Err(Error::File(format!("would hold other ciphertexts {name} than announced")).into());
+            }
+            seeds[place].extend(made.iter().flat_map(|c| c.seed));
+            let rows: Vec<Vec<u8>> = made.into_par_iter().map(|c| pack_poly(ring, &c.c0)).collect();
+            rows.iter().try_for_each(|row| sink(row))?;
+        }
+        Ok(())
+    })
+}
+
 /// What is known of a group of seeded ciphertexts before their rows are read.
 struct Expected {
+    tensor: String,
     q_limbs: usize,
     seeds: Vec<Seed>,
     scales: Vec<f64>,
+    /// Of every row that was not kept, once all have been read; empty for the others.
+    digests: Vec<Vec<LimbDigest>>,
 }
+
+/// XXH3 of a packed limb: tells a file that was changed by mistake. Against an owner who sends what was not agreed on no digest helps, and
+/// all that is read is validated anyway.
+type LimbDigest = u128;
 
 /// Reads the groups that [`write_seeded`] wrote under `names`, a few ciphertexts at a time, checks them and draws the uniform halves.
 ///
@@ -47,27 +116,110 @@ pub fn read_seeded<R: Read + Seek + Send>(
     stream: ContainerStream<R>,
     names: &[&str],
 ) -> Result<Vec<Vec<Ciphertext>>> {
-    let ring = parameters.ring();
-    let tensor = |name: &str| format!("{name}.c0");
-    let expected: BTreeMap<String, Expected> =
-        names.iter().map(|name| Ok((tensor(name), expect(parameters, &stream, name)?))).collect::<Result<_>>()?;
-    let mut groups = stream.read_rows(|name, index, row| {
-        let group = expected
-            .get(name)
-            .ok_or_else(|| Error::File(format!("holds ciphertexts {name:?} that are not known: fetch it again")))?;
-        let c0 = unpack_poly(ring, row, group.q_limbs, 0)?;
-        Ok::<_, Error>(SeededCiphertext { c0, seed: group.seeds[index], scale: group.scales[index] }.expand(ring))
-    })?;
-    Ok(names.iter().map(|name| groups.remove(&tensor(name)).unwrap_or_default()).collect())
+    let groups = SeededReader::new(parameters, stream, names)?.read_all(|_, _| true)?;
+    Ok(groups.into_iter().map(|group| group.into_iter().flatten().collect()).collect())
+}
+
+/// The groups that [`write_seeded`] wrote, in a source that stays open: read and checked once as a whole, and then again whatever
+/// was not kept.
+pub struct SeededReader<R> {
+    parameters: Parameters,
+    stream: ContainerStream<R>,
+    groups: Vec<Expected>,
+}
+
+impl<R: Read + Seek + Send> SeededReader<R> {
+    /// A reader of the groups under `names`, none of whose rows have been read.
+    ///
+    /// # Errors
+    ///
+    /// For a file that lacks one of the groups, or holds what is no ciphertext under the parameters.
+    pub fn new(parameters: &Parameters, stream: ContainerStream<R>, names: &[&str]) -> Result<Self> {
+        let groups = names.iter().map(|name| expect(parameters, &stream, name)).collect::<Result<_>>()?;
+        Ok(Self { parameters: parameters.clone(), stream, groups })
+    }
+
+    /// Level and scale of the ciphertexts of a group.
+    pub fn forms(&self, group: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+        let group = &self.groups[group];
+        group.scales.iter().map(|scale| (group.q_limbs - 1, *scale))
+    }
+
+    /// Reads everything, a few ciphertexts at a time, checks it, and draws the uniform halves of those that `keep` (given group and index)
+    /// wants to have. The others are remembered by their digests and can be [read again](Self::read_again).
+    ///
+    /// # Errors
+    ///
+    /// For a file that is damaged, holds further groups, or residues that are not reduced.
+    pub fn read_all(&mut self, keep: impl Fn(usize, usize) -> bool + Sync) -> Result<Vec<Vec<Option<Ciphertext>>>> {
+        let ring = self.parameters.ring();
+        let places: BTreeMap<&str, usize> =
+            self.groups.iter().enumerate().map(|(i, group)| (group.tensor.as_str(), i)).collect();
+        let mut read = self.stream.read_rows(|name, index, row| {
+            let place = *places
+                .get(name)
+                .ok_or_else(|| Error::File(format!("holds ciphertexts {name:?} that are not known: fetch it again")))?;
+            let group = &self.groups[place];
+            let c0 = unpack_poly(ring, row, group.q_limbs, 0)?;
+            if !keep(place, index) {
+                return Ok((None, group.digests(ring, row)));
+            }
+            let seeded = SeededCiphertext { c0, seed: group.seeds[index], scale: group.scales[index] };
+            Ok::<_, Error>((Some(seeded.expand(ring)), Vec::new()))
+        })?;
+        let mut made = Vec::with_capacity(self.groups.len());
+        for group in &mut self.groups {
+            let (ciphertexts, digests) = read.remove(&group.tensor).unwrap_or_default().into_iter().unzip();
+            group.digests = digests;
+            made.push(ciphertexts);
+        }
+        Ok(made)
+    }
+
+    /// Reads some ciphertexts of a group once more, without the limbs above `level`, and checks that they are what they were.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] for a file that has changed or become shorter since, or for ciphertexts that were kept.
+    pub fn read_again(&mut self, group: usize, indices: &[usize], level: usize) -> Result<Vec<Ciphertext>> {
+        let ring = self.parameters.ring();
+        let group = &self.groups[group];
+        let q_limbs = level.min(group.q_limbs - 1) + 1;
+        let prefix = packed_bytes(ring.n(), widths(ring, q_limbs, 0));
+        self.stream.read_some(&group.tensor, indices, prefix, |index, row| {
+            let seen = group.digests.get(index).filter(|digests| digests.len() >= q_limbs);
+            if seen.is_none_or(|digests| group.digests(ring, row) != digests[..q_limbs]) {
+                let changed =
+                    "has changed while it was being used: leave it alone until training is done, and start again";
+                return Err(Error::File(changed.into()));
+            }
+            let c0 = unpack_poly(ring, row, q_limbs, 0)?;
+            Ok(SeededCiphertext { c0, seed: group.seeds[index], scale: group.scales[index] }.expand(ring))
+        })
+    }
+}
+
+impl Expected {
+    /// The digest of each limb of a row, or of the row's beginning.
+    fn digests(&self, ring: &Ring, row: &[u8]) -> Vec<LimbDigest> {
+        let (mut limbs, mut rest) = (Vec::with_capacity(self.q_limbs), row);
+        for width in widths(ring, self.q_limbs, 0) {
+            let Some((limb, after)) = rest.split_at_checked(packed_bytes(ring.n(), [width])) else { break };
+            limbs.push(limb);
+            rest = after;
+        }
+        limbs.into_par_iter().map(XxHash3_128::oneshot).collect()
+    }
 }
 
 fn expect<R: Read + Seek + Send>(parameters: &Parameters, stream: &ContainerStream<R>, name: &str) -> Result<Expected> {
-    let packed = stream.header().packed(&format!("{name}.c0"))?;
+    let tensor = format!("{name}.c0");
+    let packed = stream.header().packed(&tensor)?;
     let q_limbs = ciphertext_limbs(parameters.ring(), packed, 0, "ciphertexts")?;
     let seeds = stream.tensor(&format!("{name}.seed"))?.of_shape(&[packed.count, size_of::<Seed>()])?;
     let (seeds, _) = seeds.u8s()?.as_chunks::<{ size_of::<Seed>() }>();
     let scales = scales(stream.tensor(&format!("{name}.scale"))?, packed.count, name)?;
-    Ok(Expected { q_limbs, seeds: seeds.to_vec(), scales })
+    Ok(Expected { tensor, q_limbs, seeds: seeds.to_vec(), scales, digests: Vec::new() })
 }
 
 fn scales(tensor: Tensor<'_>, count: usize, name: &str) -> Result<Vec<f64>> {

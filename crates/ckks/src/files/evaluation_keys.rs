@@ -67,7 +67,7 @@ struct Expected {
 /// For a file that is damaged, made under other parameters, or holds what is no key of them.
 pub fn read_evaluation_keys<R: Read + Seek + Send>(
     parameters: &Parameters,
-    stream: ContainerStream<R>,
+    mut stream: ContainerStream<R>,
 ) -> Result<EvaluationKeys> {
     let (ring, id) = (parameters.ring(), check_origin(stream.header(), parameters)?);
     let p_limbs = ring.p_count();

@@ -61,6 +61,7 @@ impl Demo {
         let plan;
         (plan, seconds.plan) = timed(|| PlanFlags::default().choose(shape_of(&train)?, &recipe))?;
         let estimate = plan.estimate()?;
+        let allotment = plan.allot(memory::limit(None))?;
         let literal = plan.literal();
         say!(
             "  Plan    {}, ring N = 2^{}, log QP = {:.0}: {}-bit security",
@@ -82,15 +83,15 @@ impl Demo {
         more(&format!("evaluation keys {} for the server", bytes(evaluation)))?;
 
         let job;
-        (job, seconds.encrypt) = timed(|| rehearsal::encrypt(&plan, &keys.secret, &train, None))?;
-        let (upload_bytes, upload_ciphertexts) = (job.job.bytes.len(), job.ciphertexts);
+        (job, seconds.encrypt) = timed(|| rehearsal::encrypt(&plan, &keys.secret, &train, None, &allotment))?;
+        let (upload_bytes, upload_ciphertexts) = (job.bytes, job.ciphertexts);
         let upload = format!("job {} in {}", bytes(upload_bytes), count(upload_ciphertexts, "ciphertext"));
         step("owner", "whitens and encrypts", seconds.encrypt, &upload)?;
 
         // The page draws every iteration.
         let traced = folder.is_some();
-        let trained = rehearsal::train(job.job, keys.evaluation, traced)?;
-        let counts = trained.counts;
+        let trained = rehearsal::train(job.job, keys.evaluation, traced, &allotment)?;
+        let (counts, residence) = (trained.counts, trained.residence);
         (seconds.load, seconds.train) = (trained.load_seconds, trained.train_seconds);
         step("server", "reads job and keys", seconds.load, "and checks them")?;
         let model = trained.into_document();
@@ -117,7 +118,8 @@ impl Demo {
         let pixels = rehearsal::train_in_the_clear(&recipe, &digits.table.select(&train_rows))?;
         let pixels = pixels.evaluate(&digits.table.select(&test_rows))?;
         let raw_pixels = Some(RawPixels { accuracy: pixels.accuracy, right: pixels.right });
-        let findings = Played { plan, seconds, sizes, counts, traced, outcome, comparison }.findings(&test)?;
+        let findings =
+            Played { plan, seconds, sizes, counts, residence, traced, outcome, comparison }.findings(&test)?;
         let findings = Findings { raw_pixels, ..findings };
         scores(&findings)?;
         say!("{}", digits::draw(&test, &head)?)?;

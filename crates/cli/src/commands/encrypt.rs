@@ -59,23 +59,22 @@ impl Encrypt {
             }
             None => None,
         };
-        let (job, took) = timed(|| owner::encrypt(&keys, &train, scaler))?;
-        drop(train);
+        let path = self.out.join(JOB_FILE);
+        let filling = folder.fill()?;
+        let (job, took) = timed(|| {
+            filling.write_with(JOB_FILE, Privacy::Public, |out| owner::encrypt(&keys, &train, scaler, out, &path))
+        })?;
         // The record first: a job without its record could never be opened.
         keys_folder.keep(&job.record)?;
-        let written = folder.fill().and_then(|filling| {
-            filling.write(JOB_FILE, Privacy::Public, &job.upload)?;
-            filling.finish()
-        });
+        let written = filling.finish();
         if written.is_err() {
             keys_folder.forget(job.record.job());
         }
         written?;
 
-        let size = bytes(job.upload.len());
+        let size = bytes(job.bytes as usize);
         let shape = keys.plan().shape();
         say!("encrypted {} as job {} in {}", count(shape.rows, "row"), job.record.job(), seconds(took))?;
-        let path = self.out.join(JOB_FILE);
         say!("  {}  {size} in {}, for the server", path.display(), count(job.ciphertexts, "ciphertext"))?;
         let job = self.out.display();
         say!("next, on the server:\n  ciphertune train --job {job} --eval-keys evaluation.keys --out model.enc")?;

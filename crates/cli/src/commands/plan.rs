@@ -40,7 +40,7 @@ impl PlanCommand {
         let recipe = self.recipe.recipe()?;
         let plan = self.shape.plan(&self.backbone, &recipe, &self.plan)?;
         let costs = UnitCosts::measure()?;
-        let report = Report::new(&plan, &self.plan.alternatives(&plan), &costs)?;
+        let report = Report::new(&plan, self.plan.memory(), &self.plan.alternatives(&plan), &costs)?;
         if self.json {
             say!("{}", serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?)?;
         } else {

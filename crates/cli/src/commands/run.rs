@@ -88,13 +88,14 @@ impl Run {
         let plan;
         (plan, seconds.plan) = timed(|| self.plan.choose(shape, &recipe).in_file(&train.path))?;
 
+        let allotment = plan.allot(self.plan.memory()).in_file(&train.path)?;
         let (keys, job);
         (keys, seconds.keygen) = timed(|| rehearsal::keygen(&plan))?;
-        (job, seconds.encrypt) = timed(|| rehearsal::encrypt(&plan, &keys.secret, &train, scaler))?;
-        let sizes = [job.job.bytes.len(), keys.evaluation.bytes.len(), job.ciphertexts];
-        let trained = rehearsal::train(job.job, keys.evaluation, traced)?;
+        (job, seconds.encrypt) = timed(|| rehearsal::encrypt(&plan, &keys.secret, &train, scaler, &allotment))?;
+        let sizes = [job.bytes, keys.evaluation.bytes.len(), job.ciphertexts];
+        let trained = rehearsal::train(job.job, keys.evaluation, traced, &allotment)?;
         (seconds.load, seconds.train) = (trained.load_seconds, trained.train_seconds);
-        let counts = trained.counts;
+        let (counts, residence) = (trained.counts, trained.residence);
         let model = trained.into_document();
         let (outcome, comparison);
         (outcome, seconds.decrypt) = timed(|| rehearsal::decrypt(&plan, &keys.secret, &job.record, &model))?;
@@ -103,7 +104,8 @@ impl Run {
         let [upload_bytes, key_bytes, upload_ciphertexts] = sizes;
         let model_bytes = model.bytes.len();
         let sizes = Sizes { upload_bytes, upload_ciphertexts, key_bytes, model_bytes };
-        let findings = Played { plan, seconds, sizes, counts, traced, outcome, comparison }.findings(&test)?;
+        let findings =
+            Played { plan, seconds, sizes, counts, residence, traced, outcome, comparison }.findings(&test)?;
         Ok((findings, test))
     }
 }

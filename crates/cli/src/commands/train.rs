@@ -9,8 +9,8 @@ use crate::errors::{CliError, InFile, Result};
 use crate::files::{NewFile, Privacy, Source};
 use crate::memory;
 use crate::rehearsal::timed;
-use crate::roles::server;
-use crate::text::{bytes, count, say, seconds};
+use crate::roles::server::{self, Residence};
+use crate::text::{bytes, count, say, seconds, thousands};
 
 /// The one file in JOB/.
 pub const JOB_FILE: &str = "job.safetensors";
@@ -36,7 +36,8 @@ pub struct Train {
     #[arg(long)]
     trace: bool,
 
-    /// Most memory that training may take, such as 8G [default: what this machine has available]
+    /// Most memory that training may take, such as 8G; data for which it does not suffice are read again and again [default: what this machine
+    /// has available]
     #[arg(long, value_name = "BYTES", value_parser = memory::parse_size)]
     memory: Option<usize>,
 
@@ -60,10 +61,10 @@ impl Train {
             );
             return Err(CliError::input(message).in_file(&job_path));
         }
-        memory::check(plan.estimate()?.server_bytes, self.memory).in_file(&job_path)?;
+        let allotment = plan.allot(memory::limit(self.memory)).in_file(&job_path)?;
         let returned = if self.trace { Returned::Every } else { Returned::Last };
         let keys = Source::open(&self.eval_keys)?;
-        let (trained, took) = timed(|| server::train(job, keys, returned))?;
+        let (trained, took) = timed(|| server::train(job, keys, returned, allotment.room))?;
         out.write(&trained.model)?;
 
         let (switches, products) = (trained.counts.key_switches as usize, trained.counts.products as usize);
@@ -71,6 +72,11 @@ impl Train {
         let iterations = count(plan.recipe().iterations(), "iteration");
         say!("trained {iterations} on {} encrypted rows in {}", plan.shape().rows, seconds(took))?;
         say!("  {work}")?;
+        let Residence { kept, ciphertexts, read_again } = trained.residence;
+        if kept < ciphertexts {
+            let (all, read) = (count(ciphertexts, "ciphertext"), thousands(read_again));
+            say!("  {} of {all} kept in memory; {read} read again from the job", thousands(kept as u64))?;
+        }
         say!("  {}  {}, for the owner", self.out.display(), bytes(trained.model.len()))?;
         let model = self.out.display();
         say!("next, on the owner's side:\n  ciphertune decrypt --model {model} --keys KEYS/ --out head.safetensors")?;

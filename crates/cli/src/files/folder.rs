@@ -76,12 +76,12 @@ impl Filling<'_> {
     }
 
     /// Writes a file into it, piece by piece.
-    pub fn write_with(
+    pub fn write_with<T>(
         &self,
         name: &str,
         privacy: Privacy,
-        write: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
-    ) -> Result<()> {
+        write: impl FnOnce(&mut BufWriter<File>) -> Result<T>,
+    ) -> Result<T> {
         write_new(&self.temporary.path().join(name), &self.target.path.join(name), privacy, write)
     }
 

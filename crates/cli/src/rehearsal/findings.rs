@@ -11,6 +11,7 @@ use crate::errors::Result;
 use crate::inputs::Examples;
 use crate::memory;
 use crate::report::specimens::Specimens;
+use crate::roles::server::Residence;
 use crate::text::{Table, bytes, count, percent, printable, seconds, thousands};
 
 /// What playing the roles took and gave.
@@ -23,6 +24,8 @@ pub struct Played {
     pub sizes: Sizes,
     /// Operations of the training.
     pub counts: Counts,
+    /// What of the job was kept in memory.
+    pub residence: Residence,
     /// Whether every iterate came back.
     pub traced: bool,
     /// The decrypted heads.
@@ -111,6 +114,10 @@ pub struct Findings {
     pub model_bytes: usize,
     /// Ciphertexts in the job.
     pub upload_ciphertexts: usize,
+    /// Ciphertexts of the job that the server kept in memory from the beginning.
+    pub kept_ciphertexts: usize,
+    /// Ciphertexts that it read again, all iterations together.
+    pub ciphertexts_read_again: u64,
     /// log2 of the ring dimension.
     pub log_n: u32,
     /// log2 of the whole modulus.
@@ -170,7 +177,7 @@ pub struct Precision {
 impl Played {
     /// Scores the decrypted heads and the twin on the test rows, and puts everything together.
     pub fn findings(self, test: &Examples) -> Result<Findings> {
-        let Played { plan, seconds, sizes, counts, traced, outcome, comparison } = self;
+        let Played { plan, seconds, sizes, counts, residence, traced, outcome, comparison } = self;
         // Read back from its file, as a user's would be.
         let head = Head::from_bytes(&outcome.head)?;
         let twin = comparison.heads.last().unwrap_or(&head);
@@ -214,6 +221,8 @@ impl Played {
             keys: estimate.operations.keys.count(),
             model_bytes: sizes.model_bytes,
             upload_ciphertexts: sizes.upload_ciphertexts,
+            kept_ciphertexts: residence.kept,
+            ciphertexts_read_again: residence.read_again,
             log_n: literal.log_n,
             log_qp: literal.log_qp(),
             log_qp_bound: security_bound(literal.log_n),

@@ -1,15 +1,16 @@
 //! The owner's steps: make keys, encrypt a table, decrypt a model.
 
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::path::Path;
 
 use ciphertune_ckks::KeyId;
+use ciphertune_ckks::container::ContainerError;
 use ciphertune_head::job::owner::{self, Decrypted, EncryptedJob, Keys, Record};
 use ciphertune_head::{Classes, DMatrix, HeadError, Plan, Provenance, Scaler};
 use zeroize::Zeroizing;
 
 use crate::errors::{CliError, InFile, Result};
-use crate::files::Document;
+use crate::files::{Document, cannot_write};
 use crate::inputs::Examples;
 use crate::progress::Progress;
 
@@ -26,13 +27,22 @@ pub fn open_keys(plan: &Plan, secret: &[u8], path: &Path) -> Result<Keys> {
     Keys::from_bytes(plan, secret).in_file(path)
 }
 
-/// Encrypts examples: the record stays, the job goes to the server.
-pub fn encrypt(keys: &Keys, train: &Examples, scaler: Option<Scaler>) -> Result<EncryptedJob> {
+/// Encrypts examples: the record stays, the job, which is written to `out`, goes to the server.
+pub fn encrypt(
+    keys: &Keys,
+    train: &Examples,
+    scaler: Option<Scaler>,
+    out: &mut (impl Write + Seek),
+    job: &Path,
+) -> Result<EncryptedJob> {
     if let Some(scaler) = &scaler {
         check_scaler(keys.plan(), scaler)?;
     }
     let progress = Progress::new("encrypting", keys.plan().inputs().len() as u64);
-    owner::encrypt(keys, &train.table, scaler, &|done, _| progress.set(done as u64)).in_file(&train.path)
+    match owner::encrypt(keys, &train.table, scaler, out, &|done, _| progress.set(done as u64)) {
+        Err(HeadError::Container(ContainerError::Io(error))) => Err(cannot_write(job, &error)),
+        made => made.in_file(&train.path),
+    }
 }
 
 /// A scaler from a file must be of the kind that the recipe reckons with: steps are made for it.

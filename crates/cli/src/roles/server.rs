@@ -1,11 +1,13 @@
 //! The server's step: training. Nothing here takes a type that an owner holds.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use ciphertune_ckks::Counts;
 use ciphertune_head::Plan;
 use ciphertune_head::job::server::{JobReader, KeyReader};
+use ciphertune_head::layout::upload::Room;
 use ciphertune_head::train::Returned;
 
 use crate::errors::{InFile, Result};
@@ -15,12 +17,25 @@ use crate::progress::Progress;
 /// A relinearisation or rotation takes about this many times as long as a product of ciphertexts: for progress only.
 const KEY_SWITCH_WEIGHT: u64 = 10;
 
+/// What of a job was in memory during training.
+#[derive(Clone, Copy, Debug)]
+pub struct Residence {
+    /// Ciphertexts that were kept from the beginning.
+    pub kept: usize,
+    /// Ciphertexts in all.
+    pub ciphertexts: usize,
+    /// Ciphertexts that were read again, all iterations together.
+    pub read_again: u64,
+}
+
 /// What a training gives.
 pub struct Trained {
     /// The encrypted model's document.
     pub model: Vec<u8>,
     /// The operations that it took.
     pub counts: Counts,
+    /// What of the job was in memory.
+    pub residence: Residence,
     /// Seconds of reading and checking the job and the keys.
     pub load_seconds: f64,
     /// Seconds of training: taking packed ciphertexts apart, all iterations, and the model's document.
@@ -56,23 +71,24 @@ impl Job {
 }
 
 /// Trains on a job with the evaluation keys that belong to it. Each is dropped when it is read.
-pub fn train(job: Job, evaluation_keys: Source, returned: Returned) -> Result<Trained> {
+pub fn train(job: Job, evaluation_keys: Source, returned: Returned, room: Room) -> Result<Trained> {
     let start = Instant::now();
     let trainer = {
         let _progress = Progress::spinner("reading");
         let Source { path, content } = evaluation_keys;
         let keys = job.reader.open_keys(content).and_then(KeyReader::read).in_file(&path)?;
-        job.reader.read(keys).in_file(&job.path)?
+        job.reader.read(keys, room).in_file(&job.path)?
     };
     let load_seconds = job.seconds + start.elapsed().as_secs_f64();
     let expected = &trainer.plan().estimate()?.operations;
     let (key_switches, products) = (expected.key_switches, expected.products);
     let weigh = |key_switches: u64, products: u64| KEY_SWITCH_WEIGHT * key_switches + products;
     let progress = Progress::new("training", weigh(key_switches, products));
-    let evaluator = trainer.evaluator();
+    let (evaluator, (kept, ciphertexts), read_again) = (trainer.evaluator(), trainer.kept(), trainer.read_again());
     let done = || weigh(evaluator.counts().key_switches, evaluator.counts().products);
     let start = Instant::now();
-    let trained = progress.watch(done, || trainer.train(returned))?;
+    let trained = progress.watch(done, || trainer.train(returned)).in_file(&job.path)?;
     let (model, counts) = (trained.to_bytes()?, trained.counts());
-    Ok(Trained { model, counts, load_seconds, train_seconds: start.elapsed().as_secs_f64() })
+    let residence = Residence { kept, ciphertexts, read_again: read_again.load(Ordering::Relaxed) };
+    Ok(Trained { model, counts, residence, load_seconds, train_seconds: start.elapsed().as_secs_f64() })
 }

@@ -1,9 +1,11 @@
 //! The owner's side: keys, encryption of a table, decryption of a model.
 
+use std::io::{Seek, Write};
+
 use ciphertune_ckks::container::{Container, ContainerWriter};
-use ciphertune_ckks::files::EvaluationKeyFile;
+use ciphertune_ckks::files::{EvaluationKeyFile, SeededGroup};
 use ciphertune_ckks::{
-    Ciphertext, Complex64, Encoder, KeyId, Parameters, Sampler, SecretKey, SeededCiphertext, decrypt as decrypt_slots,
+    Ciphertext, Complex64, Encoder, KeyId, Parameters, Sampler, SecretKey, decrypt as decrypt_slots,
     encrypt as encrypt_slots, files,
 };
 use nalgebra::{DMatrix, DVector};
@@ -12,7 +14,7 @@ use rayon::prelude::*;
 use super::server::{carry_name, gradient_name};
 use super::{FORMAT, ITERATIONS, JOB, JOB_ID, JobId, MODEL, PLAN, RECORD, RECORD_FORMAT};
 use super::{group_name, job_id_of, origin};
-use crate::layout::{Layout, Plain, Role, Source};
+use crate::layout::{Input, Layout, Plain, Source};
 use crate::plan::Estimate;
 use crate::plan::estimate::ReturnedForm;
 use crate::provenance::{self, Provenance};
@@ -190,22 +192,24 @@ fn magnitude(x_hat: &DMatrix<f64>, first_rate: f64) -> f64 {
 pub struct EncryptedJob {
     /// Stays with the owner.
     pub record: Record,
-    /// Goes to the server.
-    pub upload: Vec<u8>,
-    /// Number of ciphertexts in it.
+    /// Bytes that were written, for the server.
+    pub bytes: u64,
+    /// Number of ciphertexts in them.
     pub ciphertexts: usize,
 }
 
-/// Fits the scaler (or takes the given one), preconditions the features and encrypts a table. Calls `progress` with ciphertexts done and
-/// in all, from several threads.
+/// Fits the scaler (or takes the given one), preconditions the features, encrypts a table and writes the job to `out` on the way, a few
+/// ciphertexts at a time. Calls `progress` with ciphertexts done and in all, from several threads.
 ///
 /// # Errors
 ///
-/// If the table does not have the plan's shape or has one class only, if features are too large after scaling, if randomness fails.
+/// If the table does not have the plan's shape or has one class only, if features are too large after scaling, if randomness or `out`
+/// fails.
 pub fn encrypt(
     keys: &Keys,
     table: &FeatureTable,
     scaler: Option<Scaler>,
+    out: &mut (impl Write + Seek),
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<EncryptedJob> {
     let plan = &keys.plan;
@@ -219,6 +223,7 @@ pub fn encrypt(
     };
     let x = scaler.apply_with_ones(table.features())?;
     let problem = Preconditioned::new(recipe, &x)?;
+    drop(x);
     let labels = classes.indices(names)?;
     let schedule = plan.schedule();
     let source = Source {
@@ -228,21 +233,16 @@ pub fn encrypt(
         first_rate: schedule.first_rate(),
     };
     let job = KeyId::random()?;
-    let ciphertexts = encrypt_upload(keys, &source, progress)?;
-    let mut writer = ContainerWriter::new(JOB, FORMAT)
+    let writer = ContainerWriter::new(JOB, FORMAT)
         .metadata(PLAN, plan.to_json())
         .metadata(JOB_ID, job.to_string())
         .metadata(files::KEY_ID, keys.id().to_string())
         .metadata(files::PARAMETERS_DIGEST, keys.parameters.digest());
-    let count = ciphertexts.iter().map(|(_, group)| group.len()).sum();
-    for (role, group) in ciphertexts {
-        writer = files::write_seeded(writer, &keys.parameters, group_name(role), group);
-    }
-    let upload = writer.to_bytes()?;
+    let (bytes, ciphertexts) = write_upload(keys, &source, writer, out, progress)?;
     let magnitude = magnitude(&problem.x_hat, schedule.first_rate());
     let provenance = table.provenance().cloned();
     let record = Record { job, scaler, unscale: problem.unscale, w0: problem.w0, classes, magnitude, provenance };
-    Ok(EncryptedJob { record, upload, ciphertexts: count })
+    Ok(EncryptedJob { record, bytes, ciphertexts })
 }
 
 fn check_shape(plan: &Plan, table: &FeatureTable, classes: &Classes) -> Result<()> {
@@ -256,36 +256,40 @@ fn check_shape(plan: &Plan, table: &FeatureTable, classes: &Classes) -> Result<(
     )))
 }
 
-/// The upload's ciphertexts, by role.
-fn encrypt_upload(
+/// Encrypts the upload and writes it. Returns bytes and ciphertexts.
+fn write_upload(
     keys: &Keys,
     source: &Source,
+    writer: ContainerWriter<'_>,
+    out: &mut (impl Write + Seek),
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<Vec<(Role, Vec<SeededCiphertext>)>> {
+) -> Result<(u64, usize)> {
     let (plan, inputs) = (&keys.plan, keys.plan.inputs());
+    let runs: Vec<&[Input]> = inputs.chunk_by(|a, b| a.role == b.role).collect();
+    let group = |run: &&[Input]| SeededGroup {
+        name: group_name(run[0].role).into(),
+        level: run[0].level,
+        scales: run.iter().map(|input| input.scale).collect(),
+    };
+    let groups: Vec<SeededGroup> = runs.iter().map(group).collect();
     let encoder = Encoder::new(plan.literal().log_n);
     let done = std::sync::atomic::AtomicUsize::new(0);
-    let encrypted = inputs
-        .par_iter()
-        .enumerate()
-        .map(|(index, input)| {
-            let coefficients = match plan.layout().pack(source, index) {
-                Plain::Slots(values) => encoder.encode(&values, input.scale)?,
-                Plain::Subring(parts) => encoder.encode_subring(&parts, input.scale)?,
-            };
-            let ciphertext = encrypt_slots(&keys.parameters, &keys.secret, &coefficients, input.level, input.scale)?;
-            progress(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, inputs.len());
-            Ok((input.role, ciphertext))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let mut groups: Vec<(Role, Vec<SeededCiphertext>)> = Vec::new();
-    for (role, ciphertext) in encrypted {
-        match groups.last_mut() {
-            Some((last, group)) if *last == role => group.push(ciphertext),
-            _ => groups.push((role, vec![ciphertext])),
-        }
-    }
-    Ok(groups)
+    let encrypt = |index: usize| {
+        let input = &inputs[index];
+        let coefficients = match plan.layout().pack(source, index) {
+            Plain::Slots(values) => encoder.encode(&values, input.scale)?,
+            Plain::Subring(parts) => encoder.encode_subring(&parts, input.scale)?,
+        };
+        let ciphertext = encrypt_slots(&keys.parameters, &keys.secret, &coefficients, input.level, input.scale)?;
+        progress(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, inputs.len());
+        Ok(ciphertext)
+    };
+    let starts: Vec<usize> = (0..runs.len()).map(|place| runs[..place].iter().map(|run| run.len()).sum()).collect();
+    let bytes = files::write_seeded_streamed(writer, &keys.parameters, &groups, out, |place, range| {
+        let wanted = starts[place] + range.start..starts[place] + range.end;
+        wanted.into_par_iter().map(|index| encrypt(index)).collect::<Result<Vec<_>>>()
+    })?;
+    Ok((bytes, inputs.len()))
 }
 
 /// Noise added to a model so that it may be shown.

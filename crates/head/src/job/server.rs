@@ -2,12 +2,14 @@
 
 use std::io::{Cursor, Read, Seek};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use ciphertune_ckks::container::{ContainerStream, ContainerWriter};
 use ciphertune_ckks::{Arithmetic, Ciphertext, Counts, EvaluationKeys, Evaluator, KeyId, Parameters, files};
 
-use super::{FORMAT, ITERATIONS, JOB, JOB_ID, JobId, MODEL, PLAN, group_name, origin};
-use crate::layout::{Input, Role};
+use super::upload::StoredUpload;
+use super::{FORMAT, ITERATIONS, JOB, JOB_ID, JobId, MODEL, PLAN, origin};
+use crate::layout::upload::Room;
 use crate::train::{Iterate, Returned, train};
 use crate::{HeadError, Plan, Result};
 
@@ -71,16 +73,17 @@ impl<R: Read + Seek + Send> JobReader<R> {
         Ok(KeyReader { stream, parameters: self.parameters.clone(), job: self.job })
     }
 
-    /// Reads and checks the upload, a few ciphertexts at a time.
+    /// Reads and checks the upload, a few ciphertexts at a time. As much of it as there is room for is kept in memory; the source of the
+    /// rest stays open and is read again during training.
     ///
     /// # Errors
     ///
     /// For a job that is damaged or does not hold what its plan says; for keys that were read for another job.
-    pub fn read(self, keys: JobKeys) -> Result<Trainer> {
+    pub fn read(self, keys: JobKeys, room: Room) -> Result<Trainer<R>> {
         if keys.job != self.job {
             return Err(HeadError::Mismatch("the evaluation keys were read for another job".into()));
         }
-        let upload = read_upload(&self.plan, self.stream, &self.parameters)?;
+        let upload = StoredUpload::read(&self.plan, self.stream, &self.parameters, room)?;
         let evaluator = Arc::new(Evaluator::new(keys.keys));
         Ok(Trainer { job: self.job, plan: self.plan, key: self.key, evaluator, upload })
     }
@@ -98,30 +101,42 @@ impl<R: Read + Seek + Send> KeyReader<R> {
 }
 
 /// A job with its evaluation keys, read and checked, ready to be trained.
-pub struct Trainer {
+pub struct Trainer<R> {
     plan: Plan,
     job: JobId,
     key: KeyId,
     evaluator: Arc<Evaluator>,
-    upload: Vec<Ciphertext>,
+    upload: StoredUpload<R>,
 }
 
-impl Trainer {
-    /// Reads a job and the evaluation keys that belong to it from memory. [`JobReader`] reads them from anywhere, and tells which of them is at
+impl<'a> Trainer<Cursor<&'a [u8]>> {
+    /// Reads a job and the evaluation keys that belong to it from memory, and keeps the whole upload. [`JobReader`] reads them from anywhere, and tells which of them is at
     /// fault.
     ///
     /// # Errors
     ///
     /// For documents that are damaged, of another kind, made under other parameters, for another plan or with another key.
-    pub fn new(job: &[u8], evaluation_keys: &[u8]) -> Result<Self> {
+    pub fn new(job: &'a [u8], evaluation_keys: &[u8]) -> Result<Self> {
         let job = JobReader::open(Cursor::new(job))?;
         let keys = job.open_keys(Cursor::new(evaluation_keys))?.read()?;
-        job.read(keys)
+        job.read(keys, Room::PLENTY)
     }
+}
 
+impl<R: Read + Seek + Send> Trainer<R> {
     /// The plan of the job.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Ciphertexts of the upload that are in memory, and in all.
+    pub fn kept(&self) -> (usize, usize) {
+        self.upload.kept()
+    }
+
+    /// Counts the ciphertexts that are read again, for a look at it during training.
+    pub fn read_again(&self) -> Arc<AtomicU64> {
+        self.upload.read_again()
     }
 
     /// The machine that will train, for a look at its counts while it does.
@@ -133,11 +148,12 @@ impl Trainer {
     ///
     /// # Errors
     ///
-    /// [`HeadError::Ckks`] if the keys lack one that the plan needs.
+    /// [`HeadError::Ckks`] if the keys lack one that the plan needs, or if what is read again of the job is not what it was.
     pub fn train(self, returned: Returned) -> Result<EncryptedModel> {
         let schedule = self.plan.schedule();
         // Inside the thread pool, so that the thousands of parallel steps do not each wait for a hand-over to it.
         let (evaluator, layout, upload) = (&*self.evaluator, self.plan.layout(), self.upload);
+        let upload = upload.into_upload();
         let iterates = rayon::scope(|_| train(evaluator, layout, &schedule, upload, returned))?;
         // Limbs above the lowest carry nothing that the owner needs, beyond room for the message.
         let iterates = iterates.into_iter().map(|iterate| lower(&self.evaluator, iterate)).collect::<Result<_>>()?;
@@ -158,30 +174,6 @@ fn lower(m: &Evaluator, iterate: Iterate<Ciphertext>) -> Result<Iterate<Cipherte
         carry: iterate.carry.map(&all).transpose()?,
         gradient: all(iterate.gradient)?,
     })
-}
-
-fn read_upload<R: Read + Seek + Send>(
-    plan: &Plan,
-    job: ContainerStream<R>,
-    parameters: &Parameters,
-) -> Result<Vec<Ciphertext>> {
-    let inputs = plan.inputs();
-    let of = |role| inputs.iter().filter(move |input| input.role == role);
-    let roles = [Role::Data, Role::Labels, Role::Offset].into_iter().filter(|role| of(*role).next().is_some());
-    let roles: Vec<Role> = roles.collect();
-    let wrong = || HeadError::InvalidArtefact("the job's ciphertexts are not those that its plan asks for".into());
-    let names: Vec<&str> = roles.iter().map(|role| group_name(*role)).collect();
-    // Before anything is computed from a shape that the file does not bear out.
-    for (role, name) in roles.iter().zip(&names) {
-        if job.header().packed(&format!("{name}.c0"))?.count != of(*role).count() {
-            return Err(wrong());
-        }
-    }
-    let groups = files::read_seeded(parameters, job, &names)?;
-    let expected = roles.iter().flat_map(|role| of(*role));
-    let fits = |(c, input): (&Ciphertext, &Input)| c.level() == input.level && c.scale() == input.scale;
-    let upload: Vec<Ciphertext> = groups.into_iter().flatten().collect();
-    if upload.len() == inputs.len() && upload.iter().zip(expected).all(fits) { Ok(upload) } else { Err(wrong()) }
 }
 
 /// A trained model, encrypted.

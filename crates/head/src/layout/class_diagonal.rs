@@ -118,6 +118,12 @@ impl ClassDiagonal {
         Self { shape: Shape { classes: self.shape.classes.min(self.together), ..self.shape }, ..*self }
     }
 
+    /// The same layout with at most so many blocks: what happens to them happens to all.
+    pub fn of_blocks(&self, most: usize) -> Self {
+        let rows = self.shape.rows.min(most * 2 * self.block * self.groups());
+        Self { shape: Shape { rows, ..self.shape }, ..*self }
+    }
+
     /// Row groups side by side in a ciphertext, A / C.
     pub fn groups(&self) -> usize {
         self.height() / self.together

@@ -6,7 +6,8 @@ use ciphertune_ckks::{Arithmetic, Complex64};
 use nalgebra::DMatrix;
 
 use super::slot_model::{Counts, SlotModel, SlotVector};
-use super::{GradientStep, Layout, Plain, Scales, Shape, Source, Upload};
+use super::upload::{Upload, Working};
+use super::{GradientStep, Layout, Plain, Scales, Shape, Source};
 
 /// A made-up problem.
 pub struct Problem {
@@ -114,8 +115,8 @@ impl Upload<SlotVector> for Sparing {
         Ok(found.into_iter().map(|v| SlotVector { level: v.level.min(level), ..v }).collect())
     }
 
-    fn working_bytes(&self) -> usize {
-        self.working_bytes
+    fn working(&self) -> Working {
+        Working { held: self.working_bytes, at_once: self.working_bytes / 2 }
     }
 }
 

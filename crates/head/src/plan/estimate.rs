@@ -2,8 +2,9 @@
 
 use super::Plan;
 use super::cost::UnitCosts;
-use super::tracer::{Operations, TracedUpload, Tracer};
+use super::tracer::{Operations, TracedStore, Tracer};
 use crate::Result;
+use crate::layout::upload::Room;
 use crate::layout::{AnyLayout, Layout, Role};
 use crate::train::{Iterate, Returned, train};
 use ciphertune_ckks::Arithmetic;
@@ -17,6 +18,9 @@ pub const STATISTICAL_BITS: u32 = 30;
 fn noise_margin(iterations: usize) -> f64 {
     (iterations as f64).max(2.0)
 }
+
+/// The most blocks whose every operation is traced.
+const MOST_TRACED_BLOCKS: usize = 8;
 
 /// Predictions for a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +36,10 @@ pub struct Estimate {
     pub upload_bytes: usize,
     /// Bytes of the evaluation keys in their file.
     pub key_bytes: usize,
-    /// Bytes of memory that the server needs.
+    /// Bytes of memory that the server takes if it keeps the whole upload.
     pub server_bytes: usize,
+    /// Bytes of them that are not for ciphertexts.
+    pub(super) beside_bytes: usize,
 }
 
 /// What an iterate looks like when it comes back.
@@ -50,14 +56,8 @@ pub struct ReturnedForm {
 impl Estimate {
     /// Traces the plan's training: [`Plan::estimate`] keeps the result.
     pub(super) fn new(plan: &Plan) -> Result<Self> {
-        let tracer = Tracer::new(plan.literal());
+        let (operations, deviation) = Self::traced(plan)?;
         let inputs = plan.inputs();
-        let upload = TracedUpload::kept(&tracer, inputs.clone());
-        let iterates = train(&tracer, plan.layout(), &plan.schedule(), upload, Returned::Last)?;
-        let last = iterates.last().expect("a schedule has at least one iteration");
-        let variance = Self::weight_variance(plan, last);
-        drop(iterates);
-        let operations = tracer.operations();
 
         let n = 1usize << plan.literal().log_n;
         let special = plan.literal().p.len();
@@ -67,16 +67,53 @@ impl Estimate {
         // Both halves of the keys, a word a residue; the largest transient of the key switches; what the program itself takes.
         let keys = operations.keys.expanded_bytes(plan.literal());
         let working = 16 * (plan.literal().q.len() + special) * n * 8;
-        let server_bytes = keys + operations.peak_bytes + working + (64 << 20);
+        let beside_bytes = keys + working + (64 << 20);
+        let server_bytes = beside_bytes + operations.peak_bytes;
         Ok(Self {
             operations,
-            weight_deviation: variance.sqrt(),
-            precision: Precision::new(plan, variance.sqrt()),
+            weight_deviation: deviation,
+            precision: Precision::new(plan, deviation),
             upload_ciphertexts: [count(Role::Data), count(Role::Labels), count(Role::Offset)],
             upload_bytes,
             key_bytes,
             server_bytes,
+            beside_bytes,
         })
+    }
+
+    /// The operations of a plan and the deviation of a weight's error. Operations and memory grow in proportion to the blocks, so where there
+    /// are many a few tell of all.
+    fn traced(plan: &Plan) -> Result<(Operations, f64)> {
+        let trace = |layout: &AnyLayout| -> Result<(Operations, Option<f64>)> {
+            let tracer = Tracer::new(plan.literal());
+            let inputs = layout.inputs(plan.top_level(), plan.scales(), plan.has_offset());
+            let (upload, _) = TracedStore::upload(&tracer, inputs, Room::PLENTY);
+            let iterates = train(&tracer, layout, &plan.schedule(), upload, Returned::Last)?;
+            let deviation = iterates.last().map(|last| Self::weight_variance(plan, last).sqrt());
+            drop(iterates);
+            Ok((tracer.operations(), deviation))
+        };
+        let of_blocks = |blocks| match plan.layout() {
+            AnyLayout::ClassDiagonal(layout) => AnyLayout::ClassDiagonal(layout.of_blocks(blocks)),
+            AnyLayout::VolleyRevolver(layout) => AnyLayout::VolleyRevolver(layout.clone()),
+        };
+        match plan.layout() {
+            AnyLayout::ClassDiagonal(layout) if layout.blocks() > MOST_TRACED_BLOCKS => {
+                let (one, _) = trace(&of_blocks(MOST_TRACED_BLOCKS - 1))?;
+                let (two, _) = trace(&of_blocks(MOST_TRACED_BLOCKS))?;
+                let (_, deviation) = trace(&AnyLayout::ClassDiagonal(layout.of_one_weight_ciphertext()))?;
+                let more = (layout.blocks() - MOST_TRACED_BLOCKS) as u64;
+                let mut all = two.extended(&one, more);
+                // What is held beside the upload may jump from one number of blocks to the next, and has a bound.
+                let upload = |layout: &AnyLayout| -> usize {
+                    let inputs = layout.inputs(plan.top_level(), plan.scales(), plan.has_offset());
+                    inputs.iter().map(|input| (input.level + 1) * 2 * (8 << plan.literal().log_n)).sum()
+                };
+                all.peak_bytes = two.peak_bytes + upload(plan.layout()) - upload(&of_blocks(MOST_TRACED_BLOCKS));
+                Ok((all, deviation.unwrap_or(f64::NAN)))
+            }
+            layout => trace(layout).map(|(operations, deviation)| (operations, deviation.unwrap_or(f64::NAN))),
+        }
     }
 
     /// [`Self::weight_bound`] and [`Self::release_bits`] of a plan, from the circuit of one weight ciphertext alone.
@@ -90,7 +127,7 @@ impl Estimate {
         };
         let tracer = Tracer::new(plan.literal());
         let inputs = layout.inputs(plan.top_level(), plan.scales(), plan.has_offset());
-        let upload = TracedUpload::kept(&tracer, inputs);
+        let upload = TracedStore::upload(&tracer, inputs, Room::PLENTY).0;
         let iterates = train(&tracer, &layout, &plan.schedule(), upload, Returned::Last)?;
         let deviation =
             Self::weight_variance(plan, iterates.last().expect("a schedule has at least one iteration")).sqrt();
@@ -101,7 +138,7 @@ impl Estimate {
     /// Level, scale and presence of a carry of every iterate that a server may return, so that an owner can check those that come back.
     pub fn returned(plan: &Plan) -> Result<Vec<ReturnedForm>> {
         let tracer = Tracer::new(plan.literal());
-        let upload = TracedUpload::kept(&tracer, plan.inputs());
+        let upload = TracedStore::upload(&tracer, plan.inputs(), Room::PLENTY).0;
         let iterates = train(&tracer, plan.layout(), &plan.schedule(), upload, Returned::Every)?;
         let form = |iterate: &Iterate<super::tracer::Traced>| {
             let gradient = &iterate.gradient[0];

@@ -11,7 +11,7 @@ use ciphertune_ckks::{ParametersLiteral, SECURITY_BOUNDS, security_bound};
 
 use super::cost::{UnitCosts, Work};
 use super::{Estimate, Plan, price};
-use crate::layout::{AnyLayout, ClassDiagonal, Layout, LayoutKind, Shape, VolleyRevolver};
+use crate::layout::{AnyLayout, ClassDiagonal, Layout, LayoutKind, Shape, TopAxis, VolleyRevolver};
 use crate::{HeadError, Recipe, Result};
 
 /// Bits of the lowest prime and of the special primes.
@@ -179,9 +179,16 @@ impl Search<'_> {
             }
             let plan = known.plan;
             let estimate = plan.estimate()?;
-            self.least_memory = self.least_memory.min(estimate.server_bytes);
-            let cost = self.cost(log_n, estimate.operations.work, estimate.upload_bytes);
-            if estimate.server_bytes <= self.constraints.memory && cost < limit {
+            let reading = match plan.allot(self.constraints.memory) {
+                Ok(allotment) => allotment.work(),
+                Err(HeadError::Memory { needed, .. }) => {
+                    self.least_memory = self.least_memory.min(needed);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let cost = self.cost(log_n, estimate.operations.work + reading, estimate.upload_bytes);
+            if cost < limit {
                 best = Some((cost, plan));
             }
         }
@@ -248,10 +255,12 @@ impl Search<'_> {
         Ok(known)
     }
 
-    /// Bytes of the prepared data alone.
+    /// Bytes of what is always kept of the data alone.
     fn least_bytes(&self, layout: &AnyLayout, log_n: u32) -> usize {
         let ciphertexts = match layout {
-            AnyLayout::ClassDiagonal(layout) => layout.blocks() * (layout.block() + layout.weight_ciphertexts()),
+            AnyLayout::ClassDiagonal(layout) if layout.top() == TopAxis::Classes => layout.blocks() * layout.block(),
+            // Read again whenever they are wanted.
+            AnyLayout::ClassDiagonal(_) => 0,
             AnyLayout::VolleyRevolver(layout) => layout.blocks(),
         };
         let limbs = layout.levels(self.recipe.iterations(), self.recipe.initial_weight() != 0.0) + 1;

@@ -3,7 +3,9 @@
 use ciphertune_ckks::security_bound;
 
 use super::*;
+use crate::layout::upload::Room;
 use crate::layout::{Role, TopAxis};
+use crate::train::Returned;
 
 fn shape(rows: usize, features: usize, classes: usize) -> Shape {
     Shape { rows, features, classes }
@@ -101,9 +103,66 @@ fn too_many_iterations_and_too_little_memory_are_errors_that_say_so() {
     let tight = Constraints { memory: 100 << 20, ..Constraints::default() };
     let error = choose(small, &Recipe::default_for(2).unwrap(), &tight).unwrap_err();
     assert!(matches!(error, HeadError::Memory { needed, available } if needed > available), "{error}");
-    let huge = Constraints { memory: 8 << 30, ..Constraints::default() };
-    let error = choose(shape(1_000_000, 4000, 10), &Recipe::default_for(2).unwrap(), &huge).unwrap_err();
+    // Packed ciphertexts that are taken apart stay in memory.
+    let packed = Constraints { memory: 8 << 30, classes_together: Some(16), log_n: Some(14), ..Constraints::default() };
+    let error = choose(shape(1_000_000, 400, 10), &Recipe::default_for(2).unwrap(), &packed).unwrap_err();
     assert!(matches!(error, HeadError::Memory { .. }), "{error}");
+}
+
+#[test]
+fn memory_that_does_not_suffice_for_all_data_makes_a_training_read_them_again() {
+    let recipe = Recipe::default_for(2).unwrap();
+    let within = |rows, memory| {
+        let constraints = Constraints { memory, ..Constraints::default() };
+        let plan = choose(shape(rows, 768, 10), &recipe, &constraints).unwrap();
+        let allotment = plan.allot(memory).unwrap();
+        assert!(allotment.server_bytes <= memory.min(plan.estimate().unwrap().server_bytes));
+        (plan, allotment)
+    };
+    let (plan, everything) = within(16_384, usize::MAX);
+    assert!(everything.keeps_everything());
+    let mut before = 0;
+    for memory in [2 << 30, 1 << 30, 600 << 20, plan.least_bytes().unwrap()] {
+        let limbs = plan.allot(memory).unwrap().limbs_read;
+        assert!(limbs >= before, "less memory, more reading");
+        before = limbs;
+    }
+    assert!(before > 0);
+    assert!(matches!(plan.allot(plan.least_bytes().unwrap() - 1), Err(HeadError::Memory { .. })));
+    // Four times the rows: the same memory.
+    let (many, _) = within(65_536, 1 << 30);
+    assert!(many.estimate().unwrap().server_bytes > 6 << 30);
+    let ratio = many.least_bytes().unwrap() as f64 / plan.least_bytes().unwrap() as f64;
+    assert!((0.9..1.1).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn what_is_said_of_many_blocks_is_what_tracing_them_all_would_say() {
+    let shape = shape(5000, 60, 3);
+    let layout = ClassDiagonal::new(shape, 1 << 12, 128, 32, 4, 1).unwrap();
+    let recipe = Recipe::default_for(2).unwrap();
+    let literal = ParametersLiteral::choose(13, 50, 40, layout.levels(2, false), 3).unwrap();
+    let plan = Plan::new(shape, recipe, AnyLayout::ClassDiagonal(layout), literal, 40, true).unwrap();
+    let full = |room| {
+        let tracer = tracer::Tracer::new(plan.literal());
+        let (upload, limbs) = tracer::TracedStore::upload(&tracer, plan.inputs(), room);
+        crate::train::train(&tracer, plan.layout(), &plan.schedule(), upload, Returned::Last).unwrap();
+        (tracer.operations(), limbs.load(std::sync::atomic::Ordering::Relaxed))
+    };
+    let estimate = plan.estimate().unwrap();
+    let (operations, _) = full(Room::PLENTY);
+    assert_eq!(estimate.operations.key_switches, operations.key_switches);
+    assert_eq!((estimate.operations.products, estimate.operations.work), (operations.products, operations.work));
+    assert_eq!(estimate.operations.keys, operations.keys);
+    let ratio = estimate.operations.peak_bytes as f64 / operations.peak_bytes as f64;
+    assert!((0.97..1.03).contains(&ratio), "{ratio}");
+    let memory = plan.least_bytes().unwrap() + (16 << 20);
+    let allotment = plan.allot(memory).unwrap();
+    let (operations, limbs) = full(allotment.room);
+    assert!(limbs > 0 && memory < estimate.server_bytes);
+    assert!(estimate.beside_bytes + operations.peak_bytes <= memory + (1 << 20));
+    let ratio = allotment.limbs_read as f64 / limbs as f64;
+    assert!((0.9..1.1).contains(&ratio), "{ratio}");
 }
 
 #[test]

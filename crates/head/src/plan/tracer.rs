@@ -5,15 +5,15 @@
 //! The error's variance follows [`ciphertune_ckks::noise`] with errors taken as independent; circuits vouch for magnitudes with
 //! [`Arithmetic::expect_magnitude`].
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ciphertune_ckks::noise::NoiseModel;
 use ciphertune_ckks::{Arithmetic, Complex64, Error, KeySet, ParametersLiteral, Result, galois};
 
 use super::cost::{self, Work};
-use crate::layout::upload::WORKING_BYTES;
-use crate::layout::{Input, Upload};
+use crate::layout::Input;
+use crate::layout::upload::{Kept, Room, Store};
 
 /// What a traced circuit consists of.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +28,22 @@ pub struct Operations {
     pub peak_bytes: usize,
     /// The evaluation keys.
     pub keys: KeySet,
+}
+
+impl Operations {
+    /// With `more` times what these do more than `less`. Keys and memory are the same.
+    pub(super) fn extended(&self, less: &Self, more: u64) -> Self {
+        let along = |here: u64, less: u64| here.saturating_add(more.saturating_mul(here.saturating_sub(less)));
+        Self {
+            key_switches: along(self.key_switches, less.key_switches),
+            products: along(self.products, less.products),
+            work: Work {
+                transforms: along(self.work.transforms, less.work.transforms),
+                limb_products: along(self.work.limb_products, less.work.limb_products),
+            },
+            ..self.clone()
+        }
+    }
 }
 
 /// The symbolic machine.
@@ -211,65 +227,40 @@ impl Tracer {
     }
 }
 
-/// An upload of which nothing is known but its inputs: all of it kept from the beginning, or read whenever it is asked for.
-pub struct TracedUpload<'a> {
+/// An upload of which nothing is known but its inputs.
+pub struct TracedStore<'a> {
     tracer: &'a Tracer,
     inputs: Vec<Input>,
-    /// `None` for an upload that is read again and again.
-    kept: Option<Vec<Option<Traced>>>,
-    working_bytes: usize,
-    read: Arc<AtomicUsize>,
+    limbs_read: Arc<AtomicU64>,
 }
 
-impl<'a> TracedUpload<'a> {
-    /// An upload that is kept.
-    pub fn kept(tracer: &'a Tracer, inputs: Vec<Input>) -> Self {
-        let kept = Some(inputs.iter().map(|input| Some(tracer.fresh(input))).collect());
-        Self { tracer, inputs, kept, working_bytes: WORKING_BYTES, read: Arc::default() }
-    }
-
-    /// An upload of which nothing is kept, for a circuit that takes so many working bytes.
-    pub fn read_again(tracer: &'a Tracer, inputs: Vec<Input>, working_bytes: usize) -> Self {
-        Self { tracer, inputs, kept: None, working_bytes, read: Arc::default() }
-    }
-
-    /// Limbs of ciphertexts that have been read so far.
-    pub fn limbs_read(&self) -> Arc<AtomicUsize> {
-        self.read.clone()
-    }
-
-    fn one(&self, place: usize, level: usize) -> Result<Traced> {
-        let missing = Error::Length { found: self.inputs.len(), expected: place + 1 };
-        let input = self.inputs.get(place).ok_or(missing)?;
-        Ok(match self.kept.as_ref().and_then(|kept| kept[place].clone()) {
-            Some(kept) => kept,
-            None => {
-                self.read.fetch_add(level.min(input.level) + 1, Ordering::Relaxed);
-                self.tracer.fresh_at(input, level)
-            }
-        })
+impl<'a> TracedStore<'a> {
+    /// An upload that is kept as far as there is room for it, and the number of limbs that were read again.
+    pub fn upload(tracer: &'a Tracer, inputs: Vec<Input>, room: Room) -> (Kept<Self>, Arc<AtomicU64>) {
+        let levels: Vec<usize> = inputs.iter().map(|input| input.level).collect();
+        let limb_bytes = 2 * (8 << tracer.log_n);
+        let count = Kept::<Self>::from_the_beginning(&levels, limb_bytes, room);
+        let kept = inputs.iter().enumerate().map(|(i, input)| (i < count).then(|| tracer.fresh(input))).collect();
+        let limbs_read = Arc::new(AtomicU64::new(0));
+        let store = Self { tracer, inputs, limbs_read: limbs_read.clone() };
+        (Kept::new(store, levels, limb_bytes, room, kept), limbs_read)
     }
 }
 
-impl Upload<Traced> for TracedUpload<'_> {
-    fn count(&self) -> usize {
-        self.inputs.len()
+impl Store for TracedStore<'_> {
+    type Ciphertext = Traced;
+
+    fn read(&self, places: &[usize], level: usize) -> Result<Vec<Traced>> {
+        let one = |&place: &usize| {
+            let input = &self.inputs[place];
+            self.limbs_read.fetch_add(level.min(input.level) as u64 + 1, Ordering::Relaxed);
+            self.tracer.fresh_at(input, level)
+        };
+        Ok(places.iter().map(one).collect())
     }
 
-    fn fetch(&self, places: &[usize], level: usize) -> Result<Vec<Traced>> {
-        places.iter().map(|&place| self.one(place, level)).collect()
-    }
-
-    fn take(&mut self, places: &[usize], level: usize) -> Result<Vec<Traced>> {
-        let found = self.fetch(places, level)?;
-        if let Some(kept) = &mut self.kept {
-            places.iter().for_each(|&place| kept[place] = None);
-        }
-        Ok(found)
-    }
-
-    fn working_bytes(&self) -> usize {
-        self.working_bytes
+    fn lowered(&self, a: &Traced, level: usize) -> Traced {
+        self.tracer.made(level, a.scale, a.rms(), a.variance)
     }
 }
 

@@ -53,7 +53,7 @@ impl Description {
             let (kind, metadata, tensors) = ("plan".to_owned(), Vec::new(), Vec::new());
             return Ok(Self { path: path_buf, kind, version: None, size, metadata, plan: Some(plan), tensors });
         }
-        let stream = match ContainerStream::open_any(source.content) {
+        let mut stream = match ContainerStream::open_any(source.content) {
             // A table of features is no container of ours: other programs write it as well.
             Err(ContainerError::Foreign(key)) => {
                 return Self::of_table(path)?.ok_or(ContainerError::Foreign(key)).in_file(path);

@@ -30,9 +30,15 @@ pub struct Report {
     key_bytes: usize,
     upload_ciphertexts: Upload,
     upload_bytes: usize,
+    /// Of a training that keeps all its data.
     memory_bytes: usize,
+    /// Of one that keeps as little as possible.
+    memory_bytes_least: usize,
+    /// What a training does with the memory that it may take.
+    allotment: Allotted,
     key_switches: u64,
     products: u64,
+    /// Of training, reading again included.
     seconds: f64,
     /// -log2 of the predicted standard deviation of a weight's error.
     precision_bits: f64,
@@ -46,6 +52,15 @@ pub struct Report {
     plan: Value,
     /// What other numbers of classes in a ciphertext of weights would take.
     alternatives: Vec<Alternative>,
+}
+
+/// What is done with the memory that there is.
+#[derive(Serialize)]
+struct Allotted {
+    memory_bytes: usize,
+    kept_upload_bytes: usize,
+    limbs_read_again: u64,
+    seconds_reading_again: f64,
 }
 
 /// A plan that was not chosen.
@@ -62,13 +77,13 @@ struct Alternative {
 }
 
 impl Alternative {
-    fn new(classes_together: usize, plan: &Plan, costs: &UnitCosts) -> Result<Self> {
-        let estimate = plan.estimate()?;
+    fn new(classes_together: usize, plan: &Plan, memory: usize, costs: &UnitCosts) -> Result<Self> {
+        let (estimate, allotment) = (plan.estimate()?, plan.allot(memory)?);
         Ok(Self {
             classes_together,
             log_n: plan.literal().log_n,
-            seconds: estimate.seconds(plan, costs),
-            memory_bytes: estimate.server_bytes,
+            seconds: estimate.seconds(plan, costs) + costs.seconds(plan.literal().log_n, allotment.work()),
+            memory_bytes: allotment.server_bytes,
             upload_bytes: estimate.upload_bytes,
             key_bytes: estimate.key_bytes,
             key_switches: estimate.operations.key_switches,
@@ -100,10 +115,14 @@ struct Upload {
 
 impl Report {
     /// Puts the figures together.
-    pub fn new(plan: &Plan, alternatives: &[(usize, Plan)], costs: &UnitCosts) -> Result<Self> {
+    pub fn new(plan: &Plan, memory: usize, alternatives: &[(usize, Plan)], costs: &UnitCosts) -> Result<Self> {
         let (shape, literal, estimate) = (plan.shape(), plan.literal(), plan.estimate()?);
         let [data, labels, offset] = estimate.upload_ciphertexts;
         let precision_bits = -estimate.weight_deviation.log2();
+        let allotment = plan.allot(memory)?;
+        let limb_bytes = 2 * (8 << literal.log_n);
+        let whole: usize = plan.inputs().iter().map(|input| (input.level + 1) * limb_bytes).sum();
+        let reading = costs.seconds(literal.log_n, allotment.work());
         let published_precision_bits = estimate.release_bits();
         Ok(Self {
             rows: shape.rows,
@@ -122,9 +141,16 @@ impl Report {
             upload_ciphertexts: Upload { data, labels, offset },
             upload_bytes: estimate.upload_bytes,
             memory_bytes: estimate.server_bytes,
+            memory_bytes_least: plan.least_bytes()?,
+            allotment: Allotted {
+                memory_bytes: allotment.server_bytes,
+                kept_upload_bytes: allotment.room.kept.min(whole),
+                limbs_read_again: allotment.limbs_read,
+                seconds_reading_again: reading,
+            },
             key_switches: estimate.operations.key_switches,
             products: estimate.operations.products,
-            seconds: estimate.seconds(plan, costs),
+            seconds: estimate.seconds(plan, costs) + reading,
             precision_bits,
             precision_bits_guaranteed: -estimate.weight_bound().log2(),
             publication_bits: precision_bits - published_precision_bits,
@@ -132,7 +158,7 @@ impl Report {
             plan: serde_json::from_str(&plan.to_json()).map_err(std::io::Error::from)?,
             alternatives: alternatives
                 .iter()
-                .map(|(number, plan)| Alternative::new(*number, plan, costs))
+                .map(|(number, plan)| Alternative::new(*number, plan, memory, costs))
                 .collect::<Result<_>>()?,
         })
     }
@@ -155,7 +181,23 @@ impl Report {
         let offset = if offset > 0 { format!(" + {offset} of offset") } else { String::new() };
         let total = bytes(self.upload_bytes);
         table.row("upload", format!("{total}: {} of data + {labels} of labels{offset}", count(data, "ciphertext")));
-        table.row("memory", format!("{} on the server", bytes(self.memory_bytes)));
+        let (most, least) = (bytes(self.memory_bytes), bytes(self.memory_bytes_least));
+        table.row(
+            "memory",
+            if most == least {
+                format!("{most} on the server")
+            } else {
+                format!("{most} on the server to keep all data, {least} at least")
+            },
+        );
+        if self.allotment.limbs_read_again > 0 {
+            let Allotted { memory_bytes, seconds_reading_again, .. } = self.allotment;
+            let (within, reading) = (bytes(memory_bytes), seconds(seconds_reading_again));
+            table.row(
+                "",
+                format!("within {within}, what is not kept is read again:\nabout {reading} of the time below"),
+            );
+        }
         let switches = count(self.key_switches as usize, "key switch");
         table.row("operations", format!("{switches}, {} of ciphertexts", count(self.products as usize, "product")));
         let threads = count(rayon::current_num_threads(), "thread");

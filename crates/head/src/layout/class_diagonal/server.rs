@@ -25,8 +25,10 @@ struct Hand {
     level: usize,
     /// Level of the residuals.
     residual_level: usize,
-    /// See [`Upload::working_bytes`].
-    working: usize,
+    /// See [`Upload::working`].
+    at_once: usize,
+    /// What the cubic multiplies z^3 and z by: see [`ClassDiagonal::negative_cubic`].
+    masks: [Vec<Complex64>; 2],
 }
 
 impl ClassDiagonal {
@@ -38,8 +40,10 @@ impl ClassDiagonal {
         weights: Option<&[M::Ciphertext]>,
         step: &GradientStep,
     ) -> Result<Vec<M::Ciphertext>> {
-        let hand = self.hand(m, data, weights);
-        data.upload().lower(hand.level);
+        let hand = self.hand(m, data, weights, step);
+        if weights.is_some() {
+            data.upload().lower(hand.level);
+        }
         let count = self.weight_ciphertexts();
         let mut gradient = Vec::with_capacity(count);
         for part in 0..hand.parts {
@@ -56,8 +60,9 @@ impl ClassDiagonal {
         m: &M,
         data: &Prepared<M::Ciphertext, U>,
         weights: Option<&[M::Ciphertext]>,
+        step: &GradientStep,
     ) -> Hand {
-        let (count, blocks, working) = (self.weight_ciphertexts(), self.blocks(), data.upload().working_bytes().max(1));
+        let (count, blocks, working) = (self.weight_ciphertexts(), self.blocks(), data.upload().working());
         let level = weights.map_or(data.label_level(), |weights| m.level(&weights[0]));
         let residual_level = match weights {
             Some(_) => level.saturating_sub(FORWARD_LEVELS + CUBIC_LEVELS),
@@ -67,13 +72,14 @@ impl ClassDiagonal {
         let rotations = if weights.is_some() { self.babies() * bytes(m, level, 2) } else { 0 };
         let (turned, sums) = (self.giants * bytes(m, residual_level, 2), self.babies() * bytes(m, residual_level, 3));
         let least = rotations + (blocks * turned).min(turned + sums);
-        let parts = count.div_ceil((working / least).clamp(1, count));
-        let each = working / count.div_ceil(parts);
+        let parts = count.div_ceil((working.held / least).clamp(1, count));
+        let each = working.held / count.div_ceil(parts);
         let blocks = match rotations + blocks * turned <= each {
             true => blocks,
             false => (each.saturating_sub(rotations + sums) / turned).clamp(1, blocks),
         };
-        Hand { parts, blocks, level, residual_level, working }
+        let masks = [-step.rate * step.c3 / 4.0, -step.rate * step.c1].map(|value| self.head_mask(value));
+        Hand { parts, blocks, level, residual_level, at_once: working.at_once, masks }
     }
 
     /// The open gradients of a range of the weight ciphertexts.
@@ -129,13 +135,13 @@ impl ClassDiagonal {
         let labels = data.labels(self, range.clone(), block, hand.residual_level)?;
         let Some(babies) = babies else {
             // Without weights the cubic depends on the offset alone and is the same for every weight ciphertext.
-            let cubic = offset.map(|z| self.negative_cubic(m, &z, step, label_scale)).transpose()?;
+            let cubic = offset.map(|z| self.negative_cubic(m, &z, step, label_scale, hand)).transpose()?;
             return m.each(labels, |labels| self.residual(m, labels, cubic.clone(), step));
         };
         let sums = self.forward(m, data, block, babies, hand)?;
         m.each(labels.into_iter().zip(sums).collect(), |(labels, sum)| {
             let z = self.logits(m, offset.as_ref(), &sum, step)?;
-            let cubic = self.negative_cubic(m, &z, step, label_scale)?;
+            let cubic = self.negative_cubic(m, &z, step, label_scale, hand)?;
             self.residual(m, labels, Some(cubic), step)
         })
     }
@@ -150,8 +156,7 @@ impl ClassDiagonal {
         hand: &Hand,
     ) -> Result<Vec<M::Ciphertext>> {
         let columns: Vec<Vec<&M::Ciphertext>> = babies.iter().map(|column| column.iter().collect()).collect();
-        let giants_at_once =
-            hand.working / bytes(m, hand.level, (3 * columns.len()).max(2 * self.babies())).min(hand.working);
+        let giants_at_once = (hand.at_once / bytes(m, hand.level, (3 * columns.len()).max(2 * self.babies()))).max(1);
         let mut nested: Vec<Option<M::Ciphertext>> = columns.iter().map(|_| None).collect();
         let giants: Vec<usize> = (0..self.giants).rev().collect();
         for giants in giants.chunks(giants_at_once) {
@@ -218,6 +223,7 @@ impl ClassDiagonal {
         z: &M::Ciphertext,
         step: &GradientStep,
         label_scale: f64,
+        hand: &Hand,
     ) -> Result<M::Ciphertext> {
         let level = m.level(z);
         let conjugate = m.conjugate(z)?;
@@ -228,11 +234,10 @@ impl ClassDiagonal {
         let target = label_scale * step.first_rate / step.rate;
         let product_scale = target * m.prime(level - 1);
         let masked_scale = product_scale / m.scale(&square) * m.prime(level);
-        let masked = m.mul_plain(z, &self.head_mask(-step.rate * step.c3 / 4.0), masked_scale / m.scale(z))?;
+        let masked = m.mul_plain(z, &hand.masks[0], masked_scale / m.scale(z))?;
         let cubic = m.mul_rescale(&m.rescale(&masked)?, &square)?;
         let conjugate = m.drop_to(&conjugate, level - 1)?;
-        let linear =
-            m.mul_plain(&conjugate, &self.head_mask(-step.rate * step.c1), product_scale / m.scale(&conjugate))?;
+        let linear = m.mul_plain(&conjugate, &hand.masks[1], product_scale / m.scale(&conjugate))?;
         let sum = m.add(&m.with_scale(&cubic, target), &m.with_scale(&m.rescale(&linear)?, target))?;
         m.expect_magnitude(&sum, 0.5 * step.rate);
         Ok(sum)
@@ -294,8 +299,7 @@ impl<'a, M: Arithmetic> Backward<'a, M> {
         let (m, layout, babies) = (self.m, self.layout, self.layout.babies());
         let columns: Vec<Vec<&M::Ciphertext>> = turned.iter().map(|column| column.iter().collect()).collect();
         let terms = blocks.len() * layout.giants;
-        let babies_at_once =
-            hand.working / bytes(m, hand.residual_level, (3 * columns.len()).max(2 * terms)).min(hand.working);
+        let babies_at_once = (hand.at_once / bytes(m, hand.residual_level, (3 * columns.len()).max(2 * terms))).max(1);
         let last = blocks.end == layout.blocks();
         let mut before = std::mem::take(&mut self.sums).into_iter();
         let steps: Vec<usize> = (0..babies).rev().collect();
