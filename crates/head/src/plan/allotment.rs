@@ -14,8 +14,10 @@ use crate::{HeadError, Result};
 const MOST_HELD: usize = 2 << 30;
 const LEAST_HELD: usize = 8 << 20;
 
+/// The least working memory.
+const LEAST: Working = Working { held: LEAST_HELD, at_once: LEAST_HELD / 4 };
 /// The most blocks that are traced: more behave like these.
-const MOST_TRACED_BLOCKS: usize = 6;
+const MOST_TRACED_BLOCKS: usize = 3;
 /// What reading a limb again takes, in products of limbs: unpacking it, drawing its uniform half, and telling that it has not changed.
 const READ_PRODUCTS: u64 = 16;
 
@@ -55,22 +57,24 @@ impl Plan {
             return Ok(Allotment { room: Room::PLENTY, server_bytes: estimate.server_bytes, limbs_read: 0 });
         }
         let mut best: Option<Allotment> = None;
-        let sizes = if self.can_read_again() { working_sizes().collect() } else { Vec::new() };
-        for working in sizes {
+        let needed = self.least_bytes()?;
+        if memory < needed {
+            return Err(HeadError::Memory { needed, available: memory });
+        }
+        for working in working_sizes() {
             let least = self.traced(estimate, Room { kept: 0, working })?;
             let Some(kept) = memory.checked_sub(least.server_bytes) else { continue };
             let found = self.traced(estimate, Room { kept, working })?;
-            if best.is_none_or(|best| found.limbs_read < best.limbs_read) {
-                best = Some(found);
+            match best {
+                // From here on less is held, and everything read more often.
+                Some(best) if best.limbs_read <= found.limbs_read => break,
+                _ => best = Some(found),
             }
             if found.limbs_read == 0 {
                 break;
             }
         }
-        match best {
-            Some(best) => Ok(best),
-            None => Err(HeadError::Memory { needed: self.least_bytes()?, available: memory }),
-        }
+        best.ok_or(HeadError::Memory { needed, available: memory })
     }
 
     /// Bytes of memory that the training needs if it keeps as little as possible.
@@ -83,9 +87,8 @@ impl Plan {
         if !self.can_read_again() {
             return Ok(estimate.server_bytes);
         }
-        let least = |working| Ok(self.traced(estimate, Room { kept: 0, working })?.server_bytes);
-        let all = working_sizes().map(least).collect::<Result<Vec<_>>>()?;
-        Ok(all.into_iter().fold(estimate.server_bytes, usize::min))
+        let least = self.traced(estimate, Room { kept: 0, working: LEAST })?.server_bytes;
+        Ok(least.min(estimate.server_bytes))
     }
 
     /// Whether the server uses data as they were uploaded: what it took apart first stays in memory.

@@ -35,6 +35,9 @@ const PUBLICATION_FACTOR: f64 = 2.5;
 const LESSER_FACTOR: f64 = 1.6;
 /// By how much of itself a price in closed form may miss what the tracer counts.
 const PRICE_TOLERANCE: f64 = 0.1;
+/// Of candidates with more blocks than this only so many are looked at in a ring.
+const MANY_BLOCKS: usize = 64;
+const MOST_TRACED: usize = 6;
 /// What an upload costs beside the time of training: otherwise plans would send each row several times to save a little work.
 pub const UPLOAD_BYTES_PER_SECOND: f64 = 25e6;
 
@@ -74,7 +77,14 @@ impl Default for Constraints {
 ///
 /// [`HeadError::NoPlan`] if no ring has room for it at 128 bits, [`HeadError::Memory`] if every plan needs more memory than allowed.
 pub fn choose(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Result<Plan> {
-    let mut search = Search { shape, recipe, constraints, known: BTreeMap::new(), least_memory: usize::MAX };
+    let mut search = Search {
+        shape,
+        recipe,
+        constraints,
+        known: BTreeMap::new(),
+        readings: BTreeMap::new(),
+        least_memory: usize::MAX,
+    };
     // Precision for publication first; where no ring has room for it at a sensible cost, the cheapest plan that trains well.
     if let Some((cheapest, plan)) = search.best(f64::NEG_INFINITY, f64::INFINITY)? {
         for (release_bits, factor) in [(constraints.release_bits, PUBLICATION_FACTOR), (3.0, LESSER_FACTOR)] {
@@ -96,6 +106,8 @@ struct Search<'a> {
     constraints: &'a Constraints,
     /// What is known of candidates by (ring, levels left, geometry, special primes); `None` if their parameters do not fit the ring.
     known: BTreeMap<(u32, usize, usize, usize), Option<Known>>,
+    /// What reading data again takes in them; `None` if they need too much memory.
+    readings: BTreeMap<(u32, usize, usize, usize), Option<Work>>,
     least_memory: usize,
 }
 
@@ -150,6 +162,7 @@ impl Search<'_> {
         let mut best: Option<(f64, Plan)> = None;
         // Precision hardly depends on the geometry: where the first one misses it by far, so do the others.
         let mut hopeless = BTreeSet::new();
+        let mut traced = 0;
         for candidate in self.candidates(log_n, reserve) {
             let Candidate { price, geometry, special, layout } = candidate;
             let limit = best.as_ref().map_or(most, |(cost, _)| *cost);
@@ -166,6 +179,12 @@ impl Search<'_> {
                 self.least_memory = self.least_memory.min(least_bytes);
                 continue;
             }
+            // Long to trace, and all much the same.
+            let many = matches!(&layout, AnyLayout::ClassDiagonal(layout) if layout.blocks() > MANY_BLOCKS);
+            traced += usize::from(many);
+            if traced > MOST_TRACED {
+                break;
+            }
             let Some(known) = self.known((log_n, reserve, geometry, special), layout)? else {
                 hopeless.insert(special);
                 continue;
@@ -179,20 +198,30 @@ impl Search<'_> {
             }
             let plan = known.plan;
             let estimate = plan.estimate()?;
-            let reading = match plan.allot(self.constraints.memory) {
-                Ok(allotment) => allotment.work(),
-                Err(HeadError::Memory { needed, .. }) => {
-                    self.least_memory = self.least_memory.min(needed);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
+            let Some(reading) = self.reading((log_n, reserve, geometry, special), &plan)? else { continue };
             let cost = self.cost(log_n, estimate.operations.work + reading, estimate.upload_bytes);
             if cost < limit {
                 best = Some((cost, plan));
             }
         }
         Ok(best)
+    }
+
+    /// What reading data again takes in a candidate's plan; `None` if there is not enough memory even so.
+    fn reading(&mut self, key: (u32, usize, usize, usize), plan: &Plan) -> Result<Option<Work>> {
+        if let Some(reading) = self.readings.get(&key) {
+            return Ok(*reading);
+        }
+        let reading = match plan.allot(self.constraints.memory) {
+            Ok(allotment) => Some(allotment.work()),
+            Err(HeadError::Memory { needed, .. }) => {
+                self.least_memory = self.least_memory.min(needed);
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        self.readings.insert(key, reading);
+        Ok(reading)
     }
 
     /// Seconds of training and of the upload.

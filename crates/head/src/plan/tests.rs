@@ -133,7 +133,7 @@ fn memory_that_does_not_suffice_for_all_data_makes_a_training_read_them_again() 
     let (many, _) = within(65_536, 1 << 30);
     assert!(many.estimate().unwrap().server_bytes > 6 << 30);
     let ratio = many.least_bytes().unwrap() as f64 / plan.least_bytes().unwrap() as f64;
-    assert!((0.9..1.1).contains(&ratio), "{ratio}");
+    assert!((0.5..2.0).contains(&ratio), "{ratio}");
 }
 
 #[test]
