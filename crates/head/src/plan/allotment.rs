@@ -16,6 +16,8 @@ const LEAST_HELD: usize = 8 << 20;
 
 /// The least working memory.
 const LEAST: Working = Working { held: LEAST_HELD, at_once: LEAST_HELD / 4 };
+/// The part of predicted bytes that is set aside, because reused memory may be a little larger than what it is used for.
+const MARGIN: usize = 6;
 /// The most blocks that are traced: more behave like these.
 const MOST_TRACED_BLOCKS: usize = 3;
 /// What reading a limb again takes, in products of limbs: unpacking it, drawing its uniform half, and telling that it has not changed.
@@ -63,7 +65,8 @@ impl Plan {
         }
         for working in working_sizes() {
             let least = self.traced(estimate, Room { kept: 0, working })?;
-            let Some(kept) = memory.checked_sub(least.server_bytes) else { continue };
+            let Some(left) = memory.checked_sub(least.server_bytes) else { continue };
+            let kept = left - left / MARGIN;
             let found = self.traced(estimate, Room { kept, working })?;
             match best {
                 // From here on less is held, and everything read more often.
@@ -112,7 +115,8 @@ impl Plan {
         let kept = (room.kept as f64 * traced / all) as usize;
         let (upload, limbs_read) = TracedStore::upload(&tracer, inputs, Room { kept, ..room });
         train(&tracer, &layout, &self.schedule(), upload, Returned::Last)?;
-        let server_bytes = estimate.beside_bytes + tracer.operations().peak_bytes + room.kept.saturating_sub(kept);
+        let ciphertexts = tracer.operations().peak_bytes + room.kept.saturating_sub(kept);
+        let server_bytes = estimate.beside_bytes + ciphertexts + ciphertexts / MARGIN;
         let limbs_read = (limbs_read.load(Ordering::Relaxed) as f64 * all / traced).ceil() as u64;
         Ok(Allotment { room, server_bytes, limbs_read })
     }
