@@ -287,7 +287,7 @@ fn write_upload(
     let starts: Vec<usize> = (0..runs.len()).map(|place| runs[..place].iter().map(|run| run.len()).sum()).collect();
     let bytes = files::write_seeded_streamed(writer, &keys.parameters, &groups, out, |place, range| {
         let wanted = starts[place] + range.start..starts[place] + range.end;
-        wanted.into_par_iter().map(|index| encrypt(index)).collect::<Result<Vec<_>>>()
+        wanted.into_par_iter().map(encrypt).collect::<Result<Vec<_>>>()
     })?;
     Ok((bytes, inputs.len()))
 }

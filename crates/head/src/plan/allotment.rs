@@ -106,7 +106,7 @@ impl Plan {
     fn traced(&self, estimate: &Estimate, room: Room) -> Result<Allotment> {
         let layout = match self.layout() {
             AnyLayout::ClassDiagonal(layout) => AnyLayout::ClassDiagonal(layout.of_blocks(MOST_TRACED_BLOCKS)),
-            AnyLayout::VolleyRevolver(layout) => AnyLayout::VolleyRevolver(layout.clone()),
+            AnyLayout::VolleyRevolver(layout) => AnyLayout::VolleyRevolver(*layout),
         };
         let inputs = layout.inputs(self.top_level(), self.scales(), self.has_offset());
         let (traced, all) =

@@ -95,7 +95,7 @@ impl Estimate {
         };
         let of_blocks = |blocks| match plan.layout() {
             AnyLayout::ClassDiagonal(layout) => AnyLayout::ClassDiagonal(layout.of_blocks(blocks)),
-            AnyLayout::VolleyRevolver(layout) => AnyLayout::VolleyRevolver(layout.clone()),
+            AnyLayout::VolleyRevolver(layout) => AnyLayout::VolleyRevolver(*layout),
         };
         match plan.layout() {
             AnyLayout::ClassDiagonal(layout) if layout.blocks() > MOST_TRACED_BLOCKS => {
