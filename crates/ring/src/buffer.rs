@@ -51,9 +51,9 @@ impl Block {
         if len >= LEAST_PAGES
             && let Ok(pages) = MmapMut::map_anon(8 * len)
         {
-            // Without huge pages it is slower and nothing else.
+            // Pages that are huge where they can be, and all there before they are needed: without, it is slower and nothing else.
             #[cfg(target_os = "linux")]
-            let _ = pages.advise(memmap2::Advice::HugePage);
+            let _ = pages.advise(memmap2::Advice::HugePage).and_then(|()| pages.advise(memmap2::Advice::PopulateWrite));
             return Self::Pages(pages);
         }
         Self::Heap(vec![0; len])
