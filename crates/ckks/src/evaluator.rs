@@ -58,14 +58,16 @@ impl Evaluator {
 
     /// A key switch with the relinearisation key.
     fn relinearization<'a>(&'a self, digits: &'a Digits, level: usize) -> Result<Switch<'a>> {
+        let key = &self.keys.relinearization(level)?.digits;
         self.key_switches.fetch_add(1, Ordering::Relaxed);
-        Ok(Switch { digits, key: &self.keys.relinearization(level)?.digits, element: 1 })
+        Ok(Switch { digits, key, element: 1 })
     }
 
     /// A key switch with the key of an automorphism.
     fn automorphism<'a>(&'a self, digits: &'a Digits, element: usize, level: usize) -> Result<Switch<'a>> {
+        let key = &self.keys.galois(element, level)?.digits;
         self.key_switches.fetch_add(1, Ordering::Relaxed);
-        Ok(Switch { digits, key: &self.keys.galois(element, level)?.digits, element })
+        Ok(Switch { digits, key, element })
     }
 
     fn apply(&self, a: &Ciphertext, digits: &Digits, element: usize) -> Result<Ciphertext> {
@@ -86,12 +88,14 @@ impl Evaluator {
         if level < rescale {
             return Err(Error::NoLevelLeft { needed: rescale, left: level });
         }
+        if let Some((b, _)) = turned {
+            self.check_aligned((level, a.scale), (b.level(), b.scale))?;
+        }
         let digits = ring.decompose(&a.d2);
         let relinearization = self.relinearization(&digits, level)?;
         let [c0, c1] = match turned {
             None => ring.switch(&[relinearization], [&[(&a.d0, 1)], &[(&a.d1, 1)]], rescale),
             Some((b, element)) => {
-                self.check_aligned((level, a.scale), (b.level(), b.scale))?;
                 let digits = ring.decompose(&b.c1);
                 let switches = [relinearization, self.automorphism(&digits, element, level)?];
                 ring.switch(&switches, [&[(&a.d0, 1), (&b.c0, element)], &[(&a.d1, 1)]], rescale)

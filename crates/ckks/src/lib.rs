@@ -44,9 +44,7 @@ mod parameters;
 
 pub use arithmetic::Arithmetic;
 pub use ciphertext::{Ciphertext, Product, SeededCiphertext};
-/// Gives the memory that arithmetic keeps for reuse back to the operating system.
-pub use ciphertune_ring::release as release_memory;
-pub use ciphertune_ring::{Sampler, galois, sampler::SIGMA};
+pub use ciphertune_ring::{Sampler, galois, release_memory, sampler::SIGMA};
 pub use encoder::Encoder;
 pub use encryption::{decrypt, encrypt};
 pub use error::{Error, Result};

@@ -163,6 +163,37 @@ fn a_product_is_relinearised_and_rescaled_in_one_division_or_two() {
 }
 
 #[test]
+fn a_product_and_a_turned_ciphertext_are_added_as_one_by_one() {
+    for f in fixtures() {
+        let (a, b, c) = (f.values(0.1), f.values(2.0), f.values(3.0));
+        let level = f.parameters.max_level();
+        let product = f.server.dot(&[(&f.encrypt(&a, level), &f.encrypt(&b, level))]).unwrap();
+        let other = f.server.relinearize(&f.server.dot(&[(&f.encrypt(&c, level), &f.encrypt(&a, level))]).unwrap());
+        let other = other.unwrap();
+        for k in [0, 1, -3] {
+            let turned = rotated(&zip(&c, &a, |p, q| p * q), k);
+            let expected = zip(&zip(&a, &b, |p, q| p * q), &turned, |p, q| p + q);
+            for rescale in [false, true] {
+                let before = f.server.counts().key_switches;
+                let sum = f.server.relinearize_add_rotated(&product, &other, k, rescale).unwrap();
+                assert_eq!(f.server.counts().key_switches - before, if k == 0 { 1 } else { 2 });
+                assert_eq!(sum.level(), level - usize::from(rescale));
+                let unit = if rescale { f.server.prime(level) } else { 1.0 };
+                assert!((sum.scale() * unit / product.scale() - 1.0).abs() < 1e-12);
+                // Two products of fresh operands of size 0.7, and three key switches, then the rounding of the rescale.
+                let carried = 4.0 * 0.49 * f.noise.fresh() * f.scale * f.scale + 3.0 * f.noise.key_switch(level);
+                let variance = carried / (unit * unit) + if rescale { f.noise.rounding() } else { 0.0 };
+                f.check("product plus turned", &sum, &expected, variance, 24.0);
+            }
+        }
+        let lower = f.server.drop_to(&other, level - 1).unwrap();
+        assert!(matches!(f.server.relinearize_add_rotated(&product, &lower, 1, false), Err(Error::LevelMismatch(..))));
+        let other = f.server.with_scale(&other, 1.5 * other.scale());
+        assert!(matches!(f.server.relinearize_add_rotated(&product, &other, 1, false), Err(Error::ScaleMismatch(..))));
+    }
+}
+
+#[test]
 fn a_dot_product_of_many_pairs_at_mixed_levels_is_taken_at_the_lowest() {
     for f in fixtures() {
         let count = 20;

@@ -2,7 +2,7 @@
 //!
 //! From the bottom up: [`modulus`] (arithmetic modulo one prime), [`kernels`] (the element-wise work on limbs, the one
 //! place where an instruction set is chosen), [`ntt`] (transforms), [`galois`] (automorphisms), [`RnsPoly`] and [`Ring`]
-//! (polynomials and their operations: products, rescaling, digit decomposition, key-switch inner products) and
+//! (polynomials and their operations: products, rescaling, digit decomposition, key switches) and
 //! [`sampler`] (secrets, noise, seeded uniform polynomials). Nothing in this crate knows of keys or ciphertexts.
 
 mod buffer;
@@ -17,7 +17,7 @@ pub mod prime;
 mod ring;
 pub mod sampler;
 
-pub use buffer::{Buffer, release};
+pub use buffer::{Buffer, release_memory};
 pub use error::{Error, Result};
 pub use modulus::Modulus;
 pub use ntt::Ntt;

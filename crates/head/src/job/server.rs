@@ -154,12 +154,12 @@ impl<R: Read + Seek + Send> Trainer<R> {
         // Inside the thread pool, so that the thousands of parallel steps do not each wait for a hand-over to it.
         let (evaluator, layout, upload) = (&*self.evaluator, self.plan.layout(), self.upload);
         let upload = upload.into_upload();
-        let iterates = rayon::scope(|_| train(evaluator, layout, &schedule, upload, returned))?;
-        // Limbs above the lowest carry nothing that the owner needs, beyond room for the message.
-        let iterates = iterates.into_iter().map(|iterate| lower(&self.evaluator, iterate)).collect::<Result<_>>()?;
-        let (parameters, counts) = (self.evaluator.keys().parameters().clone(), self.evaluator.counts());
-        drop(self.evaluator);
+        let iterates = rayon::scope(|_| train(evaluator, layout, &schedule, upload, returned));
+        // Whatever came of it, the memory that it took is not needed again.
         ciphertune_ckks::release_memory();
+        // Limbs above the lowest carry nothing that the owner needs, beyond room for the message.
+        let iterates = iterates?.into_iter().map(|iterate| lower(&self.evaluator, iterate)).collect::<Result<_>>()?;
+        let (parameters, counts) = (self.evaluator.keys().parameters().clone(), self.evaluator.counts());
         Ok(EncryptedModel { plan: self.plan, job: self.job, key: self.key, parameters, iterates, counts })
     }
 }

@@ -190,6 +190,37 @@ fn a_key_switch_sums_what_it_gathers_and_what_is_added() {
 }
 
 #[test]
+fn the_largest_key_switches_and_conversions_do_not_overflow() {
+    let m = moduli().pop().unwrap();
+    let q = m.value();
+    let largest = vec![q - 1; 64];
+    let turned = Turned { limb: &largest, permutation: None };
+    for (count, simd) in (1..40).flat_map(|count| Backend::available().into_iter().map(move |simd| (count, simd))) {
+        // (q - 1)^2 = 1 modulo q.
+        for added in 0..=MOST_ADDED {
+            let sum = SwitchLimb {
+                digits: vec![(turned, [&largest[..], &largest[..]]); count],
+                added: [vec![turned; added], vec![turned; MOST_ADDED - added]],
+                factor: q - 1,
+            };
+            let mut out = [vec![0; 64], vec![0; 64]];
+            let [out0, out1] = &mut out;
+            dispatch!(simd, switch(&m, &sum, None, [out0, out1]));
+            let expected = [count + added, count + MOST_ADDED - added].map(|sum| vec![sum as u64; 64]);
+            assert_eq!(out, expected, "{count} digits, {added} added, {}", simd.name());
+        }
+        let (mut out, overflow) = (vec![0; 64], vec![1; 64]);
+        dispatch!(
+            simd,
+            convert_combine(&m, &vec![&largest[..]; count], &vec![q - 1; count], &overflow, q - 1, &mut out)
+        );
+        // The sum of the products, and q - 1 once.
+        let expected = m.reduce(count as u64 + q - 1);
+        assert!(out.iter().all(|x| x % (1 << 52) % q == expected), "{count} sources, {}", simd.name());
+    }
+}
+
+#[test]
 fn a_choice_of_kernels_that_does_not_exist_is_refused_by_name() {
     assert_eq!(Backend::choose(Some("portable")).unwrap().name(), "portable");
     let message = Backend::choose(Some("avx1024")).map(|b| b.name()).unwrap_err().to_string();

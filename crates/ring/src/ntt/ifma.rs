@@ -4,7 +4,7 @@
 //! is above bit 51 is carry and means nothing (see [`crate::kernels::ifma`]). With b q <= 2^52 throughout:
 //!
 //! * forward (Cooley-Tukey): x0 + w x1 and x0 + 2q - w x1, where w x1 < 2q, so a level adds 2 to the bound of x0. For q < 2^48 a bound of 16
-//!   is allowed: a pass of three levels takes 8 to 14 at most, so only x0 to x3 are reduced, to 2, at the start of every other pass.
+//!   is allowed: a pass of three levels adds 6, so only x0 to x3 are reduced, to 2, at the start of every other pass.
 //!   For larger q, b = 4, and x0 is reduced to 2 in every butterfly.
 //! * inverse (Gentleman-Sande): x0 + x1 and (x0 - x1 + b q) w, the latter below 2q. From bounds of 2, the three levels' sums are below 4, 8
 //!   and 16; those that are not products are reduced to 2 at the end of a pass. For larger q every sum is reduced at once.

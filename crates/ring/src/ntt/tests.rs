@@ -61,6 +61,48 @@ fn all_forms_of_the_transform_agree_bit_for_bit() {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_avx512_transform_takes_unreduced_words_with_carries_and_scales_on_its_way_back() {
+    let Some(backend) = Backend::available().into_iter().find(|backend| matches!(backend, Backend::Ifma(_))) else {
+        println!("this processor has no AVX-512: nothing was tested");
+        return;
+    };
+    for (log_n, bits) in (8..=17).flat_map(|log_n| [32, 47, 48, 49, 50].map(|bits| (log_n, bits))) {
+        let n = 1usize << log_n;
+        let q = ntt_primes(bits, 1, n, &[]).unwrap()[0];
+        let m = Modulus::new(q).unwrap();
+        let portable = Form::new(Backend::Portable, &m, n);
+        let ours = Ntt { modulus: m, form: Form::new(backend, &m, n) };
+        let mut state = 1u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state >> 11
+        };
+        let inputs: [Vec<u64>; 4] = [
+            vec![4 * q - 1; n],
+            (0..n).map(|i| if i % 2 == 0 { 4 * q - 1 } else { 0 }).collect(),
+            (0..n).map(|_| if random() % 2 == 0 { 4 * q - 1 } else { 0 }).collect(),
+            (0..n).map(|_| random() % (4 * q)).collect(),
+        ];
+        for input in inputs {
+            let reduced: Vec<u64> = input.iter().map(|x| x % q).collect();
+            let mut expected = reduced.clone();
+            portable.forward(&mut expected);
+            let mut values: Vec<u64> = input.iter().map(|x| x | random() << 52).collect();
+            ours.forward_unreduced(&mut values);
+            assert!(values == expected, "forward, 2^{log_n}, {bits} bits");
+            for factor in [1, q / 2, q - 1] {
+                let mut expected = reduced.clone();
+                portable.inverse(&mut expected);
+                expected.iter_mut().for_each(|x| *x = m.mul(*x, factor));
+                ours.inverse_scaled(&reduced, &mut values, &ours.scale(factor));
+                assert!(values == expected, "inverse, 2^{log_n}, {bits} bits");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_product_of_transforms_is_the_negacyclic_product() {
     let (n, ntt) = transform(6);

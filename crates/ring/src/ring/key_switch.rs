@@ -134,11 +134,16 @@ impl Ring {
     ///
     /// What is divided away is computed first. Every other limb is then finished in one go: its share of what is divided away is
     /// converted, the inner products are summed, their difference is divided. No sum over the extended basis is ever in memory.
+    ///
+    /// # Panics
+    ///
+    /// If there is no switch, if their digits differ in limbs or would have none left, or if more than four polynomials are added to a half.
     pub fn switch(&self, switches: &[Switch], added: [&[Automorphic]; 2], rescale: usize) -> [RnsPoly; 2] {
         let (n, special) = (self.n(), self.p_count());
         let q_limbs = switches.first().map_or(0, |switch| switch.digits.source.q_limbs());
-        debug_assert!(switches.iter().all(|switch| switch.digits.source.q_limbs() == q_limbs) && rescale < q_limbs);
-        debug_assert!(added.iter().all(|added| added.len() <= MOST_ADDED));
+        let same = switches.iter().all(|switch| switch.digits.source.q_limbs() == q_limbs);
+        assert!(same && rescale < q_limbs, "switches of one level, with a limb left");
+        assert!(added.iter().all(|added| added.len() <= MOST_ADDED), "at most {MOST_ADDED} added polynomials");
         let kept = q_limbs - rescale;
         let sum = Sum::new(self, switches, added, q_limbs);
         let conversion = self.conversion(Span { q_start: kept, q_end: q_limbs, p_count: special });

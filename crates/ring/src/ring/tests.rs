@@ -86,25 +86,43 @@ fn a_key_switch_multiplies_with_the_keys_secret() {
 
 #[test]
 fn a_sum_of_key_switches_is_divided_once_and_rescaled_with_what_is_added() {
-    let ring = ring(5, 2);
-    let source = ring.reduce_signed(&(0..ring.n() as i64).map(|i| i % 2).collect::<Vec<_>>(), 5, 0);
-    let key = transparent_key(&ring, &source);
-    let polys: Vec<_> = (0..4u8).map(|i| sampler::uniform(&ring, &[i; 32], 4, 0)).collect();
-    let (first, second) = (ring.decompose(&polys[0]), ring.decompose(&polys[1]));
-    let g = galois::rotation_element(LOG_N, -3);
-    let switches =
-        [Switch { digits: &first, key: &key, element: 1 }, Switch { digits: &second, key: &key, element: g }];
-    let mut expected = ring.mul(&polys[0], &source);
-    ring.add_assign(&mut expected, &ring.mul(&ring.automorphism(&polys[1], g), &source));
-    ring.add_assign(&mut expected, &polys[2]);
-    ring.add_assign(&mut expected, &ring.automorphism(&polys[3], g));
-    let added = [&[(&polys[2], 1), (&polys[3], g)][..], &[(&polys[3], 1)]];
-    let [sum, other] = ring.switch(&switches, added, 0);
-    assert!(distance(&ring, &sum, &expected) <= 1);
-    assert_eq!(other.words(), polys[3].words());
-    let [sum, other] = ring.switch(&switches, added, 1);
-    assert!(distance(&ring, &sum, &ring.rescale(&expected)) <= 1);
-    assert_eq!(other.words(), ring.rescale(&polys[3]).words());
+    // Rings that are too small for the AVX-512 transform, and others; primes below and above 2^48; digits that divide the limbs or do not.
+    for (log_n, (q_bits, p_bits)) in
+        [4, LOG_N, 8, 10].into_iter().flat_map(|n| [(40, 45), (48, 50), (50, 50)].map(|bits| (n, bits)))
+    {
+        for (q_count, p_count) in [(5, 2), (6, 3), (4, 5), (14, 1)] {
+            let n = 1 << log_n;
+            let q = ntt_primes(q_bits, q_count, n, &[]).unwrap();
+            let ring = Ring::new(log_n, &q, &ntt_primes(p_bits, p_count, n, &q).unwrap()).unwrap();
+            let source = ring.reduce_signed(&(0..n as i64).map(|i| i % 3 - 1).collect::<Vec<_>>(), q_count, 0);
+            let key: Vec<_> = transparent_key(&ring, &source).into_iter().map(|(b, _)| (b.clone(), b)).collect();
+            for q_limbs in [q_count, q_count - 1, 3] {
+                let polys: Vec<_> = (0..4u8).map(|i| sampler::uniform(&ring, &[i; 32], q_limbs, 0)).collect();
+                let (first, second) = (ring.decompose(&polys[0]), ring.decompose(&polys[1]));
+                let g = galois::rotation_element(log_n, -3);
+                let switches = [
+                    Switch { digits: &first, key: &key, element: 1 },
+                    Switch { digits: &second, key: &key, element: g },
+                ];
+                let mut expected = ring.mul(&polys[0], &source);
+                ring.add_assign(&mut expected, &ring.mul(&ring.automorphism(&polys[1], g), &source));
+                let mut with_added = ring.add(&expected, &polys[2]);
+                ring.add_assign(&mut with_added, &ring.automorphism(&polys[3], g));
+                for rescale in 0..3 {
+                    let added = [&[(&polys[2], 1), (&polys[3], g)][..], &[]];
+                    let halves = ring.switch(&switches, added, rescale);
+                    for (found, expected) in halves.iter().zip([&with_added, &expected]) {
+                        let rescaled = (0..rescale).fold(expected.clone(), |x, _| ring.rescale(&x));
+                        let worst = distance(&ring, found, &rescaled);
+                        assert!(
+                            worst <= 2,
+                            "2^{log_n}, {q_bits} bits, {q_limbs} limbs + {p_count}, {rescale}: {worst}"
+                        );
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[test]
