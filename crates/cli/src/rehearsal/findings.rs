@@ -326,6 +326,11 @@ impl Findings {
         );
         table.row("server: load", format!("{:>8}", seconds(s.load)));
         table.row("server: train", format!("{:>8}   {work}", seconds(s.train)));
+        if self.ciphertexts_read_again > 0 {
+            let (kept, all) = (self.kept_ciphertexts, count(self.upload_ciphertexts, "ciphertext"));
+            let (kept, read) = (thousands(kept as u64), thousands(self.ciphertexts_read_again));
+            table.row("", format!("{kept} of {all} kept, {read} read again"));
+        }
         table.row("owner: decrypt", format!("{:>8}   {} of model", seconds(s.decrypt), bytes(self.model_bytes)));
         let security =
             format!("N = 2^{}, log QP = {:.0}, at least {} bits", self.log_n, self.log_qp, self.security_bits);

@@ -22,6 +22,11 @@ fn noise_margin(iterations: usize) -> f64 {
 /// The most blocks whose every operation is traced.
 const MOST_TRACED_BLOCKS: usize = 8;
 
+/// What every training with polynomials of so many limbs takes: the largest transient of the key switches, and the program itself.
+pub(super) fn fixed_bytes(log_n: u32, limbs: usize) -> usize {
+    16 * limbs * (8 << log_n) + (64 << 20)
+}
+
 /// Predictions for a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
@@ -59,15 +64,12 @@ impl Estimate {
         let (operations, deviation) = Self::traced(plan)?;
         let inputs = plan.inputs();
 
-        let n = 1usize << plan.literal().log_n;
-        let special = plan.literal().p.len();
         let upload_bytes = plan.upload_bytes();
         let key_bytes = operations.keys.serialized_bytes(plan.literal());
         let count = |role| inputs.iter().filter(|input| input.role == role).count();
-        // Both halves of the keys, a word a residue; the largest transient of the key switches; what the program itself takes.
+        // Both halves of the keys, a word a residue.
         let keys = operations.keys.expanded_bytes(plan.literal());
-        let working = 16 * (plan.literal().q.len() + special) * n * 8;
-        let beside_bytes = keys + working + (64 << 20);
+        let beside_bytes = keys + fixed_bytes(plan.literal().log_n, plan.literal().q.len() + plan.literal().p.len());
         let server_bytes = beside_bytes + operations.peak_bytes;
         Ok(Self {
             operations,

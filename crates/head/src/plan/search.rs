@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ciphertune_ckks::{ParametersLiteral, SECURITY_BOUNDS, security_bound};
 
 use super::cost::{UnitCosts, Work};
-use super::{Estimate, Plan, price};
+use super::{Estimate, Plan, estimate, price};
 use crate::layout::{AnyLayout, ClassDiagonal, Layout, LayoutKind, Shape, TopAxis, VolleyRevolver};
 use crate::{HeadError, Recipe, Result};
 
@@ -174,7 +174,7 @@ impl Search<'_> {
                 continue;
             }
             // Known without tracing, which takes as long as there are operations.
-            let least_bytes = self.least_bytes(&layout, log_n);
+            let least_bytes = self.least_bytes(&layout, log_n, special);
             if least_bytes > self.constraints.memory {
                 self.least_memory = self.least_memory.min(least_bytes);
                 continue;
@@ -211,6 +211,11 @@ impl Search<'_> {
     fn reading(&mut self, key: (u32, usize, usize, usize), plan: &Plan) -> Result<Option<Work>> {
         if let Some(reading) = self.readings.get(&key) {
             return Ok(*reading);
+        }
+        let beside = plan.estimate()?.beside_bytes;
+        // Tracing would only tell by how much more it is too much.
+        if beside > self.constraints.memory && beside >= self.least_memory {
+            return Ok(None);
         }
         let reading = match plan.allot(self.constraints.memory) {
             Ok(allotment) => Some(allotment.work()),
@@ -284,8 +289,8 @@ impl Search<'_> {
         Ok(known)
     }
 
-    /// Bytes of what is always kept of the data alone.
-    fn least_bytes(&self, layout: &AnyLayout, log_n: u32) -> usize {
+    /// Bytes of what every training takes, and of the data that are always kept.
+    fn least_bytes(&self, layout: &AnyLayout, log_n: u32, special: usize) -> usize {
         let ciphertexts = match layout {
             AnyLayout::ClassDiagonal(layout) if layout.top() == TopAxis::Classes => layout.blocks() * layout.block(),
             // Read again whenever they are wanted.
@@ -293,7 +298,8 @@ impl Search<'_> {
             AnyLayout::VolleyRevolver(layout) => layout.blocks(),
         };
         let limbs = layout.levels(self.recipe.iterations(), self.recipe.initial_weight() != 0.0) + 1;
-        ciphertexts.saturating_mul(2 * limbs * (8 << log_n))
+        let data = ciphertexts.saturating_mul(2 * limbs * (8 << log_n));
+        data.saturating_add(estimate::fixed_bytes(log_n, limbs + special))
     }
 }
 
