@@ -185,7 +185,7 @@ pub struct Turned<'a> {
 pub struct SwitchLimb<'a> {
     /// The digits, each with the two halves of its key.
     pub digits: Vec<(Turned<'a>, Pair<'a>)>,
-    /// What is added to each half, to be multiplied by `factor`; at most [`MOST_ADDED`].
+    /// What is added to each half, to be multiplied by `factor`; at most four.
     pub added: [Vec<Turned<'a>>; 2],
     /// P modulo q.
     pub factor: u64,
@@ -202,7 +202,7 @@ pub fn convert_overflow(moduli: &[&Modulus], limbs: &[&[u64]], overflow: &mut [u
 }
 
 /// The rest of a basis conversion: the sum of y_i weight_i + overflow * negated_product modulo m, which is the centred representative of x, in
-/// the form that [`crate::Ntt::forward_unreduced`] takes: congruent, and the low 52 bits below 4 m.
+/// the form that transforms take: congruent, and the low 52 bits below 4 m.
 pub fn convert_combine(
     m: &Modulus,
     limbs: &[&[u64]],

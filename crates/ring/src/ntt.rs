@@ -4,7 +4,7 @@
 //! e(i) = 2 bitreverse(i) + 1. This order is what [`crate::galois`] relies on, and a test pins it. psi is the power (q - 1) / 2N of the least
 //! number that is no square modulo q, so it does not depend on the processor.
 //!
-//! There is a transform for each of the [kernels](crate::kernels); all give the same words.
+//! There is a transform for each of the [`kernels`]; all give the same words.
 
 #[cfg(target_arch = "x86_64")]
 mod fma;
