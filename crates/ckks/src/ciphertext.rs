@@ -29,7 +29,7 @@ impl Ciphertext {
 
     /// A copy without the limbs above `level`, which is at most this one's, in memory of just its size.
     pub fn lowered(&self, level: usize) -> Self {
-        Self::new(self.c0.cut(level + 1), self.c1.cut(level + 1), self.scale)
+        Self::new(self.c0.truncated(level + 1), self.c1.truncated(level + 1), self.scale)
     }
 }
 

@@ -5,6 +5,7 @@
 //! (polynomials and their operations: products, rescaling, digit decomposition, key switches) and
 //! [`sampler`] (secrets, noise, seeded uniform polynomials). Nothing in this crate knows of keys or ciphertexts.
 
+mod arena;
 mod buffer;
 mod conversion;
 mod error;

@@ -68,12 +68,6 @@ impl RnsPoly {
         out
     }
 
-    /// As [`Self::truncated`], in memory of just its size: for what is kept for long.
-    pub fn cut(&self, q_limbs: usize) -> Self {
-        debug_assert!(q_limbs <= self.q_limbs);
-        Self { words: Buffer::exact(&self.words[..q_limbs * self.n]), n: self.n, q_limbs, p_limbs: 0 }
-    }
-
     /// Overwrites the residues with zeros, for secrets.
     pub fn zeroize(&mut self) {
         self.words.zeroize();

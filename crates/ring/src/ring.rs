@@ -9,15 +9,11 @@ use std::sync::{Arc, RwLock};
 
 use rayon::prelude::*;
 
-use crate::buffer::raise_reserve;
 use crate::conversion::{Conversion, TARGETS_TOGETHER};
 use crate::galois::Permutation;
 use crate::{Error, Modulus, Ntt, Result, RnsPoly, kernels};
 
 pub use key_switch::{Automorphic, Digits, Switch};
-
-/// Polynomials over all primes whose memory is kept for reuse.
-const POOLED_POLYNOMIALS: usize = 32;
 
 /// A ring with its primes, transforms and cached constants.
 pub struct Ring {
@@ -54,8 +50,6 @@ impl Ring {
             return Err(Error::RepeatedPrime(prime));
         }
         let primes = all.par_iter().map(|&prime| Ntt::new(1 << log_n, prime)).collect::<Result<_>>()?;
-        // What a dozen rotations of one ciphertext, the most that are under way at once, leave behind.
-        raise_reserve(POOLED_POLYNOMIALS * all.len() * (8 << log_n));
         Ok(Self {
             log_n,
             primes,

@@ -155,8 +155,6 @@ impl<R: Read + Seek + Send> Trainer<R> {
         let (evaluator, layout, upload) = (&*self.evaluator, self.plan.layout(), self.upload);
         let upload = upload.into_upload();
         let iterates = rayon::scope(|_| train(evaluator, layout, &schedule, upload, returned));
-        // Whatever came of it, the memory that it took is not needed again.
-        ciphertune_ckks::release_memory();
         // Limbs above the lowest carry nothing that the owner needs, beyond room for the message.
         let iterates = iterates?.into_iter().map(|iterate| lower(&self.evaluator, iterate)).collect::<Result<_>>()?;
         let (parameters, counts) = (self.evaluator.keys().parameters().clone(), self.evaluator.counts());

@@ -18,7 +18,7 @@ pub struct Working {
 
 impl Working {
     /// What is best where everything is kept.
-    pub const USUAL: Working = Working { held: 256 << 20, at_once: 256 << 20 };
+    pub const USUAL: Working = Working { held: 256 << 20, at_once: 64 << 20 };
 }
 
 /// A source of uploaded ciphertexts, in the order of [`super::Layout::inputs`].

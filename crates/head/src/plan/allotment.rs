@@ -126,5 +126,5 @@ impl Plan {
 fn working_sizes() -> impl Iterator<Item = Working> {
     let held = std::iter::successors(Some(MOST_HELD), |bytes| Some(bytes / 2)).take_while(|bytes| *bytes >= LEAST_HELD);
     std::iter::once(Working::USUAL)
-        .chain(held.map(|held| Working { held, at_once: held.min(Working::USUAL.at_once) / 4 }))
+        .chain(held.map(|held| Working { held, at_once: held.min(Working::USUAL.held) / 4 }))
 }
