@@ -12,13 +12,13 @@
 mod ciphertexts;
 mod evaluation_keys;
 
-use ciphertune_ring::{Ring, RnsPoly};
 use rayon::prelude::*;
 use zeroize::Zeroize;
 
-use crate::container::packing::{pack, packed_bytes, unpack, width};
+use crate::container::packing::{all_reduced, packed_bytes, unpack, width};
 use crate::container::{Container, ContainerWriter, Header, PackedShape};
 use crate::{Error, KeyId, Parameters, Result, SecretKey};
+use ciphertune_ring::{Ring, RnsPoly};
 
 pub use ciphertexts::{
     SeededGroup, SeededReader, read_full, read_seeded, write_full, write_seeded, write_seeded_streamed,
@@ -73,22 +73,10 @@ pub fn check_origin(header: &Header, parameters: &Parameters) -> Result<KeyId> {
     })
 }
 
-/// The widths of a polynomial's limbs.
-fn widths(ring: &Ring, q_limbs: usize, p_limbs: usize) -> Vec<u32> {
-    (0..q_limbs + p_limbs).map(|i| width(ring.limb_modulus(q_limbs, i).value())).collect()
-}
-
 /// A polynomial as a packed row.
 fn pack_poly(ring: &Ring, poly: &RnsPoly) -> Vec<u8> {
-    let (n, widths) = (poly.n(), widths(ring, poly.q_limbs(), poly.p_limbs()));
-    let mut row = vec![0; packed_bytes(n, widths.iter().copied())];
-    let (mut limbs, mut rest) = (Vec::with_capacity(widths.len()), &mut row[..]);
-    for (i, width) in widths.into_iter().enumerate() {
-        let (bytes, after) = rest.split_at_mut(packed_bytes(n, [width]));
-        limbs.push((poly.limb(i), width, bytes));
-        rest = after;
-    }
-    limbs.into_par_iter().for_each(|(words, width, bytes)| pack(words, width, bytes));
+    let mut row = vec![0; packed_bytes(poly.n(), ring.widths(poly.q_limbs(), poly.p_limbs()))];
+    ring.pack_into(poly, &mut row);
     row
 }
 
@@ -105,10 +93,13 @@ fn unpack_poly(ring: &Ring, row: &[u8], q_limbs: usize, p_limbs: usize) -> Resul
     }
     let reduced = limbs.into_par_iter().all(|(bytes, modulus, words)| {
         unpack(bytes, width(modulus), words);
-        // A word at or above the modulus leaves a borrow, which is the highest bit: all words are far below 2^63.
-        words.iter().fold(0, |borrows, word| borrows | (modulus - 1).wrapping_sub(*word)) >> 63 == 0
+        all_reduced(words, modulus)
     });
-    if reduced { Ok(poly) } else { Err(Error::File("holds residues above their modulus: fetch the file again".into())) }
+    if reduced { Ok(poly) } else { Err(not_reduced()) }
+}
+
+fn not_reduced() -> Error {
+    Error::File("holds residues above their modulus: fetch the file again".into())
 }
 
 /// The number of ciphertext limbs of the polynomials of a packed tensor, which all have `p_limbs` special ones; `what` they are.
@@ -116,7 +107,7 @@ fn ciphertext_limbs(ring: &Ring, packed: PackedShape, p_limbs: usize, what: &str
     let limbs = packed.widths.len();
     let known = (p_limbs + 1..=p_limbs + ring.q_count()).contains(&limbs);
     let fits = || {
-        let expected = widths(ring, limbs - p_limbs, p_limbs);
+        let expected = ring.widths(limbs - p_limbs, p_limbs);
         packed.widths == expected && packed.row_bytes == packed_bytes(ring.n(), expected)
     };
     if known && fits() {

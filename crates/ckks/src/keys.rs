@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ciphertune_ring::{RnsPoly, Sampler, Seed, galois, sampler};
+use ciphertune_ring::{PackedPoly, RnsPoly, Sampler, Seed, galois, sampler};
 use rayon::prelude::*;
 use zeroize::Zeroize;
 
@@ -130,10 +130,11 @@ impl KeySet {
             .sum()
     }
 
-    /// Size of these keys in memory, in bytes: both halves of every digit, a word a residue.
+    /// Size of these keys in memory, in bytes: both halves of every digit, packed.
     pub fn expanded_bytes(&self, literal: &ParametersLiteral) -> usize {
-        let (n, special) = (1usize << literal.log_n, literal.p.len());
-        self.entries().map(|(_, level)| (level + 1).div_ceil(special) * 16 * n * (level + 1 + special)).sum()
+        let special = literal.p.len();
+        let digits = |level: usize| (level + 1).div_ceil(special);
+        self.entries().map(|(_, level)| 2 * digits(level) * literal.packed_bytes(level + 1, special)).sum()
     }
 }
 
@@ -168,7 +169,7 @@ impl std::fmt::Display for KeyName {
 
 /// A key that switches from some secret s' to s: for every digit, b_j = -a_j s + e_j + P s' on the digit's limbs.
 pub(crate) struct SwitchingKey {
-    pub(crate) digits: Vec<(RnsPoly, RnsPoly)>,
+    pub(crate) digits: Vec<(PackedPoly, PackedPoly)>,
     pub(crate) level: usize,
 }
 
@@ -257,7 +258,8 @@ impl EvaluationKeys {
     /// Makes the keys of a set. Only the owner can, who has the secret key. To send them rather than use them,
     /// [`crate::files::EvaluationKeyFile`] needs less memory.
     pub fn generate(parameters: &Parameters, key: &SecretKey, set: &KeySet) -> Result<Self> {
-        let keys = generate(parameters, key, set, |digit| (digit.b, digit.a))?;
+        let ring = parameters.ring();
+        let keys = generate(parameters, key, set, |digit| (ring.pack(&digit.b), ring.pack(&digit.a)))?;
         let keys = keys.into_iter().map(|key| (key.name, SwitchingKey { digits: key.digits, level: key.level }));
         Ok(Self::from_keys(parameters, key.id, keys))
     }

@@ -3,7 +3,7 @@
 // criterion_group! makes a public function without documentation.
 #![allow(missing_docs)]
 
-use ciphertune_ring::{Ntt, Ring, RnsPoly, Switch, prime::ntt_primes, sampler};
+use ciphertune_ring::{Ntt, PackedPoly, Ring, Switch, prime::ntt_primes, sampler};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// One limb at a time: 48-bit primes for rescaling, 50-bit primes for key switching; beside tfhe-ntt's.
@@ -42,9 +42,9 @@ fn key_switch_parts(c: &mut Criterion) {
         let poly = |seed: u8, p_limbs: usize| sampler::uniform(&ring, &[seed; 32], q_limbs, p_limbs);
         let a = poly(1, 0);
         let digits = ring.decompose(&a);
-        let key: Vec<(RnsPoly, RnsPoly)> = (0..ring.digit_count(q_limbs) as u8)
-            .map(|j| (poly(2 + 2 * j, special), poly(3 + 2 * j, special)))
-            .collect();
+        let half = |seed: u8| ring.pack(&poly(seed, special));
+        let key: Vec<(PackedPoly, PackedPoly)> =
+            (0..ring.digit_count(q_limbs) as u8).map(|j| (half(2 + 2 * j), half(3 + 2 * j))).collect();
         let shape = format!("2^{log_n}, {q_limbs} limbs, {special} special");
         let mut group = c.benchmark_group("key switch");
         group.bench_function(BenchmarkId::new("decompose", &shape), |b| b.iter(|| ring.decompose(&a)));

@@ -5,7 +5,7 @@
 
 use std::hint::black_box;
 
-use ciphertune_ring::{Digits, Ntt, Ring, RnsPoly, Switch, prime::ntt_primes, sampler};
+use ciphertune_ring::{Digits, Ntt, PackedPoly, Ring, RnsPoly, Switch, prime::ntt_primes, sampler};
 
 const LOG_N: u32 = 14;
 const Q_LIMBS: usize = 6;
@@ -34,7 +34,7 @@ fn count_decompose<'a>(ring: &Ring, a: &'a RnsPoly) -> Digits<'a> {
 }
 
 #[inline(never)]
-fn count_switch(ring: &Ring, digits: &Digits, key: &[(RnsPoly, RnsPoly)], c: &RnsPoly) -> [RnsPoly; 2] {
+fn count_switch(ring: &Ring, digits: &Digits, key: &[(PackedPoly, PackedPoly)], c: &RnsPoly) -> [RnsPoly; 2] {
     ring.switch(black_box(&[Switch { digits, key, element: ELEMENT }]), [&[(c, ELEMENT)], &[]], 0)
 }
 
@@ -63,8 +63,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ntt = Ntt::new(n, q[0])?;
     let poly = |seed: u8, p_limbs: usize| sampler::uniform(&ring, &[seed; 32], Q_LIMBS, p_limbs);
     let (mut a, b) = (poly(1, 0), poly(2, 0));
-    let key: Vec<(RnsPoly, RnsPoly)> =
-        (0..ring.digit_count(Q_LIMBS) as u8).map(|j| (poly(3 + 2 * j, SPECIAL), poly(4 + 2 * j, SPECIAL))).collect();
+    let half = |seed: u8| ring.pack(&poly(seed, SPECIAL));
+    let key: Vec<(PackedPoly, PackedPoly)> =
+        (0..ring.digit_count(Q_LIMBS) as u8).map(|j| (half(3 + 2 * j), half(4 + 2 * j))).collect();
     let mut limb = a.limb(0).to_vec();
     let operands: Vec<RnsPoly> = (20..36).map(|seed| poly(seed, 0)).collect();
     let pairs: Vec<(&RnsPoly, &RnsPoly)> = operands.chunks_exact(2).map(|pair| (&pair[0], &pair[1])).collect();

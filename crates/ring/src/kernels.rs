@@ -159,6 +159,9 @@ pub fn permute(permutation: &Permutation, a: &[u64], out: &mut [u64]) {
 /// Two limbs of a ciphertext, c0 and c1.
 pub type Pair<'a> = [&'a [u64]; 2];
 
+/// Two bit-packed limbs, see [`crate::packing`], and bytes after each that make a vector of the last ones.
+pub type PackedPair<'a> = [&'a [u8]; 2];
+
 /// The three limbs d0, d1, d2 of a product of ciphertexts, to be written.
 pub type Triple<'a> = [&'a mut [u64]; 3];
 
@@ -184,7 +187,7 @@ pub struct Turned<'a> {
 #[derive(Default)]
 pub struct SwitchLimb<'a> {
     /// The digits, each with the two halves of its key.
-    pub digits: Vec<(Turned<'a>, Pair<'a>)>,
+    pub digits: Vec<(Turned<'a>, PackedPair<'a>)>,
     /// What is added to each half, to be multiplied by `factor`; at most four.
     pub added: [Vec<Turned<'a>>; 2],
     /// P modulo q.

@@ -8,7 +8,7 @@ use ciphertune_ring::{Ring, RnsPoly, Seed};
 use rayon::prelude::*;
 use twox_hash::XxHash3_128;
 
-use super::{ciphertext_limbs, pack_poly, unpack_poly, widths};
+use super::{ciphertext_limbs, pack_poly, unpack_poly};
 use crate::container::packing::packed_bytes;
 use crate::container::{Container, ContainerError, ContainerStream, ContainerWriter, Packed, Tensor};
 use crate::{Ciphertext, Error, Parameters, Result, SeededCiphertext};
@@ -28,7 +28,7 @@ pub fn write_seeded<'a>(
     let scales: Vec<f64> = ciphertexts.iter().map(|c| c.scale).collect();
     let rows = ciphertexts.into_par_iter().map(|c| pack_poly(ring, &c.c0)).collect();
     writer
-        .packed(&format!("{name}.c0"), &widths(ring, q_limbs, 0), rows)
+        .packed(&format!("{name}.c0"), &ring.widths(q_limbs, 0), rows)
         .u8(&format!("{name}.seed"), &[count, size_of::<Seed>()], seeds)
         .f64(&format!("{name}.scale"), &[count], scales)
 }
@@ -62,7 +62,7 @@ pub fn write_seeded_streamed<E: From<Error> + From<ContainerError>>(
 ) -> std::result::Result<u64, E> {
     let ring = parameters.ring();
     for group in groups {
-        let (name, count, widths) = (&group.name, group.scales.len(), widths(ring, group.level + 1, 0));
+        let (name, count, widths) = (&group.name, group.scales.len(), ring.widths(group.level + 1, 0));
         let row_bytes = packed_bytes(ring.n(), widths.iter().copied());
         writer = writer
             .packed_later(&format!("{name}.c0"), &widths, count, row_bytes)
@@ -185,7 +185,7 @@ impl<R: Read + Seek + Send> SeededReader<R> {
         let ring = self.parameters.ring();
         let group = &self.groups[group];
         let q_limbs = level.min(group.q_limbs - 1) + 1;
-        let prefix = packed_bytes(ring.n(), widths(ring, q_limbs, 0));
+        let prefix = packed_bytes(ring.n(), ring.widths(q_limbs, 0));
         self.stream.read_some(&group.tensor, indices, prefix, |index, row| {
             let seen = group.digests.get(index).filter(|digests| digests.len() >= q_limbs);
             if seen.is_none_or(|digests| group.digests(ring, row) != digests[..q_limbs]) {
@@ -203,7 +203,7 @@ impl Expected {
     /// The digest of each limb of a row, or of the row's beginning.
     fn digests(&self, ring: &Ring, row: &[u8]) -> Vec<LimbDigest> {
         let (mut limbs, mut rest) = (Vec::with_capacity(self.q_limbs), row);
-        for width in widths(ring, self.q_limbs, 0) {
+        for width in ring.widths(self.q_limbs, 0) {
             let Some((limb, after)) = rest.split_at_checked(packed_bytes(ring.n(), [width])) else { break };
             limbs.push(limb);
             rest = after;
@@ -241,7 +241,7 @@ pub fn write_full<'a>(
     let (ring, q_limbs) = (parameters.ring(), first.c0.q_limbs());
     debug_assert!(ciphertexts.iter().all(|c| c.c0.q_limbs() == q_limbs));
     let half = |c: fn(&Ciphertext) -> &RnsPoly| ciphertexts.par_iter().map(|x| pack_poly(ring, c(x))).collect();
-    let (widths, scales) = (widths(ring, q_limbs, 0), ciphertexts.iter().map(|c| c.scale).collect::<Vec<_>>());
+    let (widths, scales) = (ring.widths(q_limbs, 0), ciphertexts.iter().map(|c| c.scale).collect::<Vec<_>>());
     writer
         .packed(&format!("{name}.c0"), &widths, half(|c| &c.c0))
         .packed(&format!("{name}.c1"), &widths, half(|c| &c.c1))

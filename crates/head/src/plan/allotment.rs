@@ -125,6 +125,5 @@ impl Plan {
 /// Working memories to choose from. What is made at once hardly saves time, and what is held saves reading.
 fn working_sizes() -> impl Iterator<Item = Working> {
     let held = std::iter::successors(Some(MOST_HELD), |bytes| Some(bytes / 2)).take_while(|bytes| *bytes >= LEAST_HELD);
-    std::iter::once(Working::USUAL)
-        .chain(held.map(|held| Working { held, at_once: held.min(Working::USUAL.held) / 4 }))
+    std::iter::once(Working::USUAL).chain(held.map(|held| Working { held, at_once: held.min(Working::USUAL.held) / 4 }))
 }

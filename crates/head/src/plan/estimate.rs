@@ -24,7 +24,7 @@ const MOST_TRACED_BLOCKS: usize = 8;
 
 /// What every training with polynomials of so many limbs takes: the largest transient of the key switches, and the program itself.
 pub(super) fn fixed_bytes(log_n: u32, limbs: usize) -> usize {
-    16 * limbs * (8 << log_n) + (64 << 20)
+    24 * limbs * (8 << log_n) + (64 << 20)
 }
 
 /// Predictions for a plan.
@@ -67,7 +67,6 @@ impl Estimate {
         let upload_bytes = plan.upload_bytes();
         let key_bytes = operations.keys.serialized_bytes(plan.literal());
         let count = |role| inputs.iter().filter(|input| input.role == role).count();
-        // Both halves of the keys, a word a residue.
         let keys = operations.keys.expanded_bytes(plan.literal());
         let beside_bytes = keys + fixed_bytes(plan.literal().log_n, plan.literal().q.len() + plan.literal().p.len());
         let server_bytes = beside_bytes + operations.peak_bytes;

@@ -164,7 +164,7 @@ pub(super) fn switch(
     out: [&mut [u64]; 2],
 ) {
     let finish = |sum: &[u64], out: &mut [u64], w| sub_mul_constant(simd, m, sum, out, w);
-    switch_by(|pairs, out| dot(simd, m, pairs, out), finish, sum, end, out);
+    switch_by(m, |pairs, out| dot(simd, m, pairs, out), finish, sum, end, out);
 }
 
 vectorized! {

@@ -10,6 +10,9 @@
 //! * **sums of products**: low and high halves apart. A high half is below 2^48, so 15 of them stay below 2^52; the low halves, at most
 //!   4096 of them in 64 bits, are carried over once. The sum is lo + hi 2^52 (+ top 2^104), reduced by constants 2^52 mod q and 2^104 mod q.
 //!
+//! * **packed residues** of w bits: the eight bytes that hold a residue are moved into its lane, shifted down by 0 to 7 bits and masked. They are
+//!   there for w at most 57. Byte permutations (VBMI) came with IFMA in the same processors.
+//!
 //! Memory is read and written as `[u64; 8]`; lengths are multiples of 8, which every ring's are.
 
 mod conversion;
@@ -30,7 +33,8 @@ impl Ifma {
     pub(crate) fn detect() -> Option<Self> {
         let found = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512ifma");
+            && is_x86_feature_detected!("avx512ifma")
+            && is_x86_feature_detected!("avx512vbmi");
         found.then_some(Self(()))
     }
 }
@@ -42,7 +46,7 @@ macro_rules! entry {
         #[allow(clippy::too_many_arguments)]
         #[inline]
         pub(crate) fn $name $(<$life>)? (_: $crate::kernels::ifma::Ifma, $($arg: $ty),*) {
-            // SAFETY: the token is only made where avx512f, avx512dq and avx512ifma were found.
+            // SAFETY: the token is only made where avx512f, avx512dq, avx512ifma and avx512vbmi were found.
             #[allow(unsafe_code)]
             unsafe { $body($($arg),*) }
         }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{BLOCK, Pair, SwitchLimb, TILE, Triple, Turned};
 use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
+use crate::packing::unpack_part;
 
 pub(super) fn add_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
     for (x, &y) in a.iter_mut().zip(b) {
@@ -112,11 +113,12 @@ fn permute_blocks(permutation: &Permutation, a: &[u64], sources: &[u32], out: &m
 
 pub(super) fn switch(m: &Modulus, sum: &SwitchLimb, end: Option<ShoupConstant>, out: [&mut [u64]; 2]) {
     let finish = |sum: &[u64], out: &mut [u64], w| sub_mul_constant(m, sum, out, w);
-    switch_by(|pairs, out| dot(m, pairs, out), finish, sum, end, out);
+    switch_by(m, |pairs, out| dot(m, pairs, out), finish, sum, end, out);
 }
 
 /// A sum of key switches by blocks, whose gathered words stay in the cache for both halves. `dot` makes the sums of products, `finish` the end.
 pub(super) fn switch_by(
+    m: &Modulus,
     dot: impl Fn(&[(&[u64], &[u64])], &mut [u64]),
     finish: impl Fn(&[u64], &mut [u64], ShoupConstant),
     sum: &SwitchLimb,
@@ -125,6 +127,7 @@ pub(super) fn switch_by(
 ) {
     let factor = [sum.factor; BLOCK];
     let mut digits = vec![[0u64; BLOCK]; sum.digits.len()];
+    let mut keys = digits.clone();
     let mut added = vec![[0u64; BLOCK]; sum.added[0].len().max(sum.added[1].len())];
     let mut sums = [0u64; BLOCK];
     for (block, (out0, out1)) in out0.chunks_mut(BLOCK).zip(out1.chunks_mut(BLOCK)).enumerate() {
@@ -136,8 +139,10 @@ pub(super) fn switch_by(
             for (words, added) in added.iter_mut().zip(&sum.added[half]) {
                 gather(*added, &range, &mut words[..len]);
             }
-            let keys = sum.digits.iter().map(|(_, key)| &key[half][range.clone()]);
-            let products = digits.iter().map(|words| &words[..len]).zip(keys);
+            for (words, (_, key)) in keys.iter_mut().zip(&sum.digits) {
+                unpack_part(m, key[half], range.start, &mut words[..len]);
+            }
+            let products = digits.iter().zip(&keys).map(|(digit, key)| (&digit[..len], &key[..len]));
             let added = added.iter().zip(&sum.added[half]).map(|(words, _)| (&words[..len], &factor[..len]));
             let pairs: Vec<_> = products.chain(added).collect();
             match end {

@@ -1,6 +1,7 @@
 //! Every backend that this machine has, against the portable kernels, on random and on extreme words.
 
 use super::*;
+use crate::packing;
 use crate::prime::ntt_primes;
 
 const LEN: usize = 1 << 11;
@@ -22,6 +23,15 @@ fn words(m: &Modulus, seed: u64) -> Vec<u64> {
             }
         })
         .collect()
+}
+
+/// A limb as keys have it: packed, with arbitrary bytes behind it.
+fn packed(m: &Modulus, words: &[u64]) -> Vec<u8> {
+    let width = packing::width(m.value());
+    let mut bytes = vec![0; packing::packed_bytes(words.len(), [width])];
+    packing::pack(words, width, &mut bytes);
+    bytes.extend([0xa5; packing::SLACK]);
+    bytes
 }
 
 fn moduli() -> Vec<Modulus> {
@@ -158,11 +168,17 @@ fn a_key_switch_sums_what_it_gathers_and_what_is_added() {
     {
         let digits: Vec<_> = (0..count).map(|k| words(&m, k)).collect();
         let keys: Vec<_> = (0..count).map(|k| (words(&m, 20 + k), words(&m, 50 + k))).collect();
+        let packed: Vec<_> = keys.iter().map(|(b, c)| (packed(&m, b), packed(&m, c))).collect();
         let added: Vec<_> = (0..3).map(|k| words(&m, 80 + k)).collect();
         // Every other operand through the automorphism.
         let turned = |limb, k: usize| Turned { limb, permutation: (k % 2 == 1).then_some(&permutation) };
         let sum = SwitchLimb {
-            digits: digits.iter().zip(&keys).enumerate().map(|(k, (d, (b, c)))| (turned(d, k), [&b[..], c])).collect(),
+            digits: digits
+                .iter()
+                .zip(&packed)
+                .enumerate()
+                .map(|(k, (d, (b, c)))| (turned(d, k), [&b[..], c]))
+                .collect(),
             added: [vec![turned(&added[0], 0), turned(&added[1], 1)], vec![turned(&added[2], 1)]],
             factor: m.value() - 2,
         };
@@ -179,7 +195,8 @@ fn a_key_switch_sums_what_it_gathers_and_what_is_added() {
                     }
                     None => turned.limb[i],
                 };
-                let products = sum.digits.iter().map(|(digit, key)| m.mul(word(digit), key[half][i]));
+                let products =
+                    sum.digits.iter().zip(&keys).map(|((digit, _), (b, c))| m.mul(word(digit), [b, c][half][i]));
                 let added = sum.added[half].iter().map(|added| m.mul(word(added), sum.factor));
                 let expected = products.chain(added).fold(0, |sum, x| m.add(sum, x));
                 let expected = end.map_or(expected, |w| m.mul(m.sub(expected, divided[half][i]), w.value));
@@ -194,12 +211,13 @@ fn the_largest_key_switches_and_conversions_do_not_overflow() {
     let m = moduli().pop().unwrap();
     let q = m.value();
     let largest = vec![q - 1; 64];
+    let key = packed(&m, &largest);
     let turned = Turned { limb: &largest, permutation: None };
     for (count, simd) in (1..40).flat_map(|count| Backend::available().into_iter().map(move |simd| (count, simd))) {
         // (q - 1)^2 = 1 modulo q.
         for added in 0..=MOST_ADDED {
             let sum = SwitchLimb {
-                digits: vec![(turned, [&largest[..], &largest[..]]); count],
+                digits: vec![(turned, [&key[..], &key[..]]); count],
                 added: [vec![turned; added], vec![turned; MOST_ADDED - added]],
                 factor: q - 1,
             };

@@ -14,7 +14,7 @@ use crate::conversion::TARGETS_TOGETHER;
 use crate::galois::Permutation;
 use crate::kernels::{MOST_ADDED, SwitchLimb, Turned};
 use crate::modulus::ShoupConstant;
-use crate::{Buffer, RnsPoly, kernels};
+use crate::{Buffer, PackedPoly, RnsPoly, kernels};
 
 /// Limbs of each half of a result that share the reading of what is divided away.
 const LIMBS_TOGETHER: usize = 4;
@@ -43,7 +43,7 @@ pub struct Switch<'a> {
     /// The digits.
     pub digits: &'a Digits<'a>,
     /// The halves of the key, a pair a digit. It may have more ciphertext limbs than the digits; the surplus is not read.
-    pub key: &'a [(RnsPoly, RnsPoly)],
+    pub key: &'a [(PackedPoly, PackedPoly)],
     /// The Galois element, 1 for none.
     pub element: usize,
 }
@@ -73,7 +73,7 @@ impl<'a> Sum<'a> {
     fn limb(&self, i: usize, end: Option<ShoupConstant>, out: [&mut [u64]; 2]) {
         let of_q = i < self.q_limbs;
         // A key may have been made for a higher level.
-        let key_limb = |half: &'a RnsPoly| half.limb(if of_q { i } else { half.q_limbs() + i - self.q_limbs });
+        let key_limb = |half: &'a PackedPoly| half.limb(if of_q { i } else { half.q_limbs() + i - self.q_limbs });
         let turned = |limb, element: usize| Turned { limb, permutation: self.permutations.get(&element).map(|p| &**p) };
         let digits = self.switches.iter().flat_map(|Switch { digits, key, element }| {
             let digits = (0..digits.raised.len()).map(|j| turned(digits.limb(j, i), *element));

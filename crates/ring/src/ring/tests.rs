@@ -1,6 +1,7 @@
 //! Tests of the ring's basis changes against big-integer arithmetic on small cases.
 
 use super::*;
+use crate::PackedPoly;
 use crate::galois;
 use crate::prime::ntt_primes;
 use crate::sampler;
@@ -46,13 +47,13 @@ fn a_rescale_rounds_every_coefficient_to_nearest() {
 }
 
 /// A key with a = 0 and no noise, b_j = P s' on digit j: what it switches comes out multiplied with s', up to rounding.
-fn transparent_key(ring: &Ring, source: &RnsPoly) -> Vec<(RnsPoly, RnsPoly)> {
+fn transparent_key(ring: &Ring, source: &RnsPoly) -> Vec<(PackedPoly, PackedPoly)> {
     let zero = || RnsPoly::zero(ring.n(), ring.q_count(), ring.p_count());
     (0..ring.digit_count(ring.q_count()))
         .map(|j| {
             let mut b = zero();
             ring.add_gadget(&mut b, source, j);
-            (b, zero())
+            (ring.pack(&b), ring.pack(&zero()))
         })
         .collect()
 }
@@ -95,7 +96,8 @@ fn a_sum_of_key_switches_is_divided_once_and_rescaled_with_what_is_added() {
             let q = ntt_primes(q_bits, q_count, n, &[]).unwrap();
             let ring = Ring::new(log_n, &q, &ntt_primes(p_bits, p_count, n, &q).unwrap()).unwrap();
             let source = ring.reduce_signed(&(0..n as i64).map(|i| i % 3 - 1).collect::<Vec<_>>(), q_count, 0);
-            let key: Vec<_> = transparent_key(&ring, &source).into_iter().map(|(b, _)| (b.clone(), b)).collect();
+            let halves = || transparent_key(&ring, &source).into_iter().map(|(b, _)| b);
+            let key: Vec<_> = halves().zip(halves()).collect();
             for q_limbs in [q_count, q_count - 1, 3] {
                 let polys: Vec<_> = (0..4u8).map(|i| sampler::uniform(&ring, &[i; 32], q_limbs, 0)).collect();
                 let (first, second) = (ring.decompose(&polys[0]), ring.decompose(&polys[1]));

@@ -82,6 +82,9 @@ fn accumulate_products<const K: usize>(a: &[Pair; K], b: &[Pair; K], start: usiz
     }
 }
 
+/// How many blocks ahead words are asked for that an automorphism takes from anywhere.
+const AHEAD: usize = 96;
+
 /// [`Turned`], in blocks.
 #[derive(Clone, Copy)]
 struct Blocks<'a> {
@@ -102,17 +105,27 @@ impl<'a> Blocks<'a> {
             None => load(&self.words[i]),
         }
     }
+
+    /// Asks for block `i`, if no hardware foresees it.
+    #[inline(always)]
+    fn foresee(self, i: usize) {
+        if let Some(permutation) = self.permutation
+            && let Some(&source) = permutation.sources().get(i)
+        {
+            prefetch(&self.words[permutation.source(source).0]);
+        }
+    }
 }
 
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vbmi")]
 pub(super) fn switch(m: &Modulus, sum: &SwitchLimb, end: Option<ShoupConstant>, [out0, out1]: [&mut [u64]; 2]) {
     let (folding, factor, wide) = (Folding::new(m), splat(sum.factor), Wide::new(m));
     let end = end.map(WideConstant::broadcast);
     let (out0, out1) = (eights_mut(out0), eights_mut(out1));
     let n = out0.len();
     let out1 = &mut out1[..n];
-    let digits: Vec<_> =
-        sum.digits.iter().map(|(digit, [b, c])| (Blocks::new(*digit), &eights(b)[..n], &eights(c)[..n])).collect();
+    let unpacking = Unpacking::new(m);
+    let digits: Vec<_> = sum.digits.iter().map(|(digit, [b, c])| (Blocks::new(*digit), *b, *c)).collect();
     let [added0, added1] =
         sum.added.each_ref().map(|added| added.iter().map(|&added| Blocks::new(added)).collect::<Vec<_>>());
     let finish = |sum: Words, out: &mut [u64; 8]| match end {
@@ -130,14 +143,17 @@ pub(super) fn switch(m: &Modulus, sum: &SwitchLimb, end: Option<ShoupConstant>, 
                 sum0 = Sum { lo: folding.few(sum0), hi: _mm512_setzero_si512() };
                 sum1 = Sum { lo: folding.few(sum1), hi: _mm512_setzero_si512() };
             }
+            digit.foresee(i + AHEAD);
             let digit = digit.at(i);
-            sum0 = sum0.add_product(digit, load(&b[i]));
-            sum1 = sum1.add_product(digit, load(&c[i]));
+            sum0 = sum0.add_product(digit, unpacking.at(b, i));
+            sum1 = sum1.add_product(digit, unpacking.at(c, i));
         }
         for added in &added0 {
+            added.foresee(i + AHEAD);
             sum0 = sum0.add_product(added.at(i), factor);
         }
         for added in &added1 {
+            added.foresee(i + AHEAD);
             sum1 = sum1.add_product(added.at(i), factor);
         }
         finish(folding.few(sum0), &mut out0[i]);

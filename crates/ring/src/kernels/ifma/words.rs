@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use crate::kernels::MOST_ADDED;
 use crate::modulus::{Modulus, ShoupConstant};
+use crate::packing;
 
 /// Eight words in a register.
 pub(crate) type Words = __m512i;
@@ -49,6 +50,58 @@ pub(crate) fn load(x: &[u64; 8]) -> Words {
 #[inline(always)]
 pub(crate) fn store(x: Words, to: &mut [u64; 8]) {
     *to = bytemuck::must_cast(x);
+}
+
+/// How far ahead packed residues are asked for: the hardware foresees them, but stops at the end of every page of 4 KiB.
+const BYTES_AHEAD: usize = 2048;
+
+/// Takes packed residues apart, see [`crate::packing`].
+#[derive(Clone, Copy)]
+pub(super) struct Unpacking {
+    /// Bytes of eight residues.
+    width: usize,
+    /// The bytes of every lane, the bits below its residue, those of it.
+    bytes: Words,
+    shifts: Words,
+    mask: Words,
+}
+
+impl Unpacking {
+    /// Of residues modulo m.
+    pub(super) fn new(m: &Modulus) -> Self {
+        let width = packing::width(m.value()) as usize;
+        let bytes: [u8; 64] = std::array::from_fn(|i| (i / 8 * width / 8 + i % 8) as u8);
+        let shifts: [u64; 8] = std::array::from_fn(|lane| (lane * width % 8) as u64);
+        Self {
+            width,
+            bytes: bytemuck::must_cast(bytes),
+            shifts: bytemuck::must_cast(shifts),
+            mask: splat((1 << width) - 1),
+        }
+    }
+
+    /// Eight residues, the `i`-th eight of a limb; those of a while later are asked for.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vbmi")]
+    pub(super) fn at(&self, limb: &[u8], i: usize) -> Words {
+        let start = i * self.width;
+        let packed: &[u8; packing::SLACK] = limb[start..start + packing::SLACK].try_into().expect("a vector");
+        if let Some(later) = limb.get(start + BYTES_AHEAD) {
+            prefetch(later);
+        }
+        let bytes = _mm512_permutexvar_epi8(self.bytes, bytemuck::must_cast(*packed));
+        _mm512_and_si512(_mm512_srlv_epi64(bytes, self.shifts), self.mask)
+    }
+}
+
+/// Brings the cache line near at which something begins.
+#[inline(always)]
+pub(super) fn prefetch<T>(at: &T) {
+    // SAFETY: reads nothing, and the address is that of a reference; every x86-64 processor has the instruction.
+    #[allow(unsafe_code)]
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(at).cast());
+    }
 }
 
 impl Wide {

@@ -1,0 +1,262 @@
+//! Bit-packed residues: as they are stored, sent, and held where they are read more often than written.
+//!
+//! A limb of residues modulo a prime of b bits takes b bits a residue: residue i is bits i b to (i + 1) b - 1 of the
+//! limb's bytes, bit 0 being the lowest of byte 0. Eight residues take b bytes, so a limb of a power of two of at least
+//! eight residues ends at a byte, and the limbs of a polynomial follow each other.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::{Buffer, Modulus, Ring, RnsPoly};
+
+/// Residues that are packed together.
+const GROUP: usize = 8;
+
+/// The widths that there are, in bits: at least a byte, and what one unaligned load of eight bytes always covers.
+pub const WIDTHS: std::ops::RangeInclusive<u32> = 8..=57;
+
+/// The width of residues modulo `modulus`, in bits: ceil(log2 modulus), and at least 8.
+pub fn width(modulus: u64) -> u32 {
+    (u64::BITS - modulus.saturating_sub(1).leading_zeros()).max(*WIDTHS.start())
+}
+
+/// Bytes of a polynomial of `n` residues a limb, a multiple of eight.
+pub fn packed_bytes(n: usize, widths: impl IntoIterator<Item = u32>) -> usize {
+    widths.into_iter().map(|width| n / GROUP * width as usize).sum()
+}
+
+/// Calls a function with the width as a constant, so that its shifts and offsets are known when it is compiled, for the
+/// widths that moduli have; with the width as it is otherwise.
+macro_rules! with_constant_width {
+    ($width:expr, $function:ident($from:expr, $to:expr), $($constant:literal)*) => {
+        match $width {
+            $($constant => $function($from, $to, $constant),)*
+            width => $function($from, $to, width as usize),
+        }
+    };
+}
+
+/// Packs a limb: `words` below 2^width, a multiple of eight of them, into `bytes`, width/8 bytes a word.
+pub fn pack(words: &[u64], width: u32, bytes: &mut [u8]) {
+    assert!(WIDTHS.contains(&width) && words.len().is_multiple_of(GROUP), "not a limb");
+    assert_eq!(bytes.len(), packed_bytes(words.len(), [width]), "bytes for a limb");
+    with_constant_width!(width, pack_groups(words, bytes), 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50)
+}
+
+#[inline(always)]
+fn pack_groups(words: &[u64], bytes: &mut [u8], width: usize) {
+    let (groups, _) = words.as_chunks::<GROUP>();
+    for (group, out) in groups.iter().zip(bytes.chunks_exact_mut(width)) {
+        let mut packed = [0u64; GROUP];
+        for (i, &word) in group.iter().enumerate() {
+            debug_assert!(word >> width == 0);
+            let (at, shift) = (i * width / 64, i * width % 64);
+            packed[at] |= word << shift;
+            if shift + width > 64 {
+                packed[at + 1] |= word >> (64 - shift);
+            }
+        }
+        // The last chunk is shorter if the width is no multiple of eight.
+        for (part, word) in out.chunks_mut(8).zip(packed) {
+            part.copy_from_slice(&word.to_le_bytes()[..part.len()]);
+        }
+    }
+}
+
+/// Unpacks a limb: the reverse of [`pack`]. Every word comes out below 2^width.
+pub fn unpack(bytes: &[u8], width: u32, words: &mut [u64]) {
+    assert!(WIDTHS.contains(&width) && words.len().is_multiple_of(GROUP), "not a limb");
+    assert_eq!(bytes.len(), packed_bytes(words.len(), [width]), "bytes of a limb");
+    with_constant_width!(width, unpack_groups(bytes, words), 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50)
+}
+
+#[inline(always)]
+fn unpack_groups(bytes: &[u8], words: &mut [u64], width: usize) {
+    let mask = u64::MAX >> (64 - width);
+    let (groups, _) = words.as_chunks_mut::<GROUP>();
+    for (group, packed) in groups.iter_mut().zip(bytes.chunks_exact(width)) {
+        for (i, word) in group.iter_mut().enumerate() {
+            // Eight bytes that hold the whole residue and lie within the group.
+            let start = (i * width / 8).min(width - 8);
+            let mut eight = [0; 8];
+            eight.copy_from_slice(&packed[start..start + 8]);
+            *word = u64::from_le_bytes(eight) >> (i * width - 8 * start) & mask;
+        }
+    }
+}
+
+/// Bytes after a limb that kernels may read, whatever they hold: a vector.
+pub(crate) const SLACK: usize = 64;
+
+/// Residues that are checked at a time.
+const BLOCK: usize = 512;
+
+/// A polynomial with bit-packed residues: a quarter less memory than [`RnsPoly`] at primes of 48 bits, for what is multiplied with and
+/// never changed. The same bytes as in files.
+pub struct PackedPoly {
+    /// The bytes, and [`SLACK`] more.
+    words: Buffer,
+    /// Where each limb begins, and where the last ends, in bytes.
+    starts: Vec<usize>,
+    q_limbs: usize,
+}
+
+impl PackedPoly {
+    /// Number of limbs over ciphertext primes; those over special primes follow.
+    pub fn q_limbs(&self) -> usize {
+        self.q_limbs
+    }
+
+    /// The bytes of all limbs.
+    pub fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.words)[..self.bytes_of(0..self.starts.len() - 1).end]
+    }
+
+    /// Limb `i`, and [`SLACK`] bytes after it.
+    pub(crate) fn limb(&self, i: usize) -> &[u8] {
+        let Range { start, end } = self.bytes_of(i..i + 1);
+        &bytemuck::cast_slice(&self.words)[start..end + SLACK]
+    }
+
+    fn bytes_of(&self, limbs: Range<usize>) -> Range<usize> {
+        self.starts[limbs.start]..self.starts[limbs.end]
+    }
+}
+
+/// The residues from `first` on, a multiple of eight, of a limb modulo m.
+pub(crate) fn unpack_part(m: &Modulus, limb: &[u8], first: usize, words: &mut [u64]) {
+    let width = width(m.value());
+    let start = packed_bytes(first, [width]);
+    unpack(&limb[start..start + packed_bytes(words.len(), [width])], width, words);
+}
+
+impl Ring {
+    /// The widths of the limbs of polynomials with so many limbs.
+    pub fn widths(&self, q_limbs: usize, p_limbs: usize) -> Vec<u32> {
+        (0..q_limbs + p_limbs).map(|i| width(self.limb_modulus(q_limbs, i).value())).collect()
+    }
+
+    /// A polynomial with its residues packed.
+    pub fn pack(&self, a: &RnsPoly) -> PackedPoly {
+        self.packed(a.q_limbs(), a.p_limbs(), |row| self.pack_into(a, row))
+    }
+
+    /// Packs a polynomial into a row of just the bytes that it takes.
+    ///
+    /// # Panics
+    ///
+    /// If it takes other than that.
+    pub fn pack_into(&self, a: &RnsPoly, row: &mut [u8]) {
+        let (mut limbs, mut rest) = (Vec::with_capacity(a.limbs()), row);
+        for (i, width) in self.widths(a.q_limbs(), a.p_limbs()).into_iter().enumerate() {
+            let (bytes, after) = rest.split_at_mut(packed_bytes(a.n(), [width]));
+            limbs.push((a.limb(i), width, bytes));
+            rest = after;
+        }
+        assert!(rest.is_empty(), "bytes for a polynomial");
+        limbs.into_par_iter().for_each(|(words, width, bytes)| pack(words, width, bytes));
+    }
+
+    /// The polynomial of a packed row; `None` if a residue is not reduced.
+    ///
+    /// # Panics
+    ///
+    /// If the row is longer or shorter than such a polynomial's.
+    pub fn packed_row(&self, row: &[u8], q_limbs: usize, p_limbs: usize) -> Option<PackedPoly> {
+        let packed = self.packed(q_limbs, p_limbs, |bytes| bytes.copy_from_slice(row));
+        let reduced = |i: usize| {
+            let (m, mut words) = (self.limb_modulus(q_limbs, i), [0; BLOCK]);
+            (0..self.n()).step_by(BLOCK).all(|first| {
+                let words = &mut words[..BLOCK.min(self.n() - first)];
+                unpack_part(m, packed.limb(i), first, words);
+                all_reduced(words, m.value())
+            })
+        };
+        (0..q_limbs + p_limbs).into_par_iter().all(reduced).then_some(packed)
+    }
+
+    fn packed(&self, q_limbs: usize, p_limbs: usize, fill: impl FnOnce(&mut [u8])) -> PackedPoly {
+        let ends = self.widths(q_limbs, p_limbs).into_iter().scan(0, |end, width| {
+            *end += packed_bytes(self.n(), [width]);
+            Some(*end)
+        });
+        let starts: Vec<usize> = std::iter::once(0).chain(ends).collect();
+        let bytes = starts[q_limbs + p_limbs];
+        let mut words = Buffer::dirty((bytes + SLACK).div_ceil(size_of::<u64>()));
+        fill(&mut bytemuck::cast_slice_mut(&mut words)[..bytes]);
+        PackedPoly { words, starts, q_limbs }
+    }
+}
+
+/// Whether all words, far below 2^63, are below the modulus: one that is not leaves a borrow, which is the highest bit.
+pub fn all_reduced(words: &[u64], modulus: u64) -> bool {
+    words.iter().fold(0, |borrows, word| borrows | (modulus - 1).wrapping_sub(*word)) >> 63 == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_width_holds_every_residue_and_is_no_wider_than_needed() {
+        for (modulus, expected) in
+            [(3, 8), (97, 8), (257, 9), (1 << 10, 10), ((1 << 48) - 59, 48), ((1 << 48) + 21, 49)]
+        {
+            assert_eq!(width(modulus), expected, "{modulus}");
+        }
+    }
+
+    #[test]
+    fn bits_lie_in_little_endian_order() {
+        let mut bytes = [0; 12];
+        pack(&[0xabc, 0x123, 0, 0, 0, 0, 0, 0xfed], 12, &mut bytes);
+        assert_eq!(bytes, [0xbc, 0x3a, 0x12, 0, 0, 0, 0, 0, 0, 0, 0xd0, 0xfe]);
+    }
+
+    #[test]
+    fn a_packed_polynomial_has_the_bytes_of_its_limbs_and_is_refused_with_a_residue_that_is_not_reduced() {
+        let q = crate::prime::ntt_primes(40, 3, 64, &[]).unwrap();
+        let ring = Ring::new(6, &q, &crate::prime::ntt_primes(45, 2, 64, &q).unwrap()).unwrap();
+        let poly = crate::sampler::uniform(&ring, &[5; 32], 2, 2);
+        let packed = ring.pack(&poly);
+        let mut row = packed.bytes().to_vec();
+        assert_eq!((packed.q_limbs(), row.len()), (2, 64 / 8 * (40 + 40 + 45 + 45)));
+        for i in 0..4 {
+            let mut words = vec![0; 24];
+            unpack_part(ring.limb_modulus(2, i), packed.limb(i), 40, &mut words);
+            assert_eq!(words, poly.limb(i)[40..]);
+            assert!(packed.limb(i).len() >= SLACK + 64 / 8 * 40);
+        }
+        assert_eq!(ring.packed_row(&row, 2, 2).unwrap().bytes(), row);
+        // The last residue becomes the modulus.
+        let last = ring.limb_modulus(2, 3).value();
+        let end = row.len();
+        let mut group = poly.limb(3)[56..].to_vec();
+        group[7] = last;
+        pack(&group, 45, &mut row[end - 45..]);
+        assert!(ring.packed_row(&row, 2, 2).is_none());
+        group[7] = last - 1;
+        pack(&group, 45, &mut row[end - 45..]);
+        assert!(ring.packed_row(&row, 2, 2).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_comes_back(width in WIDTHS, words in prop::collection::vec(any::<u64>(), 1..20)) {
+            let words: Vec<u64> = words.iter().cycle().take(8 * words.len()).map(|x| x >> (64 - width)).collect();
+            let mut bytes = vec![0xff; packed_bytes(words.len(), [width])];
+            pack(&words, width, &mut bytes);
+            for (i, &word) in words.iter().enumerate() {
+                for bit in 0..width as usize {
+                    let at = i * width as usize + bit;
+                    prop_assert_eq!(u64::from(bytes[at / 8] >> (at % 8) & 1), word >> bit & 1);
+                }
+            }
+            let mut back = vec![u64::MAX; words.len()];
+            unpack(&bytes, width, &mut back);
+            prop_assert_eq!(back, words);
+        }
+    }
+}
