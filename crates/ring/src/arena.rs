@@ -24,6 +24,11 @@ const REGION: usize = 64 << 20;
 /// Bytes that spans are multiples of: a page, so that no vector of words straddles two cache lines and free pages can be given back.
 const PAGE: usize = 4096;
 
+/// What a huge page may take to come. A system clears one in 0.2 to 0.8 ms; a virtual machine whose host has taken its free memory back waits
+/// ten times as long, and less for small pages, some of which it has left.
+#[cfg(target_os = "linux")]
+const SLOW: std::time::Duration = std::time::Duration::from_millis(2);
+
 /// Regions of memory, by address.
 pub(crate) struct Arena {
     regions: Mutex<BTreeMap<usize, Region>>,
@@ -54,12 +59,13 @@ pub(crate) struct Span {
 impl Mapping {
     /// At least `bytes` bytes, or nothing if the system refuses.
     fn new(bytes: usize) -> Option<Self> {
-        let raw = MmapRaw::from(MmapMut::map_anon(bytes.checked_add(HUGE_PAGE)?).ok()?);
-        // Without huge pages it is slower and nothing else.
-        #[cfg(target_os = "linux")]
-        let _ = raw.advise(memmap2::Advice::HugePage);
-        let offset = raw.as_ptr().align_offset(HUGE_PAGE);
-        (offset <= HUGE_PAGE).then_some(Self { raw, offset })
+        let mut map = MmapMut::map_anon(bytes.checked_add(HUGE_PAGE)?).ok()?;
+        let offset = map.as_ptr().align_offset(HUGE_PAGE);
+        if offset > HUGE_PAGE {
+            return None;
+        }
+        ask_for_huge_pages(&mut map, offset);
+        Some(Self { raw: MmapRaw::from(map), offset })
     }
 
     fn address(&self) -> usize {
@@ -87,6 +93,24 @@ impl Mapping {
     #[cfg(not(target_os = "linux"))]
     fn release(&self, _: Range<usize>) {}
 }
+
+/// Asks for huge pages from `offset` on, if the system clears the first of them quickly. Without them it is slower and nothing else.
+#[cfg(target_os = "linux")]
+fn ask_for_huge_pages(map: &mut MmapMut, offset: usize) {
+    use memmap2::Advice;
+    if map.advise(Advice::HugePage).is_err() {
+        return;
+    }
+    let start = std::time::Instant::now();
+    map[offset] = 0;
+    if start.elapsed() > SLOW {
+        let rest = offset + HUGE_PAGE;
+        let _ = map.advise_range(Advice::NoHugePage, rest, map.len() - rest);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ask_for_huge_pages(_: &mut MmapMut, _: usize) {}
 
 impl Region {
     fn new(pages: usize) -> Option<Self> {
