@@ -16,7 +16,7 @@ const LEAST_HELD: usize = 8 << 20;
 
 /// The least working memory.
 const LEAST: Working = Working { held: LEAST_HELD, at_once: LEAST_HELD / 4 };
-/// The part of predicted bytes that is set aside, because reused memory may be a little larger than what it is used for.
+/// The part of predicted bytes that is set aside, because memory lies free between blocks in use.
 const MARGIN: usize = 6;
 /// The most blocks that are traced: more behave like these.
 const MOST_TRACED_BLOCKS: usize = 3;
