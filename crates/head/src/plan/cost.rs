@@ -101,26 +101,27 @@ impl UnitCosts {
     /// 2.4 GHz core.
     pub const REFERENCE: UnitCosts = UnitCosts { transform: 0.28e-9, product: 0.5e-9 };
 
-    /// Scales [`Self::REFERENCE`] to this machine, all its threads together, by timing rotations in a small ring (some tens of milliseconds).
+    /// Scales [`Self::REFERENCE`] to this machine, all its threads together, by timing rotations in the smallest ring that trainings use
+    /// (some tens of milliseconds).
     pub fn measure() -> Result<Self> {
-        let literal = ParametersLiteral::choose(13, 45, 35, 3, 1)?;
+        let literal = ParametersLiteral::choose(14, 45, 35, 5, 2)?;
         let mut keys = KeySet::default();
-        keys.need_galois(galois::rotation_element(13, 1), 3);
+        keys.need_galois(galois::rotation_element(14, 1), 5);
         let parameters = Parameters::new(literal.clone())?;
         let owner = SecretKey::generate(&parameters)?;
         let server = Evaluator::new(EvaluationKeys::generate(&parameters, &owner, &keys)?);
-        let message = Encoder::new(13).encode(&[Complex64::ONE], 1e9)?;
-        let mut x = encrypt(&parameters, &owner, &message, 3, 1e9)?.expand(parameters.ring());
+        let message = Encoder::new(14).encode(&[Complex64::ONE], 1e9)?;
+        let mut x = encrypt(&parameters, &owner, &message, 5, 1e9)?.expand(parameters.ring());
         let tracer = super::tracer::Tracer::new(&literal);
         let input = crate::layout::Input {
             role: crate::layout::Role::Data,
-            level: 3,
+            level: 5,
             scale: 1e9,
             packing: crate::layout::Packing::Slots,
             rms: 1.0,
         };
         tracer.rotate(&tracer.fresh(&input), 1)?;
-        let predicted = Self::REFERENCE.seconds(13, tracer.operations().work);
+        let predicted = Self::REFERENCE.seconds(14, tracer.operations().work);
         let mut best = f64::INFINITY;
         for _ in 0..8 {
             let start = Instant::now();
