@@ -12,13 +12,13 @@
 mod ciphertexts;
 mod evaluation_keys;
 
+use ciphertune_ring::{Ring, RnsPoly};
 use rayon::prelude::*;
 use zeroize::Zeroize;
 
 use crate::container::packing::{all_reduced, packed_bytes, unpack, width};
 use crate::container::{Container, ContainerWriter, Header, PackedShape};
 use crate::{Error, KeyId, Parameters, Result, SecretKey};
-use ciphertune_ring::{Ring, RnsPoly};
 
 pub use ciphertexts::{
     SeededGroup, SeededReader, read_full, read_seeded, write_full, write_seeded, write_seeded_streamed,

@@ -4,8 +4,6 @@
 //! limb's bytes, bit 0 being the lowest of byte 0. Eight residues take b bytes, so a limb of a power of two of at least
 //! eight residues ends at a byte, and the limbs of a polynomial follow each other.
 
-use std::ops::Range;
-
 use rayon::prelude::*;
 
 use crate::{Buffer, Modulus, Ring, RnsPoly};
@@ -110,17 +108,12 @@ impl PackedPoly {
 
     /// The bytes of all limbs.
     pub fn bytes(&self) -> &[u8] {
-        &bytemuck::cast_slice(&self.words)[..self.bytes_of(0..self.starts.len() - 1).end]
+        &bytemuck::cast_slice(&self.words)[..self.starts[self.starts.len() - 1]]
     }
 
     /// Limb `i`, and [`SLACK`] bytes after it.
     pub(crate) fn limb(&self, i: usize) -> &[u8] {
-        let Range { start, end } = self.bytes_of(i..i + 1);
-        &bytemuck::cast_slice(&self.words)[start..end + SLACK]
-    }
-
-    fn bytes_of(&self, limbs: Range<usize>) -> Range<usize> {
-        self.starts[limbs.start]..self.starts[limbs.end]
+        &bytemuck::cast_slice(&self.words)[self.starts[i]..self.starts[i + 1] + SLACK]
     }
 }
 
