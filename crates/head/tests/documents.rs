@@ -177,8 +177,10 @@ fn a_training_that_reads_its_data_again_gives_the_very_same_model() {
     // A limb of both halves.
     let limb = (2 * 8) << 8;
     let all = plan.inputs().iter().map(|input| (input.level + 1) * limb).sum::<usize>();
-    let little = Working { held: 4 * limb, at_once: 2 * limb };
-    for (kept, working) in [(0, Working::USUAL), (0, little), (all / 3, little), (all - limb, Working::USUAL)] {
+    let little = Working::reading(4 * limb);
+    for (kept, working) in
+        [(0, Working::reading(1 << 28)), (0, little), (all / 3, little), (all - limb, Working::USUAL)]
+    {
         let trainer = trainer(&d, source.clone(), Room { kept, working });
         let (in_memory, all) = trainer.kept();
         assert!(in_memory < all && (in_memory > 0) == (kept > 0));

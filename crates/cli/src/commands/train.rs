@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use ciphertune_head::Plan;
 use ciphertune_head::train::Returned;
 use clap::Args;
+use serde_json::{Value, json};
 
 use crate::errors::{CliError, InFile, Result};
 use crate::files::{NewFile, Privacy, Source};
 use crate::memory;
-use crate::rehearsal::timed;
-use crate::roles::server::{self, Residence};
+use crate::roles::server::{self, Residence, Trained};
 use crate::text::{bytes, count, say, seconds, thousands};
 
 /// The one file in JOB/.
@@ -44,6 +45,10 @@ pub struct Train {
     /// Replace a model that is there
     #[arg(long)]
     force: bool,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 impl Train {
@@ -64,24 +69,49 @@ impl Train {
         let allotment = plan.allot(memory::limit(self.memory)).in_file(&job_path)?;
         let returned = if self.trace { Returned::Every } else { Returned::Last };
         let keys = Source::open(&self.eval_keys)?;
-        let (trained, took) = timed(|| server::train(job, keys, returned, allotment.room))?;
+        let trained = server::train(job, keys, returned, allotment.room)?;
         out.write(&trained.model)?;
+        match self.json {
+            true => Ok(say!("{:#}", describe(&trained))?),
+            false => self.report(&plan, &trained),
+        }
+    }
 
+    fn report(&self, plan: &Plan, trained: &Trained) -> Result<()> {
         let (switches, products) = (trained.counts.key_switches as usize, trained.counts.products as usize);
         let work = format!("{}, {}", count(switches, "key switch"), count(products, "product"));
         let iterations = count(plan.recipe().iterations(), "iteration");
-        say!("trained {iterations} on {} encrypted rows in {}", plan.shape().rows, seconds(took))?;
+        let (load, took) = (seconds(trained.load_seconds), seconds(trained.train_seconds));
+        say!("trained {iterations} on {} encrypted rows in {took}, after reading for {load}", plan.shape().rows)?;
         say!("  {work}")?;
         let Residence { kept, ciphertexts, read_again } = trained.residence;
         if kept < ciphertexts {
             let (all, read) = (count(ciphertexts, "ciphertext"), thousands(read_again));
             say!("  {} of {all} kept in memory; {read} read again from the job", thousands(kept as u64))?;
         }
+        if let Some(peak) = memory::peak() {
+            say!("  peak memory {}", bytes(peak))?;
+        }
         say!("  {}  {}, for the owner", self.out.display(), bytes(trained.model.len()))?;
         let model = self.out.display();
         say!("next, on the owner's side:\n  ciphertune decrypt --model {model} --keys KEYS/ --out head.safetensors")?;
         Ok(())
     }
+}
+
+/// What a training took, in the words of `run --json`.
+fn describe(trained: &Trained) -> Value {
+    let Residence { kept, ciphertexts, read_again } = trained.residence;
+    json!({
+        "seconds": { "load": trained.load_seconds, "train": trained.train_seconds },
+        "peak_memory_bytes": memory::peak(),
+        "key_switches": trained.counts.key_switches,
+        "products": trained.counts.products,
+        "ciphertexts": ciphertexts,
+        "kept_ciphertexts": kept,
+        "ciphertexts_read_again": read_again,
+        "model_bytes": trained.model.len(),
+    })
 }
 
 /// The job's file, from it or its folder.

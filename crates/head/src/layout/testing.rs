@@ -116,7 +116,7 @@ impl Upload<SlotVector> for Sparing {
     }
 
     fn working(&self) -> Working {
-        Working { held: self.working_bytes, at_once: self.working_bytes / 2 }
+        Working::reading(self.working_bytes)
     }
 }
 

@@ -12,13 +12,20 @@ use ciphertune_ckks::{Error, Result};
 pub struct Working {
     /// Bytes for what it holds while the data pass by: rotations and sums.
     pub held: usize,
-    /// Bytes for products that are made at once, and as many for the data that they are made of.
-    pub at_once: usize,
+    /// Bytes for products that are made at once.
+    pub products: usize,
+    /// Bytes for the data that they are made of, where these are not in memory anyway.
+    pub data: usize,
 }
 
 impl Working {
     /// What is best where everything is kept.
-    pub const USUAL: Working = Working { held: 256 << 20, at_once: 64 << 20 };
+    pub const USUAL: Working = Working { held: 256 << 20, products: 64 << 20, data: usize::MAX };
+
+    /// Where data may be read again: as much for what is held, a quarter of it for products and another for data.
+    pub const fn reading(held: usize) -> Self {
+        Self { held, products: held / 4, data: held / 4 }
+    }
 }
 
 /// A source of uploaded ciphertexts, in the order of [`super::Layout::inputs`].

@@ -15,7 +15,7 @@ const MOST_HELD: usize = 2 << 30;
 const LEAST_HELD: usize = 8 << 20;
 
 /// The least working memory.
-const LEAST: Working = Working { held: LEAST_HELD, at_once: LEAST_HELD / 4 };
+const LEAST: Working = Working::reading(LEAST_HELD);
 /// The part of predicted bytes that is set aside, because memory lies free between blocks in use.
 const MARGIN: usize = 6;
 /// The most blocks that are traced: more behave like these.
@@ -125,5 +125,6 @@ impl Plan {
 /// Working memories to choose from. What is made at once hardly saves time, and what is held saves reading.
 fn working_sizes() -> impl Iterator<Item = Working> {
     let held = std::iter::successors(Some(MOST_HELD), |bytes| Some(bytes / 2)).take_while(|bytes| *bytes >= LEAST_HELD);
-    std::iter::once(Working::USUAL).chain(held.map(|held| Working { held, at_once: held.min(Working::USUAL.held) / 4 }))
+    let most = Working::reading(Working::USUAL.held);
+    std::iter::once(most).chain(held.map(move |held| Working { held, ..Working::reading(held.min(most.held)) }))
 }

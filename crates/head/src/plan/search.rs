@@ -34,7 +34,7 @@ const PUBLICATION_FACTOR: f64 = 2.5;
 /// What three bits for publication may cost where all that are wished for cannot be had.
 const LESSER_FACTOR: f64 = 1.6;
 /// By how much of itself a price in closed form may miss what the tracer counts.
-const PRICE_TOLERANCE: f64 = 0.1;
+const PRICE_TOLERANCE: f64 = 0.03;
 /// Of candidates with more blocks than this only so many are looked at in a ring.
 const MANY_BLOCKS: usize = 64;
 const MOST_TRACED: usize = 6;
@@ -241,7 +241,7 @@ impl Search<'_> {
         let mut candidates = Vec::new();
         for (geometry, layout) in geometries.into_iter().enumerate() {
             let top = layout.levels(iterations, offset) + reserve;
-            let upload = layout.upload_count(offset).unwrap_or(usize::MAX).saturating_mul((top + 1) * (8 << log_n));
+            let ciphertexts = layout.upload_count(offset).unwrap_or(usize::MAX);
             // From many digits, where the modulus leaves no room for special primes, to few.
             let special: Vec<usize> = match layout {
                 AnyLayout::ClassDiagonal(_) => (1..=top + 1).collect(),
@@ -252,7 +252,10 @@ impl Search<'_> {
                 let price = match &layout {
                     AnyLayout::ClassDiagonal(layout) => {
                         let work = price::class_diagonal(layout, iterations, offset, top, special);
-                        self.cost(log_n, work, upload)
+                        // One of the two polynomials travels, bit-packed; the other as its seed.
+                        let bits =
+                            BASE_BITS as usize + top * prime_bits(log_n, top, special, self.constraints) as usize;
+                        self.cost(log_n, work, ciphertexts.saturating_mul(bits << log_n) / 8)
                     }
                     // Only one geometry a ring: traced whatever it costs.
                     AnyLayout::VolleyRevolver(_) => 0.0,
@@ -331,9 +334,8 @@ fn candidate(
     }
     // Below the level that is left there is room for the message above one prime.
     let most_scale = if reserve > 0 { MOST_PRIME_BITS } else { BASE_BITS - HEADROOM_BITS };
-    let bound = if constraints.insecure_toy { f64::INFINITY } else { security_bound(log_n).map_or(0.0, f64::from) };
-    let room = bound - f64::from(BASE_BITS) * (1 + special) as f64;
-    let mut bits = MOST_PRIME_BITS.min((room / levels as f64).max(0.0).floor() as u32);
+    let bound = modulus_bound(log_n, constraints);
+    let mut bits = prime_bits(log_n, levels, special, constraints);
     while bits >= LEAST_SCALE_BITS {
         let Ok(literal) = ParametersLiteral::choose(log_n, BASE_BITS, bits, levels, special) else { return Ok(None) };
         // Primes lie on both sides of their power of two, so the sum may miss the bound by a hair.
@@ -344,6 +346,17 @@ fn candidate(
         bits -= 1;
     }
     Ok(None)
+}
+
+/// Bits that the whole modulus may have.
+fn modulus_bound(log_n: u32, constraints: &Constraints) -> f64 {
+    if constraints.insecure_toy { f64::INFINITY } else { security_bound(log_n).map_or(0.0, f64::from) }
+}
+
+/// The most bits for each of the primes that rescale, as far as the ring has room beside the lowest and the special primes.
+fn prime_bits(log_n: u32, levels: usize, special: usize, constraints: &Constraints) -> u32 {
+    let room = modulus_bound(log_n, constraints) - f64::from(BASE_BITS) * (1 + special) as f64;
+    MOST_PRIME_BITS.min((room / levels as f64).max(0.0).floor() as u32)
 }
 
 fn geometries(shape: Shape, log_n: u32, constraints: &Constraints) -> Vec<AnyLayout> {

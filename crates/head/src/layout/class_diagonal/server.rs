@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::*;
+use crate::layout::upload::Working;
 use crate::train::weight_rms;
 
 /// Levels of the forward pass.
@@ -26,9 +27,16 @@ struct Hand {
     /// Level of the residuals.
     residual_level: usize,
     /// See [`Upload::working`].
-    at_once: usize,
+    working: Working,
     /// What the cubic multiplies z^3 and z by: see [`ClassDiagonal::negative_cubic`].
     masks: [Vec<Complex64>; 2],
+}
+
+impl Hand {
+    /// How many rows of a matrix product are made at once, given the bytes of the products and of the data of one.
+    fn at_once(&self, products: usize, data: usize) -> usize {
+        (self.working.products / products).min(self.working.data / data).max(1)
+    }
 }
 
 impl ClassDiagonal {
@@ -79,7 +87,7 @@ impl ClassDiagonal {
             false => (each.saturating_sub(rotations + sums) / turned).clamp(1, blocks),
         };
         let masks = [-step.rate * step.c3 / 4.0, -step.rate * step.c1].map(|value| self.head_mask(value));
-        Hand { parts, blocks, level, residual_level, at_once: working.at_once, masks }
+        Hand { parts, blocks, level, residual_level, working, masks }
     }
 
     /// The open gradients of a range of the weight ciphertexts.
@@ -156,7 +164,8 @@ impl ClassDiagonal {
         hand: &Hand,
     ) -> Result<Vec<M::Ciphertext>> {
         let columns: Vec<Vec<&M::Ciphertext>> = babies.iter().map(|column| column.iter().collect()).collect();
-        let giants_at_once = (hand.at_once / bytes(m, hand.level, (3 * columns.len()).max(2 * self.babies()))).max(1);
+        let giants_at_once =
+            hand.at_once(bytes(m, hand.level, 3 * columns.len()), bytes(m, hand.level, 2 * self.babies()));
         let mut nested: Vec<Option<M::Ciphertext>> = columns.iter().map(|_| None).collect();
         let giants: Vec<usize> = (0..self.giants).rev().collect();
         for giants in giants.chunks(giants_at_once) {
@@ -299,7 +308,8 @@ impl<'a, M: Arithmetic> Backward<'a, M> {
         let (m, layout, babies) = (self.m, self.layout, self.layout.babies());
         let columns: Vec<Vec<&M::Ciphertext>> = turned.iter().map(|column| column.iter().collect()).collect();
         let terms = blocks.len() * layout.giants;
-        let babies_at_once = (hand.at_once / bytes(m, hand.residual_level, (3 * columns.len()).max(2 * terms))).max(1);
+        let level = hand.residual_level;
+        let babies_at_once = hand.at_once(bytes(m, level, 3 * columns.len()), bytes(m, level, 2 * terms));
         let last = blocks.end == layout.blocks();
         let mut before = std::mem::take(&mut self.sums).into_iter();
         let steps: Vec<usize> = (0..babies).rev().collect();
