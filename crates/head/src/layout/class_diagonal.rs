@@ -151,6 +151,17 @@ impl ClassDiagonal {
         (log_rate / 2.0).floor().clamp(0.0, 5.0).exp2()
     }
 
+    /// Level of the residuals of the first iteration, and of the data and labels, which nothing needs before.
+    pub(crate) fn first_residual_level(&self, top: usize, offset: bool) -> usize {
+        if offset { top - server::CUBIC_LEVELS } else { top }
+    }
+
+    /// How many ciphertexts are uploaded at which level: data and labels, then offsets.
+    pub(crate) fn upload_levels(&self, top: usize, offset: bool) -> [(usize, usize); 2] {
+        let data = self.blocks().saturating_mul(self.uploads_per_block() + self.weight_ciphertexts());
+        [(data, self.first_residual_level(top, offset)), (if offset { self.blocks() } else { 0 }, top)]
+    }
+
     /// Key switches that take the upload apart.
     pub fn expansions(&self) -> usize {
         self.blocks() * self.uploads_per_block() * (self.diagonals_together() - 1)
@@ -189,17 +200,16 @@ impl Layout for ClassDiagonal {
         let together = self.diagonals_together();
         let packing = if self.top() == TopAxis::Classes { Packing::Subring } else { Packing::Slots };
         let balance = self.scale_balance();
+        // With an offset data and labels first meet a residual that the cubic's levels have been spent on.
+        let level = self.first_residual_level(top, offset);
         let data = Input {
             role: Role::Data,
-            level: top,
+            level,
             scale: scale / balance / together as f64,
             packing,
             rms: (together as f64).sqrt(),
         };
-        // With an offset the labels first meet a residual that two levels of the cubic have been spent on.
-        let label_level = if offset { top - server::CUBIC_LEVELS } else { top };
-        let labels =
-            Input { role: Role::Labels, level: label_level, scale: scale * balance, packing: Packing::Slots, rms: 0.0 };
+        let labels = Input { role: Role::Labels, level, scale: scale * balance, packing: Packing::Slots, rms: 0.0 };
         let offsets = Input { role: Role::Offset, level: top, scale, packing: Packing::Slots, rms: 1.0 };
         let mut inputs = vec![data; self.blocks() * self.uploads_per_block()];
         inputs.extend(vec![labels; self.weight_ciphertexts() * self.blocks()]);

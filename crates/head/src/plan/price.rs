@@ -40,8 +40,8 @@ pub fn class_diagonal(layout: &ClassDiagonal, iterations: usize, offset: bool, t
         let plain = cost::plain_product(level) + cost::plain_product(level - 1);
         plain + whole(level) + rescaled(level) + rescaled(level - 1)
     };
-    let mut work = layout.expansions() as u64 * (whole(top) + cost::plain_product(top));
-    let (mut residual, mut weights) = (top, 0);
+    let (mut residual, mut weights) = (layout.first_residual_level(top, offset), 0);
+    let mut work = layout.expansions() as u64 * (whole(residual) + cost::plain_product(residual));
     for t in 1..=iterations {
         if t > 1 {
             work += w * hoisted(babies - 1, weights) + w * n * cost::products(block, weights);
@@ -50,7 +50,6 @@ pub fn class_diagonal(layout: &ClassDiagonal, iterations: usize, offset: bool, t
             residual = weights - 3;
         } else if offset {
             work += n * cubic(top);
-            residual = top - 2;
         }
         let last = t == iterations;
         if t > 1 || offset {
@@ -65,6 +64,13 @@ pub fn class_diagonal(layout: &ClassDiagonal, iterations: usize, offset: bool, t
         }
     }
     work
+}
+
+/// Bytes of the upload, where the lowest prime has `base` bits and the others `bits`: of each ciphertext one polynomial travels,
+/// bit-packed, and the other as its seed.
+pub fn upload_bytes(layout: &ClassDiagonal, log_n: u32, offset: bool, top: usize, [base, bits]: [u32; 2]) -> usize {
+    let packed = |level: usize| ((base as usize + level * bits as usize) << log_n) / 8;
+    layout.upload_levels(top, offset).iter().map(|(count, level)| count.saturating_mul(packed(*level))).sum()
 }
 
 /// The multiplicities of the model.

@@ -34,7 +34,7 @@ const PUBLICATION_FACTOR: f64 = 2.5;
 /// What three bits for publication may cost where all that are wished for cannot be had.
 const LESSER_FACTOR: f64 = 1.6;
 /// By how much of itself a price in closed form may miss what the tracer counts.
-const PRICE_TOLERANCE: f64 = 0.03;
+const PRICE_TOLERANCE: f64 = 0.05;
 /// Of candidates with more blocks than this only so many are looked at in a ring.
 const MANY_BLOCKS: usize = 64;
 const MOST_TRACED: usize = 6;
@@ -241,7 +241,6 @@ impl Search<'_> {
         let mut candidates = Vec::new();
         for (geometry, layout) in geometries.into_iter().enumerate() {
             let top = layout.levels(iterations, offset) + reserve;
-            let ciphertexts = layout.upload_count(offset).unwrap_or(usize::MAX);
             // From many digits, where the modulus leaves no room for special primes, to few.
             let special: Vec<usize> = match layout {
                 AnyLayout::ClassDiagonal(_) => (1..=top + 1).collect(),
@@ -252,10 +251,8 @@ impl Search<'_> {
                 let price = match &layout {
                     AnyLayout::ClassDiagonal(layout) => {
                         let work = price::class_diagonal(layout, iterations, offset, top, special);
-                        // One of the two polynomials travels, bit-packed; the other as its seed.
-                        let bits =
-                            BASE_BITS as usize + top * prime_bits(log_n, top, special, self.constraints) as usize;
-                        self.cost(log_n, work, ciphertexts.saturating_mul(bits << log_n) / 8)
+                        let bits = [BASE_BITS, prime_bits(log_n, top, special, self.constraints)];
+                        self.cost(log_n, work, price::upload_bytes(layout, log_n, offset, top, bits))
                     }
                     // Only one geometry a ring: traced whatever it costs.
                     AnyLayout::VolleyRevolver(_) => 0.0,

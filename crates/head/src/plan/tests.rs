@@ -208,6 +208,9 @@ fn prices_in_closed_form_are_what_the_circuits_count() {
                 let ratio = priced as f64 / traced as f64;
                 assert!((0.95..1.05).contains(&ratio), "{shape:?} {} ratio {ratio}", recipe.name());
             }
+            let upload = price::upload_bytes(&layout, log_n, offset, top, [50, 40]);
+            let ratio = upload as f64 / plan.upload_bytes() as f64;
+            assert!((0.97..1.03).contains(&ratio), "{shape:?} {} upload ratio {ratio}", recipe.name());
         }
     }
 }
