@@ -40,6 +40,10 @@ pub trait Arithmetic: Sync {
     fn negate(&self, a: &Self::Ciphertext) -> Self::Ciphertext;
     /// The same values with limbs dropped, at `level` (at most a's) and the same scale. Free.
     fn drop_to(&self, a: &Self::Ciphertext, level: usize) -> Result<Self::Ciphertext>;
+    /// The same ciphertext in less memory, for what is kept for long and multiplied with: anything else unpacks it first. Free.
+    fn packed(&self, a: &Self::Ciphertext) -> Self::Ciphertext {
+        a.clone()
+    }
     /// Divides by the last prime: level - 1, scale / prime(level).
     fn rescale(&self, a: &Self::Ciphertext) -> Result<Self::Ciphertext>;
     /// Reinterprets the scale: the slots' values are multiplied by (old scale / `scale`). Free.

@@ -2,19 +2,83 @@
 
 use std::sync::Arc;
 
-use ciphertune_ring::{Ring, RnsPoly, Seed, sampler};
+use ciphertune_ring::{Factor, FactorPair, PackedPoly, Ring, RnsPoly, Seed, sampler};
 
 /// A ciphertext (c0, c1) with c0 + c1 s = scale m + noise. Copies share their polynomials.
 #[derive(Clone, Debug)]
 pub struct Ciphertext {
-    pub(crate) c0: Arc<RnsPoly>,
-    pub(crate) c1: Arc<RnsPoly>,
+    pub(crate) c0: Half,
+    pub(crate) c1: Half,
     pub(crate) scale: f64,
 }
 
+/// A polynomial of a ciphertext: as words for what is computed with, bit-packed for what is kept and multiplied with.
+#[derive(Clone, Debug)]
+pub(crate) enum Half {
+    Words(Arc<RnsPoly>),
+    Packed(Arc<PackedPoly>),
+}
+
+impl From<RnsPoly> for Half {
+    fn from(poly: RnsPoly) -> Self {
+        Self::Words(poly.into())
+    }
+}
+
+impl From<PackedPoly> for Half {
+    fn from(poly: PackedPoly) -> Self {
+        Self::Packed(poly.into())
+    }
+}
+
+impl Half {
+    fn q_limbs(&self) -> usize {
+        match self {
+            Self::Words(poly) => poly.q_limbs(),
+            Self::Packed(poly) => poly.q_limbs(),
+        }
+    }
+
+    /// As words.
+    pub(crate) fn words(&self, ring: &Ring) -> Arc<RnsPoly> {
+        self.first_words(ring, self.q_limbs())
+    }
+
+    /// The first limbs, as words.
+    pub(crate) fn first_words(&self, ring: &Ring, q_limbs: usize) -> Arc<RnsPoly> {
+        match self {
+            Self::Words(poly) if poly.q_limbs() == q_limbs => poly.clone(),
+            Self::Words(poly) => poly.truncated(q_limbs).into(),
+            Self::Packed(poly) => ring.unpack(poly, q_limbs).into(),
+        }
+    }
+
+    /// Bit-packed.
+    pub(crate) fn packed(&self, ring: &Ring) -> Self {
+        match self {
+            Self::Words(poly) => ring.pack(poly).into(),
+            Self::Packed(poly) => Self::Packed(poly.clone()),
+        }
+    }
+
+    fn truncated(&self, q_limbs: usize) -> Self {
+        match self {
+            Self::Words(poly) => poly.truncated(q_limbs).into(),
+            Self::Packed(poly) => poly.truncated(q_limbs).into(),
+        }
+    }
+
+    fn factor(&self) -> Factor<'_> {
+        match self {
+            Self::Words(poly) => Factor::Words(poly),
+            Self::Packed(poly) => Factor::Packed(poly),
+        }
+    }
+}
+
 impl Ciphertext {
-    pub(crate) fn new(c0: RnsPoly, c1: RnsPoly, scale: f64) -> Self {
-        Self { c0: Arc::new(c0), c1: Arc::new(c1), scale }
+    pub(crate) fn new(c0: impl Into<Half>, c1: impl Into<Half>, scale: f64) -> Self {
+        Self { c0: c0.into(), c1: c1.into(), scale }
     }
 
     /// The level: how many rescalings are left.
@@ -30,6 +94,11 @@ impl Ciphertext {
     /// A copy without the limbs above `level`, which is at most this one's, in memory of just its size.
     pub fn lowered(&self, level: usize) -> Self {
         Self::new(self.c0.truncated(level + 1), self.c1.truncated(level + 1), self.scale)
+    }
+
+    /// To multiply with.
+    pub(crate) fn factors(&self) -> FactorPair<'_> {
+        [self.c0.factor(), self.c1.factor()]
     }
 }
 

@@ -1,5 +1,7 @@
 //! Encryption and decryption: the owner's operations, both with the secret key.
 
+use std::sync::Arc;
+
 use ciphertune_ring::{Sampler, sampler};
 use zeroize::Zeroize;
 
@@ -52,10 +54,11 @@ fn check_magnitude(parameters: &Parameters, coefficients: &[i128], level: usize,
 /// anyone else as it is (Li and Micciancio 2021).
 pub fn decrypt(parameters: &Parameters, key: &SecretKey, encoder: &Encoder, ciphertext: &Ciphertext) -> Vec<Complex64> {
     let ring = parameters.ring();
-    let limbs = ciphertext.c0.q_limbs().min(2);
-    let mut message = ciphertext.c1.truncated(limbs);
+    // Limbs above the second are not looked at.
+    let lowest = ciphertext.lowered(ciphertext.level().min(1));
+    let mut message = Arc::unwrap_or_clone(lowest.c1.words(ring));
     ring.mul_assign(&mut message, &key.evaluations);
-    ring.add_assign(&mut message, &ciphertext.c0);
+    ring.add_assign(&mut message, &lowest.c0.words(ring));
     let mut coefficients = ring.to_signed(&message);
     message.zeroize();
     let slots = encoder.decode(&coefficients, ciphertext.scale);

@@ -4,11 +4,13 @@
 //! (hybrid key switching, Han and Ki 2020). A division by the special primes and the division of a rescale are one, and key switches
 //! whose results are added share it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ciphertune_ring::{Digits, PolyPair, RnsPoly, Switch, galois};
+use ciphertune_ring::{Digits, FactorPair, RnsPoly, Switch, galois};
 use rayon::prelude::*;
 
+use crate::ciphertext::Half;
 use crate::{Arithmetic, Ciphertext, Complex64, Encoder, Error, EvaluationKeys, Parameters, Product, Result};
 
 /// How many of the expensive operations have been done.
@@ -72,8 +74,33 @@ impl Evaluator {
 
     fn apply(&self, a: &Ciphertext, digits: &Digits, element: usize) -> Result<Ciphertext> {
         let switch = self.automorphism(digits, element, a.level())?;
-        let [c0, c1] = self.parameters().ring().switch(&[switch], [&[(&a.c0, element)], &[]], 0);
+        let ring = self.parameters().ring();
+        let [c0, c1] = ring.switch(&[switch], [&[(&*a.c0.words(ring), element)], &[]], 0);
         Ok(Ciphertext::new(c0, c1, a.scale))
+    }
+
+    /// Both polynomials of a ciphertext, as words.
+    fn words(&self, a: &Ciphertext) -> [Arc<RnsPoly>; 2] {
+        let ring = self.parameters().ring();
+        [a.c0.words(ring), a.c1.words(ring)]
+    }
+
+    /// A ciphertext whose polynomials are made of those of another, at the same scale.
+    fn map(&self, a: &Ciphertext, make: impl Fn(&RnsPoly) -> RnsPoly) -> Ciphertext {
+        let [c0, c1] = self.words(a).map(|half| make(&half));
+        Ciphertext::new(c0, c1, a.scale)
+    }
+
+    /// A ciphertext whose polynomials are made of those of two others at the same level and scale.
+    fn combine(
+        &self,
+        a: &Ciphertext,
+        b: &Ciphertext,
+        make: impl Fn(&RnsPoly, &RnsPoly) -> RnsPoly,
+    ) -> Result<Ciphertext> {
+        self.check_aligned((a.level(), a.scale), (b.level(), b.scale))?;
+        let ([a0, a1], [b0, b1]) = (self.words(a), self.words(b));
+        Ok(Ciphertext::new(make(&a0, &b0), make(&a1, &b1), a.scale))
     }
 
     /// d0 + d1 s + d2 s^2 to two polynomials, plus a turned ciphertext, with the last `rescale` primes divided out, all in one division.
@@ -96,9 +123,10 @@ impl Evaluator {
         let [c0, c1] = match turned {
             None => ring.switch(&[relinearization], [&[(&a.d0, 1)], &[(&a.d1, 1)]], rescale),
             Some((b, element)) => {
-                let digits = ring.decompose(&b.c1);
+                let [b0, b1] = self.words(b);
+                let digits = ring.decompose(&b1);
                 let switches = [relinearization, self.automorphism(&digits, element, level)?];
-                ring.switch(&switches, [&[(&a.d0, 1), (&b.c0, element)], &[(&a.d1, 1)]], rescale)
+                ring.switch(&switches, [&[(&a.d0, 1), (&*b0, element)], &[(&a.d1, 1)]], rescale)
             }
         };
         let scale = (0..rescale).fold(a.scale, |scale, k| scale / self.prime(level - k));
@@ -155,35 +183,37 @@ impl Arithmetic for Evaluator {
     }
 
     fn add(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {
-        self.check_aligned((a.level(), a.scale), (b.level(), b.scale))?;
-        let ring = self.parameters().ring();
-        Ok(Ciphertext::new(ring.add(&a.c0, &b.c0), ring.add(&a.c1, &b.c1), a.scale))
+        self.combine(a, b, |a, b| self.parameters().ring().add(a, b))
     }
 
     fn sub(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {
-        self.check_aligned((a.level(), a.scale), (b.level(), b.scale))?;
-        let ring = self.parameters().ring();
-        Ok(Ciphertext::new(ring.sub(&a.c0, &b.c0), ring.sub(&a.c1, &b.c1), a.scale))
+        self.combine(a, b, |a, b| self.parameters().ring().sub(a, b))
     }
 
     fn negate(&self, a: &Ciphertext) -> Ciphertext {
-        let ring = self.parameters().ring();
-        Ciphertext::new(ring.negate(&a.c0), ring.negate(&a.c1), a.scale)
+        self.map(a, |half| self.parameters().ring().negate(half))
     }
 
     fn drop_to(&self, a: &Ciphertext, level: usize) -> Result<Ciphertext> {
         if level > a.level() {
             return Err(Error::NoLevelLeft { needed: level - a.level(), left: 0 });
         }
-        Ok(Ciphertext::new(a.c0.truncated(level + 1), a.c1.truncated(level + 1), a.scale))
+        let ring = self.parameters().ring();
+        let [c0, c1] = [&a.c0, &a.c1].map(|half| Half::Words(half.first_words(ring, level + 1)));
+        Ok(Ciphertext::new(c0, c1, a.scale))
+    }
+
+    fn packed(&self, a: &Ciphertext) -> Ciphertext {
+        let ring = self.parameters().ring();
+        Ciphertext::new(a.c0.packed(ring), a.c1.packed(ring), a.scale)
     }
 
     fn rescale(&self, a: &Ciphertext) -> Result<Ciphertext> {
         if a.level() == 0 {
             return Err(Error::NoLevelLeft { needed: 1, left: 0 });
         }
-        let ring = self.parameters().ring();
-        Ok(Ciphertext::new(ring.rescale(&a.c0), ring.rescale(&a.c1), a.scale / self.prime(a.level())))
+        let rescaled = self.map(a, |half| self.parameters().ring().rescale(half));
+        Ok(self.with_scale(&rescaled, a.scale / self.prime(a.level())))
     }
 
     fn with_scale(&self, a: &Ciphertext, scale: f64) -> Ciphertext {
@@ -195,24 +225,22 @@ impl Arithmetic for Evaluator {
         if values.len() != self.slots() {
             return Err(Error::Length { found: values.len(), expected: self.slots() });
         }
-        let plain = ring.reduce_signed_wide(&self.encoder.encode(values, scale)?, a.c0.q_limbs());
-        Ok(Ciphertext::new(ring.mul(&a.c0, &plain), ring.mul(&a.c1, &plain), a.scale * scale))
+        let plain = ring.reduce_signed_wide(&self.encoder.encode(values, scale)?, a.level() + 1);
+        Ok(self.with_scale(&self.map(a, |half| ring.mul(half, &plain)), a.scale * scale))
     }
 
     fn mul_scalar(&self, a: &Ciphertext, factor: f64, scale: f64) -> Result<Ciphertext> {
         let (ring, constant) = (self.parameters().ring(), self.integer(factor, scale)?);
-        let multiply = |half: &RnsPoly| ring.mul_constant(half, constant);
-        Ok(Ciphertext::new(multiply(&a.c0), multiply(&a.c1), a.scale * scale))
+        Ok(self.with_scale(&self.map(a, |half| ring.mul_constant(half, constant)), a.scale * scale))
     }
 
     fn add_scalar(&self, a: &Ciphertext, value: f64) -> Result<Ciphertext> {
         let (ring, constant) = (self.parameters().ring(), self.integer(value, a.scale)?);
-        Ok(Ciphertext { c0: ring.add_constant(&a.c0, constant).into(), ..a.clone() })
+        Ok(Ciphertext { c0: ring.add_constant(&a.c0.words(ring), constant).into(), ..a.clone() })
     }
 
     fn mul_monomial(&self, a: &Ciphertext, power: usize) -> Ciphertext {
-        let ring = self.parameters().ring();
-        Ciphertext::new(ring.mul_monomial(&a.c0, power), ring.mul_monomial(&a.c1, power), a.scale)
+        self.map(a, |half| self.parameters().ring().mul_monomial(half, power))
     }
 
     fn dot(&self, pairs: &[(&Ciphertext, &Ciphertext)]) -> Result<Product> {
@@ -236,7 +264,7 @@ impl Arithmetic for Evaluator {
         self.products.fetch_add((rows.len() * columns.len() * row.len()) as u64, Ordering::Relaxed);
         let lowest = rows.iter().chain(columns).flatten().map(|operand| operand.level()).min().unwrap_or(0);
         let scale = row[0].scale * column[0].scale;
-        let products = self.parameters().ring().dot_many(lowest + 1, &polynomials(rows), &polynomials(columns));
+        let products = self.parameters().ring().dot_many(lowest + 1, &factors(rows), &factors(columns));
         let product = |[d0, d1, d2]: [RnsPoly; 3]| Product { d0, d1, d2, scale };
         Ok(products.into_iter().map(|row| row.into_iter().map(product).collect()).collect())
     }
@@ -276,7 +304,8 @@ impl Arithmetic for Evaluator {
         if element == 1 {
             return Ok(a.clone());
         }
-        self.apply(a, &self.parameters().ring().decompose(&a.c1), element)
+        let ring = self.parameters().ring();
+        self.apply(a, &ring.decompose(&a.c1.words(ring)), element)
     }
 
     fn rotate_hoisted(&self, a: &Ciphertext, ks: &[isize]) -> Result<Vec<Ciphertext>> {
@@ -285,7 +314,9 @@ impl Arithmetic for Evaluator {
         if elements.iter().all(|&element| element == 1) {
             return Ok(vec![a.clone(); ks.len()]);
         }
-        let digits = ring.decompose(&a.c1);
+        let a = &self.drop_to(a, a.level())?;
+        let c1 = a.c1.words(ring);
+        let digits = ring.decompose(&c1);
         elements
             .par_iter()
             .map(|&element| if element == 1 { Ok(a.clone()) } else { self.apply(a, &digits, element) })
@@ -294,7 +325,7 @@ impl Arithmetic for Evaluator {
 
     fn conjugate(&self, a: &Ciphertext) -> Result<Ciphertext> {
         let ring = self.parameters().ring();
-        self.apply(a, &ring.decompose(&a.c1), galois::conjugation_element(ring.log_n()))
+        self.apply(a, &ring.decompose(&a.c1.words(ring)), galois::conjugation_element(ring.log_n()))
     }
 
     fn each<T: Send, R: Send>(&self, items: Vec<T>, work: impl Fn(T) -> Result<R> + Send + Sync) -> Result<Vec<R>> {
@@ -302,6 +333,6 @@ impl Arithmetic for Evaluator {
     }
 }
 
-fn polynomials<'a>(operands: &[Vec<&'a Ciphertext>]) -> Vec<Vec<PolyPair<'a>>> {
-    operands.iter().map(|terms| terms.iter().map(|c| (&*c.c0, &*c.c1)).collect()).collect()
+fn factors<'a>(operands: &[Vec<&'a Ciphertext>]) -> Vec<Vec<FactorPair<'a>>> {
+    operands.iter().map(|terms| terms.iter().map(|c| c.factors()).collect()).collect()
 }

@@ -12,11 +12,10 @@
 mod ciphertexts;
 mod evaluation_keys;
 
-use ciphertune_ring::{Ring, RnsPoly};
-use rayon::prelude::*;
+use ciphertune_ring::{PackedPoly, Ring, RnsPoly};
 use zeroize::Zeroize;
 
-use crate::container::packing::{all_reduced, packed_bytes, unpack, width};
+use crate::container::packing::packed_bytes;
 use crate::container::{Container, ContainerWriter, Header, PackedShape};
 use crate::{Error, KeyId, Parameters, Result, SecretKey};
 
@@ -81,25 +80,9 @@ fn pack_poly(ring: &Ring, poly: &RnsPoly) -> Vec<u8> {
 }
 
 /// The polynomial of a packed row, whose length and widths are known to fit; residues that are not reduced are refused.
-fn unpack_poly(ring: &Ring, row: &[u8], q_limbs: usize, p_limbs: usize) -> Result<RnsPoly> {
-    let n = ring.n();
-    let mut poly = RnsPoly::dirty(n, q_limbs, p_limbs);
-    let (mut limbs, mut rest) = (Vec::with_capacity(q_limbs + p_limbs), row);
-    for (i, words) in poly.words_mut().chunks_mut(n).enumerate() {
-        let modulus = ring.limb_modulus(q_limbs, i).value();
-        let (bytes, after) = rest.split_at(packed_bytes(n, [width(modulus)]));
-        limbs.push((bytes, modulus, words));
-        rest = after;
-    }
-    let reduced = limbs.into_par_iter().all(|(bytes, modulus, words)| {
-        unpack(bytes, width(modulus), words);
-        all_reduced(words, modulus)
-    });
-    if reduced { Ok(poly) } else { Err(not_reduced()) }
-}
-
-fn not_reduced() -> Error {
-    Error::File("holds residues above their modulus: fetch the file again".into())
+fn read_poly(ring: &Ring, row: &[u8], q_limbs: usize, p_limbs: usize) -> Result<PackedPoly> {
+    let not_reduced = || Error::File("holds residues above their modulus: fetch the file again".into());
+    ring.packed_row(row, q_limbs, p_limbs).ok_or_else(not_reduced)
 }
 
 /// The number of ciphertext limbs of the polynomials of a packed tensor, which all have `p_limbs` special ones; `what` they are.

@@ -56,6 +56,11 @@ impl ParametersLiteral {
         packed_bytes(1 << self.log_n, primes.map(|&prime| width(prime)))
     }
 
+    /// Bytes of a packed ciphertext in memory, both halves, at every level.
+    pub fn packed_ciphertexts(&self) -> Vec<usize> {
+        (1..=self.q.len()).map(|q_limbs| 2 * self.packed_bytes(q_limbs, 0)).collect()
+    }
+
     /// Checks the form: one to many distinct primes below 2^50 that suit a ring of a supported dimension. Cheap, and says nothing of security.
     pub fn check(&self) -> Result<()> {
         const MOST_PRIMES: usize = 64;

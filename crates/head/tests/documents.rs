@@ -174,9 +174,8 @@ fn a_training_that_reads_its_data_again_gives_the_very_same_model() {
     let plan = streamed_plan();
     let d = documents(&plan);
     let source = Shared(Arc::new(Mutex::new(d.job.upload.clone())), 0);
-    // A limb of both halves.
-    let limb = (2 * 8) << 8;
-    let all = plan.inputs().iter().map(|input| (input.level + 1) * limb).sum::<usize>();
+    let sizes = plan.literal().packed_ciphertexts();
+    let (limb, all) = (sizes[0], plan.inputs().iter().map(|input| sizes[input.level]).sum::<usize>());
     let little = Working::reading(4 * limb);
     for (kept, working) in
         [(0, Working::reading(1 << 28)), (0, little), (all / 3, little), (all - limb, Working::USUAL)]

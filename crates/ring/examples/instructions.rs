@@ -5,7 +5,7 @@
 
 use std::hint::black_box;
 
-use ciphertune_ring::{Digits, Ntt, PackedPoly, Ring, RnsPoly, Switch, prime::ntt_primes, sampler};
+use ciphertune_ring::{Digits, Factor, FactorPair, Ntt, PackedPoly, Ring, RnsPoly, Switch, prime::ntt_primes, sampler};
 
 const LOG_N: u32 = 14;
 const Q_LIMBS: usize = 6;
@@ -44,7 +44,7 @@ fn count_rescale(ring: &Ring, a: &RnsPoly) -> RnsPoly {
 }
 
 #[inline(never)]
-fn count_matrix_product(ring: &Ring, rows: &[Vec<(&RnsPoly, &RnsPoly)>], columns: &[Vec<(&RnsPoly, &RnsPoly)>]) {
+fn count_matrix_product(ring: &Ring, rows: &[Vec<FactorPair>], columns: &[Vec<FactorPair>]) {
     black_box(ring.dot_many(Q_LIMBS, black_box(rows), columns));
 }
 
@@ -68,8 +68,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (0..ring.digit_count(Q_LIMBS) as u8).map(|j| (half(3 + 2 * j), half(4 + 2 * j))).collect();
     let mut limb = a.limb(0).to_vec();
     let operands: Vec<RnsPoly> = (20..36).map(|seed| poly(seed, 0)).collect();
-    let pairs: Vec<(&RnsPoly, &RnsPoly)> = operands.chunks_exact(2).map(|pair| (&pair[0], &pair[1])).collect();
-    let (rows, columns) = (vec![pairs[..4].to_vec(); 4], vec![pairs[4..].to_vec(); 2]);
+    // Data, which are packed, with weights.
+    let packed: Vec<PackedPoly> = operands[..8].iter().map(|operand| ring.pack(operand)).collect();
+    let data: Vec<FactorPair> =
+        packed.as_chunks().0.iter().map(|pair: &[_; 2]| pair.each_ref().map(Factor::Packed)).collect();
+    let weights: Vec<FactorPair> =
+        operands[8..].as_chunks().0.iter().map(|pair: &[_; 2]| pair.each_ref().map(Factor::Words)).collect();
+    let (rows, columns) = (vec![data; 4], vec![weights; 2]);
     for _ in 0..2 {
         count_forward(&ntt, &mut limb);
         count_inverse(&ntt, &mut limb);

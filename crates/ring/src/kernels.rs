@@ -11,6 +11,7 @@
 pub(crate) mod fma;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod ifma;
+mod matrix;
 mod portable;
 
 use std::sync::OnceLock;
@@ -19,11 +20,10 @@ use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
 use crate::{Error, Result};
 
+pub use matrix::{Limb, Pair, Triple, matrix_product};
+
 /// Words worked on at a time by the kernels that accumulate: their partial sums stay in the L1 cache.
 const BLOCK: usize = 512;
-
-/// Words of each operand in a tile of a matrix product: some dozens of rows and columns of some dozens of operands stay in the L2 cache.
-const TILE: usize = 128;
 
 /// The environment variable that forces a choice.
 const VARIABLE: &str = "CIPHERTUNE_KERNELS";
@@ -116,6 +116,8 @@ macro_rules! dispatch {
     };
 }
 
+use dispatch;
+
 /// a += b
 pub fn add_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
     dispatch!(backend(), add_assign(m, a, b))
@@ -151,25 +153,18 @@ pub fn add_mul_constant(m: &Modulus, a: &mut [u64], b: &[u64], w: ShoupConstant)
     dispatch!(backend(), add_mul_constant(m, a, b, w))
 }
 
+/// Some residues of a bit-packed limb (see [`crate::packing`]) with bytes behind it: those from `first` on, a multiple of eight.
+pub fn unpack(m: &Modulus, limb: &[u8], first: usize, words: &mut [u64]) {
+    dispatch!(backend(), unpack(m, limb, first, words))
+}
+
 /// The evaluations of a(X^g) from those of a(X).
 pub fn permute(permutation: &Permutation, a: &[u64], out: &mut [u64]) {
     dispatch!(backend(), permute(permutation, a, out))
 }
 
-/// Two limbs of a ciphertext, c0 and c1.
-pub type Pair<'a> = [&'a [u64]; 2];
-
 /// Two bit-packed limbs, see [`crate::packing`], and bytes after each that make a vector of the last ones.
 pub type PackedPair<'a> = [&'a [u8]; 2];
-
-/// The three limbs d0, d1, d2 of a product of ciphertexts, to be written.
-pub type Triple<'a> = [&'a mut [u64]; 3];
-
-/// A matrix product: for every row i and column j the sum over k of (a0 + a1 s)(b0 + b1 s), with (a0, a1) = `rows[i][k]` and (b0, b1) =
-/// `columns[j][k]`, to `out[i * columns.len() + j]`. Works on a tile of all operands at a time, so that each is read from memory once.
-pub fn dot_many(m: &Modulus, rows: &[Vec<Pair>], columns: &[Vec<Pair>], out: &mut [Triple]) {
-    dispatch!(backend(), dot_many(m, rows, columns, out))
-}
 
 /// The most that is added to a half of a [`SwitchLimb`].
 pub(crate) const MOST_ADDED: usize = 4;

@@ -25,5 +25,5 @@ pub use modulus::Modulus;
 pub use ntt::Ntt;
 pub use packing::PackedPoly;
 pub use poly::RnsPoly;
-pub use ring::{Automorphic, Digits, PolyPair, Ring, Switch};
+pub use ring::{Automorphic, Digits, Factor, FactorPair, Ring, Switch};
 pub use sampler::{Sampler, Seed};

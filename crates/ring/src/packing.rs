@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use crate::{Buffer, Modulus, Ring, RnsPoly};
+use crate::{Buffer, Modulus, Ring, RnsPoly, kernels};
 
 /// Residues that are packed together.
 const GROUP: usize = 8;
@@ -92,6 +92,7 @@ const BLOCK: usize = 512;
 
 /// A polynomial with bit-packed residues: a quarter less memory than [`RnsPoly`] at primes of 48 bits, for what is multiplied with and
 /// never changed. The same bytes as in files.
+#[derive(Clone, Debug)]
 pub struct PackedPoly {
     /// The bytes, and [`SLACK`] more.
     words: Buffer,
@@ -104,6 +105,30 @@ impl PackedPoly {
     /// Number of limbs over ciphertext primes; those over special primes follow.
     pub fn q_limbs(&self) -> usize {
         self.q_limbs
+    }
+
+    /// Number of limbs.
+    pub fn limbs(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// The bytes of limb `i`.
+    pub fn limb_bytes(&self, i: usize) -> &[u8] {
+        &self.bytes()[self.starts[i]..self.starts[i + 1]]
+    }
+
+    /// The same residues with only the first `q_limbs` ciphertext limbs and no special ones.
+    pub fn truncated(&self, q_limbs: usize) -> Self {
+        debug_assert!(q_limbs <= self.q_limbs);
+        let starts = self.starts[..=q_limbs].to_vec();
+        Self::filled(starts, q_limbs, |bytes| bytes.copy_from_slice(&self.bytes()[..bytes.len()]))
+    }
+
+    fn filled(starts: Vec<usize>, q_limbs: usize, fill: impl FnOnce(&mut [u8])) -> Self {
+        let bytes = starts[starts.len() - 1];
+        let mut words = Buffer::dirty((bytes + SLACK).div_ceil(size_of::<u64>()));
+        fill(&mut bytemuck::cast_slice_mut(&mut words)[..bytes]);
+        Self { words, starts, q_limbs }
     }
 
     /// The bytes of all limbs.
@@ -141,14 +166,41 @@ impl Ring {
     ///
     /// If it takes other than that.
     pub fn pack_into(&self, a: &RnsPoly, row: &mut [u8]) {
-        let (mut limbs, mut rest) = (Vec::with_capacity(a.limbs()), row);
-        for (i, width) in self.widths(a.q_limbs(), a.p_limbs()).into_iter().enumerate() {
-            let (bytes, after) = rest.split_at_mut(packed_bytes(a.n(), [width]));
-            limbs.push((a.limb(i), width, bytes));
+        self.each_limb_of(a.q_limbs(), a.p_limbs(), row, |i, width, bytes| pack(a.limb(i), width, bytes));
+    }
+
+    /// A packed polynomial whose limbs `words` gives, in words that are used again.
+    pub(crate) fn packed_by(
+        &self,
+        q_limbs: usize,
+        p_limbs: usize,
+        words: impl Fn(usize, &mut [u64]) + Sync,
+    ) -> PackedPoly {
+        self.packed(q_limbs, p_limbs, |row| {
+            self.each_limb_of(q_limbs, p_limbs, row, |i, width, bytes| {
+                let mut limb = Buffer::dirty(self.n());
+                words(i, &mut limb);
+                pack(&limb, width, bytes);
+            });
+        })
+    }
+
+    /// Hands the bytes of every limb of a packed polynomial to `work`, with the limb's index and width.
+    fn each_limb_of(
+        &self,
+        q_limbs: usize,
+        p_limbs: usize,
+        row: &mut [u8],
+        work: impl Fn(usize, u32, &mut [u8]) + Sync,
+    ) {
+        let (mut limbs, mut rest) = (Vec::with_capacity(q_limbs + p_limbs), row);
+        for (i, width) in self.widths(q_limbs, p_limbs).into_iter().enumerate() {
+            let (bytes, after) = rest.split_at_mut(packed_bytes(self.n(), [width]));
+            limbs.push((i, width, bytes));
             rest = after;
         }
         assert!(rest.is_empty(), "bytes for a polynomial");
-        limbs.into_par_iter().for_each(|(words, width, bytes)| pack(words, width, bytes));
+        limbs.into_par_iter().for_each(|(i, width, bytes)| work(i, width, bytes));
     }
 
     /// The polynomial of a packed row; `None` if a residue is not reduced.
@@ -162,7 +214,7 @@ impl Ring {
             let (m, mut words) = (self.limb_modulus(q_limbs, i), [0; BLOCK]);
             (0..self.n()).step_by(BLOCK).all(|first| {
                 let words = &mut words[..BLOCK.min(self.n() - first)];
-                unpack_part(m, packed.limb(i), first, words);
+                kernels::unpack(m, packed.limb(i), first, words);
                 all_reduced(words, m.value())
             })
         };
@@ -174,11 +226,17 @@ impl Ring {
             *end += packed_bytes(self.n(), [width]);
             Some(*end)
         });
-        let starts: Vec<usize> = std::iter::once(0).chain(ends).collect();
-        let bytes = starts[q_limbs + p_limbs];
-        let mut words = Buffer::dirty((bytes + SLACK).div_ceil(size_of::<u64>()));
-        fill(&mut bytemuck::cast_slice_mut(&mut words)[..bytes]);
-        PackedPoly { words, starts, q_limbs }
+        PackedPoly::filled(std::iter::once(0).chain(ends).collect(), q_limbs, fill)
+    }
+
+    /// The first `q_limbs` ciphertext limbs of a packed polynomial.
+    pub fn unpack(&self, a: &PackedPoly, q_limbs: usize) -> RnsPoly {
+        debug_assert!(q_limbs <= a.q_limbs);
+        let mut out = RnsPoly::dirty(self.n(), q_limbs, 0);
+        out.words_mut().par_chunks_mut(self.n()).enumerate().for_each(|(i, words)| {
+            kernels::unpack(self.q(i), a.limb(i), 0, words);
+        });
+        out
     }
 }
 

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::conversion::{Conversion, TARGETS_TOGETHER};
 use crate::galois::Permutation;
-use crate::{Error, Modulus, Ntt, Result, RnsPoly, kernels};
+use crate::{Error, Modulus, Ntt, PackedPoly, Result, RnsPoly, kernels};
 
 pub use key_switch::{Automorphic, Digits, Switch};
 
@@ -35,8 +35,26 @@ struct Span {
     p_count: usize,
 }
 
+/// A polynomial to multiply with, in evaluations.
+#[derive(Clone, Copy)]
+pub enum Factor<'a> {
+    /// As words.
+    Words(&'a RnsPoly),
+    /// Bit-packed.
+    Packed(&'a PackedPoly),
+}
+
+impl<'a> Factor<'a> {
+    fn limb(self, i: usize) -> kernels::Limb<'a> {
+        match self {
+            Self::Words(poly) => kernels::Limb::Words(poly.limb(i)),
+            Self::Packed(poly) => kernels::Limb::Packed(poly.limb(i)),
+        }
+    }
+}
+
 /// The polynomials c0 and c1 of c0 + c1 s.
-pub type PolyPair<'a> = (&'a RnsPoly, &'a RnsPoly);
+pub type FactorPair<'a> = [Factor<'a>; 2];
 
 impl Ring {
     /// Builds the ring of dimension 2^log_n with the given ciphertext and special primes, all different.
@@ -179,8 +197,8 @@ impl Ring {
     pub fn dot_many(
         &self,
         q_limbs: usize,
-        rows: &[Vec<PolyPair>],
-        columns: &[Vec<PolyPair>],
+        rows: &[Vec<FactorPair>],
+        columns: &[Vec<FactorPair>],
     ) -> Vec<Vec<[RnsPoly; 3]>> {
         let n = self.n();
         let poly = || RnsPoly::dirty(n, q_limbs, 0);
@@ -194,7 +212,7 @@ impl Ring {
             }
         }
         limbs.par_iter_mut().enumerate().for_each(|(i, limb)| {
-            kernels::dot_many(self.primes[i].modulus(), &limb_pairs(rows, i), &limb_pairs(columns, i), limb);
+            kernels::matrix_product(self.primes[i].modulus(), &limb_pairs(rows, i), &limb_pairs(columns, i), limb);
         });
         drop(limbs);
         let mut out = out.into_iter();
@@ -322,8 +340,8 @@ impl Ring {
 }
 
 /// Limb `i` of all operands.
-fn limb_pairs<'a>(operands: &[Vec<PolyPair<'a>>], i: usize) -> Vec<Vec<kernels::Pair<'a>>> {
-    operands.iter().map(|terms| terms.iter().map(|(c0, c1)| [c0.limb(i), c1.limb(i)]).collect()).collect()
+fn limb_pairs<'a>(operands: &[Vec<FactorPair<'a>>], i: usize) -> Vec<Vec<kernels::Pair<'a>>> {
+    operands.iter().map(|terms| terms.iter().map(|pair| pair.map(|factor| factor.limb(i))).collect()).collect()
 }
 
 fn cached<K: Copy + Eq + std::hash::Hash, V>(

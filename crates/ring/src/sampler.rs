@@ -7,7 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 
-use crate::{Error, Result, Ring, RnsPoly};
+use crate::{Error, PackedPoly, Result, Ring, RnsPoly};
 
 /// The seed of a uniform polynomial, as it travels in files.
 pub type Seed = [u8; 32];
@@ -22,33 +22,41 @@ const DRAWN_AT_ONCE: usize = 2048;
 /// levels share are the same.
 pub fn uniform(ring: &Ring, seed: &Seed, q_limbs: usize, p_limbs: usize) -> RnsPoly {
     let mut out = RnsPoly::dirty(ring.n(), q_limbs, p_limbs);
-    let n = ring.n();
-    out.words_mut().par_chunks_mut(n).enumerate().for_each(|(i, limb)| {
-        let m = ring.limb_modulus(q_limbs, i);
-        let mut rng = ChaCha20Rng::from_seed(*seed);
-        // Special primes count down from the top, so that their streams do not move with the level.
-        rng.set_stream(if i < q_limbs { i as u64 } else { u64::MAX - (i - q_limbs) as u64 });
-        let mask = m.value().next_power_of_two() - 1;
-        // Many words at once: a call for each would take as long as the cipher.
-        let (mut bytes, mut drawn) = ([0; DRAWN_AT_ONCE], 0);
-        while drawn < limb.len() {
-            rng.fill_bytes(&mut bytes);
-            let candidates = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word) & mask);
-            if limb.len() - drawn >= DRAWN_AT_ONCE / 8 {
-                // A rejected candidate is overwritten by the next: half of them may be, at random, and no branch foresees which.
-                for candidate in candidates {
-                    limb[drawn] = candidate;
-                    drawn += usize::from(candidate < m.value());
-                }
-            } else {
-                for candidate in candidates.filter(|candidate| *candidate < m.value()).take(limb.len() - drawn) {
-                    limb[drawn] = candidate;
-                    drawn += 1;
-                }
+    let limbs = out.words_mut().par_chunks_mut(ring.n()).enumerate();
+    limbs.for_each(|(i, limb)| draw_limb(ring, seed, q_limbs, i, limb));
+    out
+}
+
+/// [`uniform`], packed.
+pub fn uniform_packed(ring: &Ring, seed: &Seed, q_limbs: usize, p_limbs: usize) -> PackedPoly {
+    ring.packed_by(q_limbs, p_limbs, |i, limb| draw_limb(ring, seed, q_limbs, i, limb))
+}
+
+/// Limb `i` of a uniform polynomial with `q_limbs` ciphertext limbs.
+fn draw_limb(ring: &Ring, seed: &Seed, q_limbs: usize, i: usize, limb: &mut [u64]) {
+    let m = ring.limb_modulus(q_limbs, i);
+    let mut rng = ChaCha20Rng::from_seed(*seed);
+    // Special primes count down from the top, so that their streams do not move with the level.
+    rng.set_stream(if i < q_limbs { i as u64 } else { u64::MAX - (i - q_limbs) as u64 });
+    let mask = m.value().next_power_of_two() - 1;
+    // Many words at once: a call for each would take as long as the cipher.
+    let (mut bytes, mut drawn) = ([0; DRAWN_AT_ONCE], 0);
+    while drawn < limb.len() {
+        rng.fill_bytes(&mut bytes);
+        let candidates = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word) & mask);
+        if limb.len() - drawn >= DRAWN_AT_ONCE / 8 {
+            // A rejected candidate is overwritten by the next: half of them may be, at random, and no branch foresees which.
+            for candidate in candidates {
+                limb[drawn] = candidate;
+                drawn += usize::from(candidate < m.value());
+            }
+        } else {
+            for candidate in candidates.filter(|candidate| *candidate < m.value()).take(limb.len() - drawn) {
+                limb[drawn] = candidate;
+                drawn += 1;
             }
         }
-    });
-    out
+    }
 }
 
 /// A source of secrets and noise.
@@ -173,6 +181,7 @@ mod tests {
         assert_eq!(high.limb(3), low.limb(2));
         assert_ne!(high.limb(0), high.limb(1));
         assert_ne!(uniform(&ring, &[2; 32], 1, 0).limb(0), low.limb(0));
+        assert_eq!(uniform_packed(&ring, &[1; 32], 2, 1).bytes(), ring.pack(&low).bytes());
         for i in 0..4 {
             let bound = ring.limb_modulus(3, i).value();
             assert!(high.limb(i).iter().all(|&x| x < bound));

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{Read, Seek, Write};
 use std::ops::Range;
 
-use ciphertune_ring::{Ring, RnsPoly, Seed};
+use ciphertune_ring::{PackedPoly, Ring, Seed, sampler};
 use rayon::prelude::*;
 use twox_hash::XxHash3_128;
 
-use super::{ciphertext_limbs, pack_poly, unpack_poly};
+use super::{ciphertext_limbs, pack_poly, read_poly};
+use crate::ciphertext::Half;
 use crate::container::packing::packed_bytes;
 use crate::container::{Container, ContainerError, ContainerStream, ContainerWriter, Packed, Tensor};
 use crate::{Ciphertext, Error, Parameters, Result, SeededCiphertext};
@@ -160,12 +161,11 @@ impl<R: Read + Seek + Send> SeededReader<R> {
                 .get(name)
                 .ok_or_else(|| Error::File(format!("holds ciphertexts {name:?} that are not known: fetch it again")))?;
             let group = &self.groups[place];
-            let c0 = unpack_poly(ring, row, group.q_limbs, 0)?;
+            let c0 = read_poly(ring, row, group.q_limbs, 0)?;
             if !keep(place, index) {
-                return Ok((None, group.digests(ring, row)));
+                return Ok((None, digests(&c0)));
             }
-            let seeded = SeededCiphertext { c0, seed: group.seeds[index], scale: group.scales[index] };
-            Ok::<_, Error>((Some(seeded.expand(ring)), Vec::new()))
+            Ok::<_, Error>((Some(group.expand(ring, index, c0)), Vec::new()))
         })?;
         let mut made = Vec::with_capacity(self.groups.len());
         for group in &mut self.groups {
@@ -188,28 +188,23 @@ impl<R: Read + Seek + Send> SeededReader<R> {
         let prefix = packed_bytes(ring.n(), ring.widths(q_limbs, 0));
         self.stream.read_some(&group.tensor, indices, prefix, |index, row| {
             let seen = group.digests.get(index).filter(|digests| digests.len() >= q_limbs);
-            if seen.is_none_or(|digests| group.digests(ring, row) != digests[..q_limbs]) {
-                let changed =
-                    "has changed while it was being used: leave it alone until training is done, and start again";
-                return Err(Error::File(changed.into()));
-            }
-            let c0 = unpack_poly(ring, row, q_limbs, 0)?;
-            Ok(SeededCiphertext { c0, seed: group.seeds[index], scale: group.scales[index] }.expand(ring))
+            let c0 = ring.packed_row(row, q_limbs, 0).filter(|c0| seen.is_some_and(|d| digests(c0) == d[..q_limbs]));
+            let changed = "has changed while it was being used: leave it alone until training is done, and start again";
+            Ok(group.expand(ring, index, c0.ok_or_else(|| Error::File(changed.into()))?))
         })
     }
 }
 
 impl Expected {
-    /// The digest of each limb of a row, or of the row's beginning.
-    fn digests(&self, ring: &Ring, row: &[u8]) -> Vec<LimbDigest> {
-        let (mut limbs, mut rest) = (Vec::with_capacity(self.q_limbs), row);
-        for width in ring.widths(self.q_limbs, 0) {
-            let Some((limb, after)) = rest.split_at_checked(packed_bytes(ring.n(), [width])) else { break };
-            limbs.push(limb);
-            rest = after;
-        }
-        limbs.into_par_iter().map(XxHash3_128::oneshot).collect()
+    /// The ciphertext at a place, with its uniform half drawn from the seed.
+    fn expand(&self, ring: &Ring, index: usize, c0: PackedPoly) -> Ciphertext {
+        let c1 = sampler::uniform_packed(ring, &self.seeds[index], c0.q_limbs(), 0);
+        Ciphertext::new(c0, c1, self.scales[index])
     }
+}
+
+fn digests(poly: &PackedPoly) -> Vec<LimbDigest> {
+    (0..poly.limbs()).into_par_iter().map(|i| XxHash3_128::oneshot(poly.limb_bytes(i))).collect()
 }
 
 fn expect<R: Read + Seek + Send>(parameters: &Parameters, stream: &ContainerStream<R>, name: &str) -> Result<Expected> {
@@ -238,9 +233,10 @@ pub fn write_full<'a>(
     ciphertexts: &[Ciphertext],
 ) -> ContainerWriter<'a> {
     let Some(first) = ciphertexts.first() else { return writer };
-    let (ring, q_limbs) = (parameters.ring(), first.c0.q_limbs());
-    debug_assert!(ciphertexts.iter().all(|c| c.c0.q_limbs() == q_limbs));
-    let half = |c: fn(&Ciphertext) -> &RnsPoly| ciphertexts.par_iter().map(|x| pack_poly(ring, c(x))).collect();
+    let (ring, q_limbs) = (parameters.ring(), first.level() + 1);
+    debug_assert!(ciphertexts.iter().all(|c| c.level() + 1 == q_limbs));
+    let half =
+        |c: fn(&Ciphertext) -> &Half| ciphertexts.par_iter().map(|x| pack_poly(ring, &c(x).words(ring))).collect();
     let (widths, scales) = (ring.widths(q_limbs, 0), ciphertexts.iter().map(|c| c.scale).collect::<Vec<_>>());
     writer
         .packed(&format!("{name}.c0"), &widths, half(|c| &c.c0))
@@ -256,7 +252,7 @@ pub fn write_full<'a>(
 pub fn read_full(parameters: &Parameters, container: &Container, name: &str) -> Result<Vec<Ciphertext>> {
     let c0s = read_half(parameters, container.packed(&format!("{name}.c0"))?)?;
     let c1s = read_half(parameters, container.packed(&format!("{name}.c1"))?)?;
-    if c0s.len() != c1s.len() || c0s.iter().zip(&c1s).any(|(a, b)| a.q_limbs() != b.q_limbs()) {
+    if c0s.len() != c1s.len() || c0s.iter().zip(&c1s).any(|(a, b)| a.limbs() != b.limbs()) {
         return Err(Error::File(format!("holds ciphertexts {name} whose halves do not match: fetch the file again")));
     }
     let scales = scales(container.tensor(&format!("{name}.scale"))?, c0s.len(), name)?;
@@ -264,9 +260,9 @@ pub fn read_full(parameters: &Parameters, container: &Container, name: &str) -> 
 }
 
 /// One half of every ciphertext of a group.
-fn read_half(parameters: &Parameters, packed: Packed<'_>) -> Result<Vec<RnsPoly>> {
+fn read_half(parameters: &Parameters, packed: Packed<'_>) -> Result<Vec<PackedPoly>> {
     let ring = parameters.ring();
     let q_limbs = ciphertext_limbs(ring, packed.shape(), 0, "ciphertexts")?;
     let rows: Vec<&[u8]> = packed.rows().collect();
-    rows.into_par_iter().map(|row| unpack_poly(ring, row, q_limbs, 0)).collect()
+    rows.into_par_iter().map(|row| read_poly(ring, row, q_limbs, 0)).collect()
 }

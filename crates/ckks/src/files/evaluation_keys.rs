@@ -6,7 +6,7 @@ use std::io::{Read, Seek, Write};
 use ciphertune_ring::{Seed, sampler};
 
 use super::{EVALUATION_KEYS, EVALUATION_KEYS_FORMAT, KEY_ID, PARAMETERS_DIGEST};
-use super::{check_origin, ciphertext_limbs, not_reduced, pack_poly};
+use super::{check_origin, ciphertext_limbs, pack_poly, read_poly};
 use crate::container::{ContainerStream, ContainerWriter};
 use crate::keys::{Digit, Generated, KeyName, SwitchingKey, generate};
 use crate::{Error, EvaluationKeys, KeyId, KeySet, Parameters, Result, SecretKey};
@@ -76,8 +76,8 @@ pub fn read_evaluation_keys<R: Read + Seek + Send>(
         names.map(|name| Ok((name.to_owned(), expect(parameters, &stream, name)?))).collect::<Result<_>>()?;
     let digits = stream.read_rows(|name, index, row| {
         let Some(Expected { q_limbs, seeds, .. }) = expected.get(name) else { return Err(unknown(name)) };
-        let b = ring.packed_row(row, *q_limbs, p_limbs).ok_or_else(not_reduced)?;
-        Ok((b, ring.pack(&sampler::uniform(ring, &seeds[index], *q_limbs, p_limbs))))
+        let b = read_poly(ring, row, *q_limbs, p_limbs)?;
+        Ok((b, sampler::uniform_packed(ring, &seeds[index], *q_limbs, p_limbs)))
     })?;
     let keys = digits.into_iter().filter_map(|(name, digits)| {
         let Expected { key, q_limbs, .. } = expected.get(&name)?;

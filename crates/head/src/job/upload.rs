@@ -17,7 +17,8 @@ use crate::{HeadError, Plan, Result};
 pub(super) struct StoredUpload<R> {
     store: JobStore<R>,
     inputs: Vec<Input>,
-    limb_bytes: usize,
+    /// Bytes of a ciphertext in memory at every level.
+    sizes: Vec<usize>,
     room: Room,
     kept: Vec<Option<Ciphertext>>,
 }
@@ -52,14 +53,14 @@ impl<R: Read + Seek + Send> StoredUpload<R> {
             return Err(wrong());
         }
         let levels: Vec<usize> = inputs.iter().map(|input| input.level).collect();
-        let limb_bytes = 2 * size_of::<u64>() * parameters.ring().n();
-        let count = Kept::<JobStore<R>>::from_the_beginning(&levels, limb_bytes, room);
+        let sizes = plan.literal().packed_ciphertexts();
+        let count = Kept::<JobStore<R>>::from_the_beginning(&levels, &sizes, room);
         let kept: Vec<Option<Ciphertext>> =
             reader.read_all(|group, index| starts[group] + index < count)?.into_iter().flatten().collect();
         // What is not read again need not stay open.
         let source = (count < inputs.len()).then(|| Mutex::new(reader));
         let store = JobStore { source, starts, read_again: Arc::default() };
-        Ok(Self { store, inputs, limb_bytes, room, kept })
+        Ok(Self { store, inputs, sizes, room, kept })
     }
 
     /// Ciphertexts in memory, and in all.
@@ -75,7 +76,7 @@ impl<R: Read + Seek + Send> StoredUpload<R> {
     /// As circuits take it.
     pub(super) fn into_upload(self) -> Kept<JobStore<R>> {
         let levels = self.inputs.iter().map(|input| input.level).collect();
-        Kept::new(self.store, levels, self.limb_bytes, self.room, self.kept)
+        Kept::new(self.store, levels, self.sizes, self.room, self.kept)
     }
 }
 

@@ -108,8 +108,8 @@ pub struct Kept<S: Store> {
     store: S,
     /// Level of every ciphertext as it was encrypted.
     levels: Vec<usize>,
-    /// Bytes of a ciphertext's limb, both halves.
-    limb_bytes: usize,
+    /// Bytes of a ciphertext at every level.
+    sizes: Vec<usize>,
     room: Room,
     /// Whether everything is kept, so that there is nothing to make room for.
     everything: bool,
@@ -124,23 +124,23 @@ struct Now<C> {
 }
 
 impl<S: Store> Kept<S> {
-    /// How many ciphertexts of these levels, from the first, are kept from the beginning.
-    pub fn from_the_beginning(levels: &[usize], limb_bytes: usize, room: Room) -> usize {
+    /// How many ciphertexts of these levels, from the first, are kept from the beginning, given the bytes of one at every level.
+    pub fn from_the_beginning(levels: &[usize], sizes: &[usize], room: Room) -> usize {
         let mut bytes = 0usize;
         let fits = |level: &&usize| {
-            bytes = bytes.saturating_add((**level + 1) * limb_bytes);
+            bytes = bytes.saturating_add(sizes[**level]);
             bytes <= room.kept
         };
         levels.iter().take_while(fits).count()
     }
 
-    /// Of a store whose ciphertexts have these levels; `kept` are those that were kept from the beginning.
-    pub fn new(store: S, levels: Vec<usize>, limb_bytes: usize, room: Room, kept: Vec<Option<S::Ciphertext>>) -> Self {
+    /// Of a store whose ciphertexts have these levels, and these bytes at every level; `kept` are those that were kept from the beginning.
+    pub fn new(store: S, levels: Vec<usize>, sizes: Vec<usize>, room: Room, kept: Vec<Option<S::Ciphertext>>) -> Self {
         let levels_kept = levels.iter().zip(&kept).filter(|(_, kept)| kept.is_some());
-        let bytes = levels_kept.map(|(level, _)| (level + 1) * limb_bytes).sum();
+        let bytes = levels_kept.map(|(level, _)| sizes[*level]).sum();
         let level = levels.iter().copied().max().unwrap_or(0);
         let everything = kept.iter().all(Option::is_some);
-        Self { store, levels, limb_bytes, room, everything, now: Mutex::new(Now { kept, bytes, level }) }
+        Self { store, levels, sizes, room, everything, now: Mutex::new(Now { kept, bytes, level }) }
     }
 
     fn now(&self) -> MutexGuard<'_, Now<S::Ciphertext>> {
@@ -170,7 +170,7 @@ impl<S: Store> Upload<S::Ciphertext> for Kept<S> {
         let mut now = self.now();
         for (&place, ciphertext) in missing.iter().zip(&read) {
             let own = self.levels[place].min(now.level);
-            let bytes = (own + 1) * self.limb_bytes;
+            let bytes = self.sizes[own];
             // Without all its limbs it would not serve the next time.
             if level >= own && now.bytes.saturating_add(bytes) <= self.room.kept {
                 now.bytes += bytes;
@@ -186,7 +186,7 @@ impl<S: Store> Upload<S::Ciphertext> for Kept<S> {
         let mut now = self.now();
         for &place in places {
             if now.kept[place].take().is_some() {
-                now.bytes -= (self.levels[place].min(now.level) + 1) * self.limb_bytes;
+                now.bytes -= self.sizes[self.levels[place].min(now.level)];
             }
         }
         Ok(found)
@@ -200,7 +200,7 @@ impl<S: Store> Upload<S::Ciphertext> for Kept<S> {
         let before = now.level;
         for (place, own) in self.levels.iter().enumerate().filter(|(_, own)| **own > level) {
             if let Some(ciphertext) = now.kept[place].take() {
-                now.bytes -= (own.min(&before) - level) * self.limb_bytes;
+                now.bytes -= self.sizes[*own.min(&before)] - self.sizes[level];
                 now.kept[place] = Some(self.store.lowered(&ciphertext, level));
             }
         }

@@ -106,9 +106,10 @@ impl Estimate {
                 let more = (layout.blocks() - MOST_TRACED_BLOCKS) as u64;
                 let mut all = two.extended(&one, more);
                 // What is held beside the upload may jump from one number of blocks to the next, and has a bound.
+                let sizes = plan.literal().packed_ciphertexts();
                 let upload = |layout: &AnyLayout| -> usize {
                     let inputs = layout.inputs(plan.top_level(), plan.scales(), plan.has_offset());
-                    inputs.iter().map(|input| (input.level + 1) * 2 * (8 << plan.literal().log_n)).sum()
+                    inputs.iter().map(|input| sizes[input.level]).sum()
                 };
                 all.peak_bytes = two.peak_bytes + upload(plan.layout()) - upload(&of_blocks(MOST_TRACED_BLOCKS));
                 Ok((all, deviation.unwrap_or(f64::NAN)))

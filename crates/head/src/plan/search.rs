@@ -297,8 +297,9 @@ impl Search<'_> {
             AnyLayout::ClassDiagonal(_) => 0,
             AnyLayout::VolleyRevolver(layout) => layout.blocks(),
         };
-        let limbs = layout.levels(self.recipe.iterations(), self.recipe.initial_weight() != 0.0) + 1;
-        let data = ciphertexts.saturating_mul(2 * limbs * (8 << log_n));
+        let top = layout.levels(self.recipe.iterations(), self.recipe.initial_weight() != 0.0);
+        let bits = BASE_BITS + top as u32 * prime_bits(log_n, top, special, self.constraints);
+        let (limbs, data) = (top + 1, ciphertexts.saturating_mul((bits as usize) << (log_n + 1)) / 8);
         data.saturating_add(estimate::fixed_bytes(log_n, limbs + special))
     }
 }

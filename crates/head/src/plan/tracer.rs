@@ -51,6 +51,8 @@ pub struct Tracer {
     log_n: u32,
     primes: Vec<f64>,
     special: usize,
+    /// Bytes of a packed ciphertext at every level.
+    packed: Vec<usize>,
     noise: NoiseModel,
     operations: Mutex<Operations>,
     memory: Arc<Memory>,
@@ -114,6 +116,7 @@ impl Tracer {
             log_n: literal.log_n,
             primes: literal.q.iter().map(|&q| q as f64).collect(),
             special: literal.p.len(),
+            packed: literal.packed_ciphertexts(),
             noise: NoiseModel::new(literal),
             operations: Mutex::default(),
             memory: Arc::default(),
@@ -131,10 +134,10 @@ impl Tracer {
         self.fresh_at(input, input.level)
     }
 
-    /// A fresh ciphertext without the limbs above `level`.
+    /// A fresh ciphertext without the limbs above `level`, packed as uploads are.
     fn fresh_at(&self, input: &Input, level: usize) -> Traced {
-        let variance = self.noise.fresh() / (input.scale * input.scale);
-        self.made(level.min(input.level), input.scale, input.rms, variance)
+        let (level, variance) = (level.min(input.level), self.noise.fresh() / (input.scale * input.scale));
+        self.made_in(self.packed[level], level, input.scale, input.rms, variance)
     }
 
     fn made(&self, level: usize, scale: f64, rms: f64, variance: f64) -> Traced {
@@ -142,7 +145,11 @@ impl Tracer {
     }
 
     fn made_of(&self, polynomials: usize, level: usize, scale: f64, rms: f64, variance: f64) -> Traced {
-        let bytes = polynomials * (level + 1) * (8 << self.log_n);
+        self.made_in(polynomials * (level + 1) * (8 << self.log_n), level, scale, rms, variance)
+    }
+
+    /// A ciphertext that takes so many bytes.
+    fn made_in(&self, bytes: usize, level: usize, scale: f64, rms: f64, variance: f64) -> Traced {
         Traced { level, scale, rms: Arc::new(Mutex::new(rms)), variance, _held: Held::new(bytes, &self.memory).into() }
     }
 
@@ -238,12 +245,11 @@ impl<'a> TracedStore<'a> {
     /// An upload that is kept as far as there is room for it, and the number of limbs that were read again.
     pub fn upload(tracer: &'a Tracer, inputs: Vec<Input>, room: Room) -> (Kept<Self>, Arc<AtomicU64>) {
         let levels: Vec<usize> = inputs.iter().map(|input| input.level).collect();
-        let limb_bytes = 2 * (8 << tracer.log_n);
-        let count = Kept::<Self>::from_the_beginning(&levels, limb_bytes, room);
+        let count = Kept::<Self>::from_the_beginning(&levels, &tracer.packed, room);
         let kept = inputs.iter().enumerate().map(|(i, input)| (i < count).then(|| tracer.fresh(input))).collect();
         let limbs_read = Arc::new(AtomicU64::new(0));
         let store = Self { tracer, inputs, limbs_read: limbs_read.clone() };
-        (Kept::new(store, levels, limb_bytes, room, kept), limbs_read)
+        (Kept::new(store, levels, tracer.packed.clone(), room, kept), limbs_read)
     }
 }
 
@@ -260,7 +266,7 @@ impl Store for TracedStore<'_> {
     }
 
     fn lowered(&self, a: &Traced, level: usize) -> Traced {
-        self.tracer.made(level, a.scale, a.rms(), a.variance)
+        self.tracer.made_in(self.tracer.packed[level], level, a.scale, a.rms(), a.variance)
     }
 }
 
@@ -309,6 +315,10 @@ impl Arithmetic for Tracer {
             return Err(Error::NoLevelLeft { needed: level - a.level, left: 0 });
         }
         Ok(self.made(level, a.scale, a.rms(), a.variance))
+    }
+
+    fn packed(&self, a: &Traced) -> Traced {
+        self.made_in(self.packed[a.level], a.level, a.scale, a.rms(), a.variance)
     }
 
     fn rescale(&self, a: &Traced) -> Result<Traced> {

@@ -8,8 +8,8 @@
 //!
 //! The loops are written for the compiler to vectorise; [`pulp::x86::V3`] is the proof that the instructions are there.
 
-use super::portable::{self, dot_many_by, switch_by};
-use super::{BLOCK, Pair, SwitchLimb, Triple};
+use super::portable::{self, dot_by, switch_by};
+use super::{BLOCK, SwitchLimb, Triple};
 use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
 
@@ -146,14 +146,12 @@ pub(super) fn permute(_: pulp::x86::V3, permutation: &Permutation, a: &[u64], ou
     portable::permute(permutation, a, out);
 }
 
-pub(super) fn dot_many(
-    simd: pulp::x86::V3,
-    m: &Modulus,
-    rows: &[Vec<Pair>],
-    columns: &[Vec<Pair>],
-    out: &mut [Triple],
-) {
-    dot_many_by(|pairs, out| dot(simd, m, pairs, out), rows, columns, out);
+pub(super) fn unpack(_: pulp::x86::V3, m: &Modulus, limb: &[u8], first: usize, words: &mut [u64]) {
+    portable::unpack(m, limb, first, words);
+}
+
+pub(super) fn dot(simd: pulp::x86::V3, m: &Modulus, row: &[u64], column: &[u64], out: Triple) {
+    dot_by(|pairs, out| sum_of_products(simd, m, pairs, out), row, column, out);
 }
 
 pub(super) fn switch(
@@ -164,7 +162,7 @@ pub(super) fn switch(
     out: [&mut [u64]; 2],
 ) {
     let finish = |sum: &[u64], out: &mut [u64], w| sub_mul_constant(simd, m, sum, out, w);
-    switch_by(m, |pairs, out| dot(simd, m, pairs, out), finish, sum, end, out);
+    switch_by(m, |pairs, out| sum_of_products(simd, m, pairs, out), finish, sum, end, out);
 }
 
 vectorized! {
@@ -208,7 +206,7 @@ vectorized! {
 }
 
 vectorized! {
-    fn dot(m: &'a Modulus, pairs: &'a [(&'a [u64], &'a [u64])], out: &'a mut [u64]) {
+    fn sum_of_products(m: &'a Modulus, pairs: &'a [(&'a [u64], &'a [u64])], out: &'a mut [u64]) {
         let real = Real::new(m);
         let mut sums = [0f64; BLOCK];
         for (block, out) in out.chunks_mut(BLOCK).enumerate() {

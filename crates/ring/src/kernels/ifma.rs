@@ -20,7 +20,7 @@ mod elementwise;
 mod sums;
 mod words;
 
-use super::{Pair, SwitchLimb, Triple};
+use super::{SwitchLimb, Triple};
 use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
 pub(crate) use words::{Wide, WideConstant, Words, eights_mut, load, store};
@@ -64,7 +64,8 @@ entry! {
     fn sub_mul_constant(m: &Modulus, a: &[u64], b: &mut [u64], w: ShoupConstant) => elementwise::sub_mul_constant;
     fn add_mul_constant(m: &Modulus, a: &mut [u64], b: &[u64], w: ShoupConstant) => elementwise::add_mul_constant;
     fn permute(permutation: &Permutation, a: &[u64], out: &mut [u64]) => elementwise::permute;
-    fn dot_many(m: &Modulus, rows: &[Vec<Pair>], columns: &[Vec<Pair>], out: &mut [Triple]) => sums::dot_many;
+    fn unpack(m: &Modulus, limb: &[u8], first: usize, words: &mut [u64]) => elementwise::unpack;
+    fn dot(m: &Modulus, row: &[u64], column: &[u64], out: Triple) => sums::dot;
     fn switch(m: &Modulus, sum: &SwitchLimb, end: Option<ShoupConstant>, out: [&mut [u64]; 2]) => sums::switch;
     fn convert_overflow(moduli: &[&Modulus], limbs: &[&[u64]], overflow: &mut [u64]) => conversion::convert_overflow;
     fn convert_combine(

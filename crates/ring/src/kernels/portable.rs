@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{BLOCK, Pair, SwitchLimb, TILE, Triple, Turned};
+use super::{BLOCK, SwitchLimb, Triple, Turned};
 use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
 use crate::packing::unpack_part;
@@ -50,7 +50,7 @@ pub(super) fn add_mul_constant(m: &Modulus, a: &mut [u64], b: &[u64], w: ShoupCo
 }
 
 /// The products are below 2^100, so 2^28 of them may be summed in 128 bits before the reduction.
-pub(super) fn dot(m: &Modulus, pairs: &[(&[u64], &[u64])], out: &mut [u64]) {
+pub(super) fn sum_of_products(m: &Modulus, pairs: &[(&[u64], &[u64])], out: &mut [u64]) {
     let mut sums = [0u128; BLOCK];
     for (block, out) in out.chunks_mut(BLOCK).enumerate() {
         let range = block * BLOCK..block * BLOCK + out.len();
@@ -67,32 +67,22 @@ pub(super) fn dot(m: &Modulus, pairs: &[(&[u64], &[u64])], out: &mut [u64]) {
     }
 }
 
-pub(super) fn dot_many(m: &Modulus, rows: &[Vec<Pair>], columns: &[Vec<Pair>], out: &mut [Triple]) {
-    dot_many_by(|pairs, out| dot(m, pairs, out), rows, columns, out);
+pub(super) fn unpack(m: &Modulus, limb: &[u8], first: usize, words: &mut [u64]) {
+    unpack_part(m, limb, first, words);
 }
 
-/// A matrix product by tiles, as three sums each that `dot` makes.
-pub(super) fn dot_many_by(
-    dot: impl Fn(&[(&[u64], &[u64])], &mut [u64]),
-    rows: &[Vec<Pair>],
-    columns: &[Vec<Pair>],
-    out: &mut [Triple],
-) {
-    let n = out.first().map_or(0, |[d0, ..]| d0.len());
-    let mut pairs = Vec::new();
-    for start in (0..n).step_by(TILE) {
-        let range = start..(start + TILE).min(n);
-        for (row, out) in rows.iter().zip(out.chunks_mut(columns.len())) {
-            for (column, [d0, d1, d2]) in columns.iter().zip(out) {
-                for (d, terms) in [(d0, &[(0, 0)][..]), (d1, &[(0, 1), (1, 0)]), (d2, &[(1, 1)])] {
-                    pairs.clear();
-                    for (a, b) in row.iter().zip(column) {
-                        pairs.extend(terms.iter().map(|&(i, j)| (&a[i][range.clone()], &b[j][range.clone()])));
-                    }
-                    dot(&pairs, &mut d[range.clone()]);
-                }
-            }
-        }
+pub(super) fn dot(m: &Modulus, row: &[u64], column: &[u64], out: Triple) {
+    dot_by(|pairs, out| sum_of_products(m, pairs, out), row, column, out);
+}
+
+/// A tile of a matrix product's entry, as three sums that `sum` makes.
+pub(super) fn dot_by(sum: impl Fn(&[(&[u64], &[u64])], &mut [u64]), row: &[u64], column: &[u64], out: Triple) {
+    let len = out[0].len();
+    let [row, column] = [row, column].map(|words| words.chunks_exact(len).collect::<Vec<_>>());
+    let (row, column) = (row.as_chunks::<2>().0, column.as_chunks::<2>().0);
+    for (d, terms) in out.into_iter().zip([&[(0, 0)][..], &[(0, 1), (1, 0)], &[(1, 1)]]) {
+        let pairs = row.iter().zip(column).flat_map(|(a, b)| terms.iter().map(move |&(i, j)| (a[i], b[j])));
+        sum(&pairs.collect::<Vec<_>>(), d);
     }
 }
 
@@ -113,7 +103,7 @@ fn permute_blocks(permutation: &Permutation, a: &[u64], sources: &[u32], out: &m
 
 pub(super) fn switch(m: &Modulus, sum: &SwitchLimb, end: Option<ShoupConstant>, out: [&mut [u64]; 2]) {
     let finish = |sum: &[u64], out: &mut [u64], w| sub_mul_constant(m, sum, out, w);
-    switch_by(m, |pairs, out| dot(m, pairs, out), finish, sum, end, out);
+    switch_by(m, |pairs, out| sum_of_products(m, pairs, out), finish, sum, end, out);
 }
 
 /// A sum of key switches by blocks, whose gathered words stay in the cache for both halves. `dot` makes the sums of products, `finish` the end.

@@ -78,7 +78,7 @@ fn pairs(m: &Modulus, count: u64, seed: u64) -> Vec<[Vec<u64>; 2]> {
 }
 
 fn views(pairs: &[[Vec<u64>; 2]]) -> Vec<Pair<'_>> {
-    pairs.iter().map(|[c0, c1]| [&c0[..], &c1[..]]).collect()
+    pairs.iter().map(|pair| pair.each_ref().map(|limb| Limb::Words(limb))).collect()
 }
 
 fn matrix_product(
@@ -90,7 +90,7 @@ fn matrix_product(
 ) -> Vec<[Vec<u64>; 3]> {
     let mut out = vec![[vec![0; n], vec![0; n], vec![0; n]]; rows.len() * columns.len()];
     let mut triples: Vec<Triple> = out.iter_mut().map(|triple| triple.each_mut().map(|d| &mut d[..])).collect();
-    dispatch!(simd, dot_many(m, rows, columns, &mut triples));
+    matrix::matrix_product_on(simd, m, rows, columns, &mut triples);
     out
 }
 
@@ -104,7 +104,7 @@ fn a_matrix_product_is_a_sum_of_products_in_every_entry_on_every_backend() {
             for (row, column) in [(0, 0), (1, 0), (1, 1)] {
                 for i in (0..LEN).step_by(97) {
                     let sum = |terms: &[(usize, usize)]| {
-                        rows[row].iter().zip(&columns[column]).fold(0, |sum, (a, b)| {
+                        a[row].iter().zip(&b[column]).fold(0, |sum, (a, b)| {
                             terms.iter().fold(sum, |sum, &(x, y)| m.add(sum, m.mul(a[x][i], b[y][i])))
                         })
                     };
@@ -112,8 +112,18 @@ fn a_matrix_product_is_a_sum_of_products_in_every_entry_on_every_backend() {
                     assert_eq!((d0[i], d1[i], d2[i]), (sum(&[(0, 0)]), sum(&[(0, 1), (1, 0)]), sum(&[(1, 1)])));
                 }
             }
-            for simd in Backend::available() {
-                assert!(matrix_product(simd, m, &rows, &columns, LEN) == expected, "{}, {}", simd.name(), m.value());
+            let packed = a.each_ref().map(|a| a.iter().map(|a| a.each_ref().map(|a| packed(m, a))).collect::<Vec<_>>());
+            let packed = packed
+                .each_ref()
+                .map(|a| a.iter().map(|pair| pair.each_ref().map(|limb| Limb::Packed(limb))).collect::<Vec<Pair>>());
+            for (simd, rows) in Backend::available().into_iter().flat_map(|simd| [(simd, &rows), (simd, &packed)]) {
+                assert!(matrix_product(simd, m, rows, &columns, LEN) == expected, "{}, {}", simd.name(), m.value());
+                assert!(
+                    matrix_product(simd, m, &columns, rows, LEN)
+                        .iter()
+                        .map(|d| &d[1])
+                        .eq([0, 2, 1, 3].iter().map(|&entry| &expected[entry][1]))
+                );
             }
         }
     }
@@ -125,7 +135,7 @@ fn the_largest_sums_of_products_do_not_overflow() {
     let largest = vec![m.value() - 1; 64];
     // (q - 1)^2 = 1 modulo q.
     for count in [7, 8, 15, 16, 2047, 2048, 5000] {
-        let operands = [vec![[&largest[..], &largest[..]]; count]];
+        let operands = [vec![[Limb::Words(&largest); 2]; count]];
         for simd in Backend::available() {
             let expected = [1, 2, 1].map(|factor| vec![factor * count as u64; 64]);
             assert_eq!(matrix_product(simd, &m, &operands, &operands, 64), [expected], "{count}, {}", simd.name());

@@ -131,14 +131,17 @@ fn a_sum_of_key_switches_is_divided_once_and_rescaled_with_what_is_added() {
 fn a_matrix_product_equals_the_sums_of_products() {
     let ring = ring(3, 1);
     let polys: Vec<_> = (0..12u8).map(|i| sampler::uniform(&ring, &[i; 32], 3, 0)).collect();
-    let pairs: Vec<PolyPair> = polys.chunks(2).map(|pair| (&pair[0], &pair[1])).collect();
-    let (rows, columns) = ([pairs[..2].to_vec(), pairs[2..4].to_vec()], [pairs[4..].to_vec()]);
-    let found = ring.dot_many(2, &rows, &columns);
+    let (pairs, _) = polys.as_chunks::<2>();
+    // One row of words, one of packed polynomials.
+    let packed: Vec<_> = pairs[2..4].iter().map(|pair| pair.each_ref().map(|half| ring.pack(half))).collect();
+    let words: Vec<FactorPair> = pairs.iter().map(|pair| pair.each_ref().map(Factor::Words)).collect();
+    let rows = [words[..2].to_vec(), packed.iter().map(|pair| pair.each_ref().map(Factor::Packed)).collect()];
+    let found = ring.dot_many(2, &rows, &[words[4..].to_vec()]);
     assert_eq!((found.len(), found[0].len()), (2, 1));
-    for (row, found) in rows.iter().zip(&found) {
+    for (row, found) in [&pairs[..2], &pairs[2..4]].iter().zip(&found) {
         let mut expected = [(); 3].map(|_| RnsPoly::zero(ring.n(), 2, 0));
-        for (a, b) in row.iter().zip(&columns[0]) {
-            for (d, x, y) in [(0, a.0, b.0), (1, a.0, b.1), (1, a.1, b.0), (2, a.1, b.1)] {
+        for (a, b) in row.iter().zip(&pairs[4..]) {
+            for (d, x, y) in [(0, &a[0], &b[0]), (1, &a[0], &b[1]), (1, &a[1], &b[0]), (2, &a[1], &b[1])] {
                 let mut product = x.truncated(2);
                 ring.mul_assign(&mut product, y);
                 ring.add_assign(&mut expected[d], &product);

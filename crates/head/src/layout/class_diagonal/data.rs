@@ -50,28 +50,28 @@ impl ClassDiagonal {
         self.blocks() * self.uploads_per_block() + weights * self.blocks() + block
     }
 
-    /// Coefficient expansion (Angel, Chen, Laine, Setty 2018): the sum of X^(stride j) p_j(X^A) into the p_j.
+    /// Coefficient expansion (Angel, Chen, Laine, Setty 2018): the sum of X^(stride j) p_j(X^A) into the p_j, packed.
     ///
     /// The rotation by slots / 2^(i+1) maps X^k to -X^k for odd multiples k of 2^i and keeps all X^k of multiples of 2^(i+1), so sum and difference
     /// split even from odd. Every split doubles the values, which the scale takes up. One key switch less than there are parts.
     fn expand<M: Arithmetic>(&self, m: &M, packed: M::Ciphertext) -> Result<Vec<M::Ciphertext>> {
-        let mut power = self.height() / self.diagonals_together();
-        let mut parts = vec![packed];
-        while power < self.height() {
-            let split = m.each(parts, |part| {
-                let turned = m.rotate(&part, (self.slots / (2 * power)) as isize)?;
-                let doubled = 2.0 * m.scale(&part);
-                let sum = m.add(&part, &turned)?;
-                let difference = m.mul_monomial(&m.sub(&part, &turned)?, 4 * self.slots - power);
-                Ok((m.with_scale(&sum, doubled), m.with_scale(&difference, doubled)))
-            })?;
-            // Bit i of the index of a part says odd or even at split i.
-            let (mut even, mut odd): (Vec<_>, Vec<_>) = split.into_iter().unzip();
-            even.append(&mut odd);
-            parts = even;
-            power *= 2;
+        self.split(m, packed, self.height() / self.diagonals_together())
+    }
+
+    /// The coefficients of X^power and its multiples, depth first: few parts are in hand at a time.
+    fn split<M: Arithmetic>(&self, m: &M, part: M::Ciphertext, power: usize) -> Result<Vec<M::Ciphertext>> {
+        if power == self.height() {
+            return Ok(vec![m.packed(&part)]);
         }
-        Ok(parts)
+        let turned = m.rotate(&part, (self.slots / (2 * power)) as isize)?;
+        let doubled = 2.0 * m.scale(&part);
+        let even = m.with_scale(&m.add(&part, &turned)?, doubled);
+        let odd = m.mul_monomial(&m.sub(&part, &turned)?, 4 * self.slots - power);
+        drop((part, turned));
+        let halves = m.each(vec![even, m.with_scale(&odd, doubled)], |half| self.split(m, half, 2 * power))?;
+        // The lowest bit of a part's place says even or odd at this split.
+        let [even, odd]: [Vec<_>; 2] = halves.try_into().unwrap_or_default();
+        Ok(even.into_iter().zip(odd).flat_map(|(even, odd)| [even, odd]).collect())
     }
 }
 

@@ -80,3 +80,11 @@ pub(super) fn permuted(permutation: &Permutation, a: &[[u64; 8]], source: u32) -
     let (block, lanes) = permutation.source(source);
     _mm512_permutexvar_epi64(load(lanes), load(&a[block]))
 }
+
+#[target_feature(enable = "avx512f,avx512dq,avx512ifma,avx512vbmi")]
+pub(super) fn unpack(m: &Modulus, limb: &[u8], first: usize, words: &mut [u64]) {
+    let unpacking = Unpacking::new(m);
+    for (i, out) in eights_mut(words).iter_mut().enumerate() {
+        store(unpacking.at(limb, first / 8 + i), out);
+    }
+}

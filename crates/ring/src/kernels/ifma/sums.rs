@@ -1,75 +1,66 @@
 //! Kernels that sum products: matrix products of ciphertexts and key switches.
 
 use std::arch::x86_64::*;
-use std::ops::Range;
 
 use super::elementwise::permuted;
 use super::words::*;
 use crate::galois::Permutation;
-use crate::kernels::{Pair, SwitchLimb, TILE, Triple, Turned};
+use crate::kernels::matrix::TILE;
+use crate::kernels::{SwitchLimb, Triple, Turned};
 use crate::modulus::{Modulus, ShoupConstant};
 
 /// The sums of a tile's three result limbs, low and high halves.
 type TripleSums = [([u64; 8], [u64; 8]); 3];
 
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn dot_many(m: &Modulus, rows: &[Vec<Pair>], columns: &[Vec<Pair>], out: &mut [Triple]) {
-    let folding = Folding::new(m);
-    let n = out.first().map_or(0, |[d0, ..]| d0.len());
+pub(super) fn dot(m: &Modulus, row: &[u64], column: &[u64], [d0, d1, d2]: Triple) {
+    let (folding, len) = (Folding::new(m), d0.len());
+    let products = row.len() / (2 * len);
     let mut sums: [TripleSums; TILE / 8] = [[([0; 8], [0; 8]); 3]; TILE / 8];
-    for start in (0..n).step_by(TILE) {
-        let len = TILE.min(n - start);
-        let sums = &mut sums[..len / 8];
-        for (row, out) in rows.iter().zip(out.chunks_mut(columns.len())) {
-            for (column, out) in columns.iter().zip(out) {
-                // d1 takes two products a term.
-                sums.fill([([0; 8], [0; 8]); 3]);
-                for (index, (row, column)) in row.chunks(MANY / 2 - 1).zip(column.chunks(MANY / 2 - 1)).enumerate() {
-                    if index > 0 {
-                        // The reduced sums so far count as one product.
-                        for (lo, hi) in sums.iter_mut().flatten() {
-                            store(folding.many(Sum { lo: load(lo), hi: load(hi) }), lo);
-                            *hi = [0; 8];
-                        }
-                    }
-                    let (fours, rest) = row.as_chunks::<4>();
-                    let (column_fours, column_rest) = column.as_chunks::<4>();
-                    for (a, b) in fours.iter().zip(column_fours) {
-                        accumulate_products(a, b, start, sums);
-                    }
-                    for (a, b) in rest.iter().zip(column_rest) {
-                        accumulate_products(&[*a], &[*b], start, sums);
-                    }
-                }
-                for (h, out) in out.iter_mut().enumerate() {
-                    let products = row.len() * if h == 1 { 2 } else { 1 };
-                    for (sums, out) in sums.iter().zip(eights_mut(&mut out[start..start + len])) {
-                        let sum = Sum { lo: load(&sums[h].0), hi: load(&sums[h].1) };
-                        store(if products <= FEW { folding.few(sum) } else { folding.many(sum) }, out);
-                    }
-                }
+    let sums = &mut sums[..len / 8];
+    // d1 takes two products a term.
+    let most = (MANY / 2 - 1) * 2 * len;
+    for (index, (row, column)) in row.chunks(most).zip(column.chunks(most)).enumerate() {
+        if index > 0 {
+            // The reduced sums so far count as one product.
+            for (lo, hi) in sums.iter_mut().flatten() {
+                store(folding.many(Sum { lo: load(lo), hi: load(hi) }), lo);
+                *hi = [0; 8];
             }
+        }
+        let mut fours = row.chunks_exact(8 * len).zip(column.chunks_exact(8 * len));
+        fours.by_ref().for_each(|(a, b)| accumulate_products::<4>(a, b, sums));
+        let rest = row.len() % (8 * len);
+        let (row, column) = (&row[row.len() - rest..], &column[column.len() - rest..]);
+        for (a, b) in row.chunks_exact(2 * len).zip(column.chunks_exact(2 * len)) {
+            accumulate_products::<1>(a, b, sums);
+        }
+    }
+    for (h, out) in [d0, d1, d2].into_iter().enumerate() {
+        let products = products * if h == 1 { 2 } else { 1 };
+        for (sums, out) in sums.iter().zip(eights_mut(out)) {
+            let sum = Sum { lo: load(&sums[h].0), hi: load(&sums[h].1) };
+            store(if products <= FEW { folding.few(sum) } else { folding.many(sum) }, out);
         }
     }
 }
 
-#[inline(always)]
-fn part<'a>([c0, c1]: &Pair<'a>, range: &Range<usize>) -> [&'a [[u64; 8]]; 2] {
-    [eights(&c0[range.clone()]), eights(&c1[range.clone()])]
-}
-
-/// Adds `K` products of pairs, the words from `start` on, to as many sums as there are.
+/// Adds `K` products of pairs, whose limbs lie one after the other, to the sums of as many words as a limb has.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-fn accumulate_products<const K: usize>(a: &[Pair; K], b: &[Pair; K], start: usize, sums: &mut [TripleSums]) {
-    let range = start..start + 8 * sums.len();
-    let terms: [_; K] = std::array::from_fn(|k| (part(&a[k], &range), part(&b[k], &range)));
+fn accumulate_products<const K: usize>(a: &[u64], b: &[u64], sums: &mut [TripleSums]) {
+    let count = sums.len();
+    let limbs = |words| -> [[&[[u64; 8]]; 2]; K] {
+        let words = eights(words);
+        std::array::from_fn(|k| std::array::from_fn(|h| &words[(2 * k + h) * count..][..count]))
+    };
+    let (a, b) = (limbs(a), limbs(b));
     for (i, sums) in sums.iter_mut().enumerate() {
         let [s0, s1, s2] = sums;
         let mut d0 = Sum { lo: load(&s0.0), hi: load(&s0.1) };
         let mut d1 = Sum { lo: load(&s1.0), hi: load(&s1.1) };
         let mut d2 = Sum { lo: load(&s2.0), hi: load(&s2.1) };
-        for ([a0, a1], [b0, b1]) in terms {
+        for ([a0, a1], [b0, b1]) in a.iter().zip(&b) {
             let (a0, a1, b0, b1) = (load(&a0[i]), load(&a1[i]), load(&b0[i]), load(&b1[i]));
             d0 = d0.add_product(a0, b0);
             d1 = d1.add_product(a0, b1).add_product(a1, b0);
