@@ -15,6 +15,9 @@ use ciphertune_head::HeadError;
 /// The result of a command.
 pub type Result<T> = std::result::Result<T, CliError>;
 
+/// What to do where a file system has no room.
+pub const FULL_DISK: &str = "the disk is full: free some space, or name another place";
+
 /// An error as the user sees it.
 #[derive(Debug)]
 pub struct CliError {
@@ -74,6 +77,12 @@ impl From<HeadError> for CliError {
             HeadError::Container(error) => container_kind(error),
             _ => Kind::Input,
         };
+        if let HeadError::Container(ContainerError::Io(error))
+        | HeadError::Ckks(ckks::Error::Container(ContainerError::Io(error))) = &error
+            && error.kind() == io::ErrorKind::StorageFull
+        {
+            return Self::failure(FULL_DISK);
+        }
         Self { kind, message: error.to_string() }
     }
 }

@@ -54,14 +54,22 @@ pub struct KeyDocuments {
     /// The secret key.
     pub secret: Zeroizing<Vec<u8>>,
     /// The evaluation keys.
-    pub evaluation: Document,
+    pub evaluation: Source,
+    /// Bytes of them.
+    pub evaluation_bytes: usize,
 }
+
+/// Documents for the server that are larger than this go into a temporary file: beside what is made of them, memory has better uses.
+const MOST_IN_MEMORY: usize = 512 << 20;
 
 /// Owner: makes keys.
 pub fn keygen(plan: &Plan) -> Result<KeyDocuments> {
-    let mut bytes = Vec::with_capacity(plan.estimate()?.key_bytes + (1 << 16));
-    let (secret, _) = owner::make_keys(plan, &mut bytes)?;
-    Ok(KeyDocuments { secret, evaluation: Document { path: "the evaluation keys".into(), bytes } })
+    let in_memory = plan.estimate()?.key_bytes <= MOST_IN_MEMORY;
+    let (evaluation, (secret, evaluation_bytes)) = Source::written("the evaluation keys", in_memory, |mut out| {
+        let (secret, _) = owner::make_keys(plan, &mut out)?;
+        Ok((secret, out.stream_position()? as usize))
+    })?;
+    Ok(KeyDocuments { secret, evaluation, evaluation_bytes })
 }
 
 /// A job and its record.
@@ -76,7 +84,7 @@ pub struct JobDocuments {
     pub ciphertexts: usize,
 }
 
-/// Owner: encrypts the table. A job that the server will read again goes into a temporary file, any other stays in memory.
+/// Owner: encrypts the table. A job that is large, or that the server will read again, goes into a temporary file; any other stays in memory.
 pub fn encrypt(
     plan: &Plan,
     secret: &[u8],
@@ -85,7 +93,8 @@ pub fn encrypt(
     allotment: &Allotment,
 ) -> Result<JobDocuments> {
     let keys = owner::open_keys(plan, secret, "the secret key".as_ref())?;
-    let (job, made) = Source::written("the job", allotment.keeps_everything(), |mut out| {
+    let in_memory = allotment.keeps_everything() && plan.upload_bytes() <= MOST_IN_MEMORY;
+    let (job, made) = Source::written("the job", in_memory, |mut out| {
         owner::encrypt(&keys, train, scaler, &mut out, "the job".as_ref())
     })?;
     let (bytes, record) = (made.bytes as usize, made.record.to_bytes()?);
@@ -93,9 +102,9 @@ pub fn encrypt(
 }
 
 /// Server: trains.
-pub fn train(job: Source, evaluation: Document, trace: bool, allotment: &Allotment) -> Result<server::Trained> {
+pub fn train(job: Source, evaluation: Source, trace: bool, allotment: &Allotment) -> Result<server::Trained> {
     let returned = if trace { Returned::Every } else { Returned::Last };
-    server::train(server::Job::open(job)?, evaluation.into(), returned, allotment.room)
+    server::train(server::Job::open(job)?, evaluation, returned, allotment.room)
 }
 
 /// What the owner has in the end.

@@ -78,7 +78,7 @@ impl Demo {
 
         let keys;
         (keys, seconds.keygen) = timed(|| rehearsal::keygen(&plan))?;
-        let (secret, evaluation) = (keys.secret.len(), keys.evaluation.bytes.len());
+        let (secret, evaluation) = (keys.secret.len(), keys.evaluation_bytes);
         step("owner", "makes keys", seconds.keygen, &format!("secret key {}, never leaves", bytes(secret)))?;
         more(&format!("evaluation keys {} for the server", bytes(evaluation)))?;
 

@@ -92,7 +92,7 @@ impl Run {
         let (keys, job);
         (keys, seconds.keygen) = timed(|| rehearsal::keygen(&plan))?;
         (job, seconds.encrypt) = timed(|| rehearsal::encrypt(&plan, &keys.secret, &train, scaler, &allotment))?;
-        let sizes = [job.bytes, keys.evaluation.bytes.len(), job.ciphertexts];
+        let sizes = [job.bytes, keys.evaluation_bytes, job.ciphertexts];
         let trained = rehearsal::train(job.job, keys.evaluation, traced, &allotment)?;
         (seconds.load, seconds.train) = (trained.load_seconds, trained.train_seconds);
         let (counts, residence) = (trained.counts, trained.residence);

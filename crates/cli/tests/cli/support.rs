@@ -66,12 +66,17 @@ impl Scratch {
 
     /// Runs the binary with arguments split at spaces.
     pub fn ciphertune(&self, arguments: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_ciphertune"))
+        self.command(arguments).output().expect("the binary runs")
+    }
+
+    /// The binary in the folder, still to be started.
+    pub fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ciphertune"));
+        command
             .args(arguments.split_whitespace())
             .current_dir(self.folder.path())
-            .env("CIPHERTUNE_CACHE", self.cache.path())
-            .output()
-            .expect("the binary runs")
+            .env("CIPHERTUNE_CACHE", self.cache.path());
+        command
     }
 
     /// Standard output of a command that must succeed.
