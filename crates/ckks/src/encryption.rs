@@ -55,10 +55,10 @@ fn check_magnitude(parameters: &Parameters, coefficients: &[i128], level: usize,
 pub fn decrypt(parameters: &Parameters, key: &SecretKey, encoder: &Encoder, ciphertext: &Ciphertext) -> Vec<Complex64> {
     let ring = parameters.ring();
     // Limbs above the second are not looked at.
-    let lowest = ciphertext.lowered(ciphertext.level().min(1));
-    let mut message = Arc::unwrap_or_clone(lowest.c1.words(ring));
+    let limbs = ciphertext.level().min(1) + 1;
+    let mut message = Arc::unwrap_or_clone(ciphertext.c1.first_words(ring, limbs));
     ring.mul_assign(&mut message, &key.evaluations);
-    ring.add_assign(&mut message, &lowest.c0.words(ring));
+    ring.add_assign(&mut message, &ciphertext.c0.first_words(ring, limbs));
     let mut coefficients = ring.to_signed(&message);
     message.zeroize();
     let slots = encoder.decode(&coefficients, ciphertext.scale);

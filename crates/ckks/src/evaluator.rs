@@ -314,6 +314,7 @@ impl Arithmetic for Evaluator {
         if elements.iter().all(|&element| element == 1) {
             return Ok(vec![a.clone(); ks.len()]);
         }
+        // Unpacked once for all rotations.
         let a = &self.drop_to(a, a.level())?;
         let c1 = a.c1.words(ring);
         let digits = ring.decompose(&c1);

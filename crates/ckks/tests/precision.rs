@@ -377,3 +377,45 @@ fn operations_are_counted() {
     assert_eq!(after.key_switches - before.key_switches, 3);
     assert_eq!(after.products - before.products, 1);
 }
+
+#[test]
+fn a_packed_ciphertext_gives_what_its_words_give_in_every_operation() {
+    for f in fixtures() {
+        let (server, level) = (&f.server, f.parameters.max_level());
+        let (a, b) = (f.encrypt(&f.values(1.0), level), f.encrypt(&f.values(2.0), level));
+        let (x, y) = (server.packed(&a), server.packed(&b));
+        let mask = f.values(3.0);
+        type Operation<'a> = &'a dyn Fn(&Ciphertext, &Ciphertext) -> Result<Ciphertext>;
+        let operations: &[(&str, Operation)] = &[
+            ("add", &|a, b| server.add(a, b)),
+            ("subtract", &|a, b| server.sub(a, b)),
+            ("negate", &|a, _| Ok(server.negate(a))),
+            ("drop", &|a, _| server.drop_to(a, 1)),
+            ("lowered", &|a, _| Ok(a.lowered(1))),
+            ("rescale", &|a, _| server.rescale(a)),
+            ("multiply by slots", &|a, _| server.mul_plain(a, &mask, f.scale)),
+            ("multiply by a number", &|a, _| server.mul_scalar(a, 0.3, f.scale)),
+            ("add a number", &|a, b| server.add(&server.add_scalar(a, 0.3)?, b)),
+            ("multiply by X^5", &|a, _| Ok(server.mul_monomial(a, 5))),
+            ("multiply", &|a, b| server.mul_rescale(a, b)),
+            ("rotate", &|a, _| server.rotate(a, 1)),
+            ("rotate by nothing", &|a, _| Ok(server.rotate_hoisted(a, &[0, 8])?.swap_remove(0))),
+            ("rotate hoisted", &|a, _| Ok(server.rotate_hoisted(a, &[0, 8])?.swap_remove(1))),
+            ("conjugate", &|a, _| server.conjugate(a)),
+            ("relinearise and turn", &|a, b| {
+                let product = server.dot(&[(a, b)])?;
+                let other = server.with_scale(&server.drop_to(b, level)?, server.product_scale(&product));
+                server.relinearize_add_rotated(&product, &other, -3, true)
+            }),
+        ];
+        for (name, operation) in operations {
+            let expected = operation(&a, &b).unwrap();
+            for (a, b) in [(&x, &y), (&x, &b), (&a, &y)] {
+                let found = operation(a, b).unwrap();
+                assert_eq!((found.level(), found.scale()), (expected.level(), expected.scale()), "{}: {name}", f.name);
+                // Nothing is random here, so decryptions are equal to the last bit.
+                assert!(f.decrypt(&found) == f.decrypt(&expected), "{}: {name}", f.name);
+            }
+        }
+    }
+}

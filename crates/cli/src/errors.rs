@@ -15,9 +15,6 @@ use ciphertune_head::HeadError;
 /// The result of a command.
 pub type Result<T> = std::result::Result<T, CliError>;
 
-/// What to do where a file system has no room.
-pub const FULL_DISK: &str = "the disk is full: free some space, or name another place";
-
 /// An error as the user sees it.
 #[derive(Debug)]
 pub struct CliError {
@@ -29,6 +26,8 @@ pub struct CliError {
 enum Kind {
     Input,
     Failure,
+    /// There is no room in a file system.
+    FullDisk,
     /// Nobody reads the output any more: no error of the user's, and nothing to say.
     BrokenPipe,
 }
@@ -44,6 +43,17 @@ impl CliError {
         Self { kind: Kind::Failure, message: message.into() }
     }
 
+    /// A file system has no room: exit code 1.
+    pub fn full_disk() -> Self {
+        let message = "the disk is full: free some space, or name another place".to_owned();
+        Self { kind: Kind::FullDisk, message }
+    }
+
+    /// Whether a file system has no room.
+    pub fn is_full_disk(&self) -> bool {
+        self.kind == Kind::FullDisk
+    }
+
     /// Puts a file's name in front.
     pub fn in_file(self, path: &Path) -> Self {
         Self { message: format!("{}: {}", path.display(), self.message), ..self }
@@ -53,7 +63,7 @@ impl CliError {
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             Kind::Input => 2,
-            Kind::Failure => 1,
+            Kind::Failure | Kind::FullDisk => 1,
             Kind::BrokenPipe => 0,
         }
     }
@@ -81,7 +91,7 @@ impl From<HeadError> for CliError {
         | HeadError::Ckks(ckks::Error::Container(ContainerError::Io(error))) = &error
             && error.kind() == io::ErrorKind::StorageFull
         {
-            return Self::failure(FULL_DISK);
+            return Self::full_disk();
         }
         Self { kind, message: error.to_string() }
     }

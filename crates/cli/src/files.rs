@@ -14,7 +14,7 @@ use ciphertune_head::{FeatureTable, Head, LabelColumn, TableFormat};
 use tempfile::Builder;
 use zeroize::Zeroizing;
 
-use crate::errors::{CliError, FULL_DISK, InFile, Result};
+use crate::errors::{CliError, InFile, Result};
 use crate::text::warn;
 pub use folder::NewFolder;
 use interrupt::RemovedOnSignal;
@@ -80,11 +80,10 @@ impl Source {
             return Ok((Document { path, bytes: out.into_inner() }.into(), made));
         }
         let folder = std::env::temp_dir();
-        let named = PathBuf::from(format!("{} (TMPDIR names another place)", folder.display()));
+        let named = PathBuf::from(format!("{} (TMPDIR names another folder)", folder.display()));
         let mut out = BufWriter::new(tempfile::tempfile_in(&folder).map_err(|error| cannot_write(&named, &error))?);
-        // What is wrong with what is to be written has nothing to do with where.
-        let made =
-            write(&mut out).map_err(|error| if error.exit_code() == 1 { error.in_file(&named) } else { error })?;
+        let full = |error: CliError| if error.is_full_disk() { CliError::full_disk().in_file(&named) } else { error };
+        let made = write(&mut out).map_err(full)?;
         let file = out.into_inner().map_err(|error| cannot_write(&named, error.error()))?;
         Ok((Self { path, content: Box::new(file) }, made))
     }
@@ -257,7 +256,7 @@ pub fn cannot_write(path: &Path, error: &io::Error) -> CliError {
         ErrorKind::PermissionDenied => {
             CliError::failure("permission to write here is denied: name another place, or change the folder's mode")
         }
-        ErrorKind::StorageFull => CliError::failure(FULL_DISK),
+        ErrorKind::StorageFull => CliError::full_disk(),
         _ => CliError::failure(format!("cannot be written: {error}")),
     }
     .in_file(path)

@@ -7,6 +7,7 @@ mod findings;
 
 use std::time::Instant;
 
+use ciphertune_ckks::container::ContainerError;
 use ciphertune_head::job::owner::Record;
 use ciphertune_head::plan::Allotment;
 use ciphertune_head::train::Returned;
@@ -67,7 +68,7 @@ pub fn keygen(plan: &Plan) -> Result<KeyDocuments> {
     let in_memory = plan.estimate()?.key_bytes <= MOST_IN_MEMORY;
     let (evaluation, (secret, evaluation_bytes)) = Source::written("the evaluation keys", in_memory, |mut out| {
         let (secret, _) = owner::make_keys(plan, &mut out)?;
-        Ok((secret, out.stream_position()? as usize))
+        Ok((secret, out.stream_position().map_err(ContainerError::from)? as usize))
     })?;
     Ok(KeyDocuments { secret, evaluation, evaluation_bytes })
 }

@@ -194,6 +194,10 @@ impl Ring {
     /// Sums of products of linear polynomials in s, over the first `q_limbs` limbs, in evaluations: for every row i and column j the
     /// sum over k of (a0 + a1 s)(b0 + b1 s) = d0 + d1 s + d2 s^2, with (a0, a1) = `rows[i][k]` and (b0, b1) = `columns[j][k]`. All rows and columns
     /// have one length. Every operand is read from memory once, whatever the number of rows and columns.
+    ///
+    /// # Panics
+    ///
+    /// If lengths differ, or are zero.
     pub fn dot_many(
         &self,
         q_limbs: usize,

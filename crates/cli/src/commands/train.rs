@@ -107,7 +107,7 @@ fn describe(trained: &Trained) -> Value {
         "peak_memory_bytes": memory::peak(),
         "key_switches": trained.counts.key_switches,
         "products": trained.counts.products,
-        "ciphertexts": ciphertexts,
+        "upload_ciphertexts": ciphertexts,
         "kept_ciphertexts": kept,
         "ciphertexts_read_again": read_again,
         "model_bytes": trained.model.len(),

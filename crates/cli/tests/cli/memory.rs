@@ -41,7 +41,7 @@ fn training_stays_below_the_memory_that_it_is_given_and_gives_the_same_model() {
     let train = "train --job JOB --eval-keys KEYS/evaluation.keys";
     let everything = peak(&scratch, &format!("{train} --out all.enc"));
     let told = scratch.json(&format!("{train} --out told.enc --json"));
-    assert_eq!(told["kept_ciphertexts"], told["ciphertexts"]);
+    assert_eq!(told["kept_ciphertexts"], told["upload_ciphertexts"]);
     assert_eq!(told["model_bytes"].as_u64().unwrap() as usize, scratch.read("told.enc").len());
     assert!(told["seconds"]["train"].as_f64().unwrap() > 0.0 && told["seconds"]["load"].as_f64().unwrap() > 0.0);
     let peak_told = told["peak_memory_bytes"].as_u64().unwrap() as usize >> 20;
@@ -88,5 +88,5 @@ fn a_job_that_finds_no_place_for_its_temporary_file_is_an_error_that_says_how_to
     let output = scratch.command(run).env("TMPDIR", "/no/such/folder").output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.contains("/no/such/folder (TMPDIR names another place)"), "{message}");
+    assert!(message.contains("/no/such/folder (TMPDIR names another folder)"), "{message}");
 }

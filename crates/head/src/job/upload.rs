@@ -30,7 +30,12 @@ impl<R: Read + Seek + Send> StoredUpload<R> {
         let of = |role| inputs.iter().filter(move |input| input.role == role).count();
         let roles = [Role::Data, Role::Labels, Role::Offset].map(|role| (role, of(role)));
         let groups: Vec<(Role, usize)> = roles.into_iter().filter(|(_, count)| *count > 0).collect();
-        let wrong = || HeadError::InvalidArtefact("the job's ciphertexts are not those that its plan asks for".into());
+        let wrong = || {
+            HeadError::InvalidArtefact(
+                "the job's ciphertexts are not those that its plan asks for: encrypt the table again with this version"
+                    .into(),
+            )
+        };
         let names: Vec<&str> = groups.iter().map(|(role, _)| group_name(*role)).collect();
         // Before anything is computed from a shape that the file does not bear out.
         for (name, (_, count)) in names.iter().zip(&groups) {

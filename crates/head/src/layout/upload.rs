@@ -22,7 +22,7 @@ impl Working {
     /// What is best where everything is kept.
     pub const USUAL: Working = Working { held: 256 << 20, products: 64 << 20, data: usize::MAX };
 
-    /// Where data may be read again: as much for what is held, a quarter of it for products and another for data.
+    /// Where data may be read again: `held` bytes for what is held, and a quarter of that each for products and for data.
     pub const fn reading(held: usize) -> Self {
         Self { held, products: held / 4, data: held / 4 }
     }

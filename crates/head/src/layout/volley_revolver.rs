@@ -90,6 +90,12 @@ impl VolleyRevolver {
     fn indent(&self) -> usize {
         self.class_rows - 1
     }
+
+    /// Level of the residuals of the first iteration, and of the data and labels, which nothing needs before: two levels are spent on the
+    /// cubic of an offset.
+    pub(crate) fn first_residual_level(&self, top: usize, offset: bool) -> usize {
+        if offset { top.saturating_sub(server::CUBIC_LEVELS) } else { top }
+    }
 }
 
 impl Layout for VolleyRevolver {
@@ -111,8 +117,7 @@ impl Layout for VolleyRevolver {
 
     fn inputs(&self, top: usize, scales: Scales, offset: bool) -> Vec<Input> {
         let scale = scales.weights;
-        // With an offset, data and labels are first used after two levels have been spent on its cubic.
-        let level = if offset { top.saturating_sub(server::CUBIC_LEVELS) } else { top };
+        let level = self.first_residual_level(top, offset);
         let data = Input { role: Role::Data, level, scale, packing: Packing::Slots, rms: 1.0 };
         // A residual is a rate of about 4/n times a number near one: at n/4 times the scale it is as precise as all else.
         let raised = scale * self.shape.rows.div_ceil(4).next_power_of_two() as f64;

@@ -4,8 +4,8 @@ use super::Plan;
 use super::cost::UnitCosts;
 use super::tracer::{Operations, TracedStore, Tracer};
 use crate::Result;
-use crate::layout::upload::Room;
-use crate::layout::{AnyLayout, Layout, Role};
+use crate::layout::upload::{Room, Working};
+use crate::layout::{AnyLayout, ClassDiagonal, Layout, Role};
 use crate::train::{Iterate, Returned, train};
 use ciphertune_ckks::Arithmetic;
 
@@ -68,7 +68,15 @@ impl Estimate {
         let key_bytes = operations.keys.serialized_bytes(plan.literal());
         let count = |role| inputs.iter().filter(|input| input.role == role).count();
         let keys = operations.keys.expanded_bytes(plan.literal());
-        let beside_bytes = keys + fixed_bytes(plan.literal().log_n, plan.literal().q.len() + plan.literal().p.len());
+        let (log_n, limbs) = (plan.literal().log_n, plan.literal().q.len() + plan.literal().p.len());
+        let expanding = match plan.layout() {
+            AnyLayout::ClassDiagonal(layout) => {
+                let limbs = layout.first_residual_level(plan.top_level(), plan.has_offset()) + 1;
+                layout.expanding_beside() * 2 * limbs * (8 << log_n)
+            }
+            AnyLayout::VolleyRevolver(_) => 0,
+        };
+        let beside_bytes = keys + expanding + fixed_bytes(log_n, limbs);
         let server_bytes = beside_bytes + operations.peak_bytes;
         Ok(Self {
             operations,
@@ -94,24 +102,25 @@ impl Estimate {
             drop(iterates);
             Ok((tracer.operations(), deviation))
         };
-        let of_blocks = |blocks| match plan.layout() {
-            AnyLayout::ClassDiagonal(layout) => AnyLayout::ClassDiagonal(layout.of_blocks(blocks)),
-            AnyLayout::VolleyRevolver(layout) => AnyLayout::VolleyRevolver(*layout),
-        };
         match plan.layout() {
             AnyLayout::ClassDiagonal(layout) if layout.blocks() > MOST_TRACED_BLOCKS => {
-                let (one, _) = trace(&of_blocks(MOST_TRACED_BLOCKS - 1))?;
-                let (two, _) = trace(&of_blocks(MOST_TRACED_BLOCKS))?;
+                let [fewer, few] = [MOST_TRACED_BLOCKS - 1, MOST_TRACED_BLOCKS].map(|blocks| layout.of_blocks(blocks));
+                let (one, _) = trace(&AnyLayout::ClassDiagonal(fewer))?;
+                let (two, _) = trace(&AnyLayout::ClassDiagonal(few))?;
                 let (_, deviation) = trace(&AnyLayout::ClassDiagonal(layout.of_one_weight_ciphertext()))?;
                 let more = (layout.blocks() - MOST_TRACED_BLOCKS) as u64;
                 let mut all = two.extended(&one, more);
-                // What is held beside the upload may jump from one number of blocks to the next, and has a bound.
                 let sizes = plan.literal().packed_ciphertexts();
-                let upload = |layout: &AnyLayout| -> usize {
+                // The upload, and what is taken apart of it.
+                let data = |layout: &ClassDiagonal| -> usize {
                     let inputs = layout.inputs(plan.top_level(), plan.scales(), plan.has_offset());
-                    inputs.iter().map(|input| sizes[input.level]).sum()
+                    let parts = layout.first_residual_level(plan.top_level(), plan.has_offset());
+                    inputs.iter().map(|input| sizes[input.level]).sum::<usize>() + layout.expansions() * sizes[parts]
                 };
-                all.peak_bytes = two.peak_bytes + upload(plan.layout()) - upload(&of_blocks(MOST_TRACED_BLOCKS));
+                // What is held beside them grows as well, up to a bound.
+                let a_block = (two.peak_bytes - data(&few)).saturating_sub(one.peak_bytes - data(&fewer));
+                let held = a_block.saturating_mul(more as usize).min(Working::USUAL.held);
+                all.peak_bytes = two.peak_bytes - data(&few) + data(layout) + held;
                 Ok((all, deviation.unwrap_or(f64::NAN)))
             }
             layout => trace(layout).map(|(operations, deviation)| (operations, deviation.unwrap_or(f64::NAN))),

@@ -70,7 +70,8 @@ pub fn class_diagonal(layout: &ClassDiagonal, iterations: usize, offset: bool, t
 /// bit-packed, and the other as its seed.
 pub fn upload_bytes(layout: &ClassDiagonal, log_n: u32, offset: bool, top: usize, [base, bits]: [u32; 2]) -> usize {
     let packed = |level: usize| ((base as usize + level * bits as usize) << log_n) / 8;
-    layout.upload_levels(top, offset).iter().map(|(count, level)| count.saturating_mul(packed(*level))).sum()
+    let bytes = layout.upload_levels(top, offset).map(|(count, level)| count.saturating_mul(packed(level)));
+    bytes[0].saturating_add(bytes[1])
 }
 
 /// The multiplicities of the model.

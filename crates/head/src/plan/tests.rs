@@ -139,26 +139,33 @@ fn memory_that_does_not_suffice_for_all_data_makes_a_training_read_them_again() 
 #[test]
 fn what_is_said_of_many_blocks_is_what_tracing_them_all_would_say() {
     let shape = shape(5000, 60, 3);
-    let layout = ClassDiagonal::new(shape, 1 << 12, 128, 32, 4, 1).unwrap();
-    let recipe = Recipe::default_for(2).unwrap();
-    let literal = ParametersLiteral::choose(13, 50, 40, layout.levels(2, false), 3).unwrap();
-    let plan = Plan::new(shape, recipe, AnyLayout::ClassDiagonal(layout), literal, 40, true).unwrap();
-    let full = |room| {
+    let plan = |block, classes_together, recipe: Recipe| {
+        let layout = ClassDiagonal::new(shape, 1 << 12, 128, block, 4, classes_together).unwrap();
+        assert!(layout.blocks() > 8);
+        let levels = layout.levels(2, recipe.initial_weight() != 0.0);
+        let literal = ParametersLiteral::choose(13, 50, 40, levels, 3).unwrap();
+        Plan::new(shape, recipe, AnyLayout::ClassDiagonal(layout), literal, 40, true).unwrap()
+    };
+    let full = |plan: &Plan, room| {
         let tracer = tracer::Tracer::new(plan.literal());
         let (upload, limbs) = tracer::TracedStore::upload(&tracer, plan.inputs(), room);
         crate::train::train(&tracer, plan.layout(), &plan.schedule(), upload, Returned::Last).unwrap();
         (tracer.operations(), limbs.load(std::sync::atomic::Ordering::Relaxed))
     };
-    let estimate = plan.estimate().unwrap();
-    let (operations, _) = full(Room::PLENTY);
-    assert_eq!(estimate.operations.key_switches, operations.key_switches);
-    assert_eq!((estimate.operations.products, estimate.operations.work), (operations.products, operations.work));
-    assert_eq!(estimate.operations.keys, operations.keys);
-    let ratio = estimate.operations.peak_bytes as f64 / operations.peak_bytes as f64;
-    assert!((0.97..1.03).contains(&ratio), "{ratio}");
+    let rows = plan(8, 1, Recipe::default_for(2).unwrap());
+    // With classes alone on the top axis, what is taken apart stays in memory.
+    for plan in [&rows, &plan(32, 32, Recipe::default_for(2).unwrap()), &plan(32, 32, Recipe::paper(2).unwrap())] {
+        let (estimate, (operations, _)) = (plan.estimate().unwrap(), full(plan, Room::PLENTY));
+        assert_eq!(estimate.operations.key_switches, operations.key_switches);
+        assert_eq!((estimate.operations.products, estimate.operations.work), (operations.products, operations.work));
+        assert_eq!(estimate.operations.keys, operations.keys);
+        let ratio = estimate.operations.peak_bytes as f64 / operations.peak_bytes as f64;
+        assert!((0.97..1.03).contains(&ratio), "{ratio}");
+    }
+    let (plan, estimate) = (&rows, rows.estimate().unwrap());
     let memory = plan.least_bytes().unwrap() + (16 << 20);
     let allotment = plan.allot(memory).unwrap();
-    let (operations, limbs) = full(allotment.room);
+    let (operations, limbs) = full(plan, allotment.room);
     assert!(limbs > 0 && memory < estimate.server_bytes);
     assert!(estimate.beside_bytes + operations.peak_bytes <= memory + (1 << 20));
     let ratio = allotment.limbs_read as f64 / limbs as f64;

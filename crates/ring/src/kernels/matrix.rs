@@ -5,7 +5,7 @@
 
 use super::*;
 
-/// Words of each operand in a tile: some dozens of rows and columns of some dozens of operands stay in the L2 cache.
+/// Words of each operand in a tile: a row and some dozens of columns of some dozens of operands stay in the L2 cache.
 pub(super) const TILE: usize = 128;
 
 /// A limb, as it lies in memory.
@@ -25,6 +25,10 @@ pub type Triple<'a> = [&'a mut [u64]; 3];
 
 /// A matrix product: for every row i and column j the sum over k of (a0 + a1 s)(b0 + b1 s), with (a0, a1) = `rows[i][k]` and (b0, b1) =
 /// `columns[j][k]`, to `out[i * columns.len() + j]`.
+///
+/// # Panics
+///
+/// Unless all rows and columns have one length, at least one.
 pub fn matrix_product(m: &Modulus, rows: &[Vec<Pair>], columns: &[Vec<Pair>], out: &mut [Triple]) {
     matrix_product_on(backend(), m, rows, columns, out);
 }
@@ -38,6 +42,7 @@ pub(super) fn matrix_product_on(
     out: &mut [Triple],
 ) {
     let (n, terms) = (out.first().map_or(0, |[d0, ..]| d0.len()), rows.first().map_or(0, Vec::len));
+    assert!(terms > 0 && rows.iter().chain(columns).all(|pairs| pairs.len() == terms), "one length");
     let mut row_words = vec![0; 2 * terms * TILE];
     let mut column_words = vec![0; columns.len() * row_words.len()];
     for start in (0..n).step_by(TILE) {

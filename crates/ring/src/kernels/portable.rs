@@ -106,10 +106,10 @@ pub(super) fn switch(m: &Modulus, sum: &SwitchLimb, end: Option<ShoupConstant>, 
     switch_by(m, |pairs, out| sum_of_products(m, pairs, out), finish, sum, end, out);
 }
 
-/// A sum of key switches by blocks, whose gathered words stay in the cache for both halves. `dot` makes the sums of products, `finish` the end.
+/// A sum of key switches by blocks, whose gathered words stay in the cache for both halves. `sum_of_products` makes the sums of products, `finish` the end.
 pub(super) fn switch_by(
     m: &Modulus,
-    dot: impl Fn(&[(&[u64], &[u64])], &mut [u64]),
+    sum_of_products: impl Fn(&[(&[u64], &[u64])], &mut [u64]),
     finish: impl Fn(&[u64], &mut [u64], ShoupConstant),
     sum: &SwitchLimb,
     end: Option<ShoupConstant>,
@@ -137,10 +137,10 @@ pub(super) fn switch_by(
             let pairs: Vec<_> = products.chain(added).collect();
             match end {
                 Some(w) => {
-                    dot(&pairs, &mut sums[..len]);
+                    sum_of_products(&pairs, &mut sums[..len]);
                     finish(&sums[..len], out, w);
                 }
-                None => dot(&pairs, out),
+                None => sum_of_products(&pairs, out),
             }
         }
     }

@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use super::*;
 
+/// Parts of an expansion that are taken further apart at a time.
+const CHAINS: usize = 4;
+
 /// The upload, ready.
 pub struct Prepared<C, U> {
     upload: U,
@@ -55,23 +58,48 @@ impl ClassDiagonal {
     /// The rotation by slots / 2^(i+1) maps X^k to -X^k for odd multiples k of 2^i and keeps all X^k of multiples of 2^(i+1), so sum and difference
     /// split even from odd. Every split doubles the values, which the scale takes up. One key switch less than there are parts.
     fn expand<M: Arithmetic>(&self, m: &M, packed: M::Ciphertext) -> Result<Vec<M::Ciphertext>> {
-        self.split(m, packed, self.height() / self.diagonals_together())
+        let mut power = self.height() / self.diagonals_together();
+        let mut parts = vec![packed];
+        while parts.len() < CHAINS && power < self.height() {
+            let split = m.each(parts, |part| self.split(m, part, power))?;
+            let (mut even, mut odd): (Vec<_>, Vec<_>) = split.into_iter().map(|[even, odd]| (even, odd)).unzip();
+            even.append(&mut odd);
+            parts = even;
+            power *= 2;
+        }
+        let parts = m.each(parts, |part| self.split_on(m, part, power))?;
+        // The low bits of a part's place say which of these it is of.
+        let each = parts.first().map_or(0, Vec::len);
+        let mut parts: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
+        Ok((0..each).flat_map(|_| parts.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>()).collect())
     }
 
-    /// The coefficients of X^power and its multiples, depth first: few parts are in hand at a time.
-    fn split<M: Arithmetic>(&self, m: &M, part: M::Ciphertext, power: usize) -> Result<Vec<M::Ciphertext>> {
+    /// The coefficients of even and of odd multiples of X^power.
+    fn split<M: Arithmetic>(&self, m: &M, part: M::Ciphertext, power: usize) -> Result<[M::Ciphertext; 2]> {
+        let turned = m.rotate(&part, (self.slots / (2 * power)) as isize)?;
+        let doubled = 2.0 * m.scale(&part);
+        let sum = m.add(&part, &turned)?;
+        let difference = m.mul_monomial(&m.sub(&part, &turned)?, 4 * self.slots - power);
+        Ok([m.with_scale(&sum, doubled), m.with_scale(&difference, doubled)])
+    }
+
+    /// All parts, packed. Depth first and one half after the other: few are in hand at a time.
+    fn split_on<M: Arithmetic>(&self, m: &M, part: M::Ciphertext, power: usize) -> Result<Vec<M::Ciphertext>> {
         if power == self.height() {
             return Ok(vec![m.packed(&part)]);
         }
-        let turned = m.rotate(&part, (self.slots / (2 * power)) as isize)?;
-        let doubled = 2.0 * m.scale(&part);
-        let even = m.with_scale(&m.add(&part, &turned)?, doubled);
-        let odd = m.mul_monomial(&m.sub(&part, &turned)?, 4 * self.slots - power);
-        drop((part, turned));
-        let halves = m.each(vec![even, m.with_scale(&odd, doubled)], |half| self.split(m, half, 2 * power))?;
+        let [even, odd] = self.split(m, part, power)?;
+        let (even, odd) = (self.split_on(m, even, 2 * power)?, self.split_on(m, odd, 2 * power)?);
         // The lowest bit of a part's place says even or odd at this split.
-        let [even, odd]: [Vec<_>; 2] = halves.try_into().unwrap_or_default();
         Ok(even.into_iter().zip(odd).flat_map(|(even, odd)| [even, odd]).collect())
+    }
+
+    /// Ciphertexts that several processors may have in hand in an expansion beyond those of a single one.
+    pub(crate) fn expanding_beside(&self) -> usize {
+        let together = self.diagonals_together();
+        let chains = CHAINS.min(together);
+        // One that is pending at each further split, and the operands of one.
+        (chains - 1) * ((together / chains).ilog2() as usize + 3)
     }
 }
 
