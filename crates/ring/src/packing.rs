@@ -27,6 +27,9 @@ pub fn packed_bytes(n: usize, widths: impl IntoIterator<Item = u32>) -> usize {
 /// Calls a function with the width as a constant, so that its shifts and offsets are known when it is compiled, for the
 /// widths that moduli have; with the width as it is otherwise.
 macro_rules! with_constant_width {
+    ($width:expr, $function:ident($from:expr, $to:expr)) => {
+        $crate::packing::with_constant_width!($width, $function($from, $to), 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50)
+    };
     ($width:expr, $function:ident($from:expr, $to:expr), $($constant:literal)*) => {
         match $width {
             $($constant => $function($from, $to, $constant),)*
@@ -35,11 +38,13 @@ macro_rules! with_constant_width {
     };
 }
 
+pub(crate) use with_constant_width;
+
 /// Packs a limb: `words` below 2^width, a multiple of eight of them, into `bytes`, width/8 bytes a word.
 pub fn pack(words: &[u64], width: u32, bytes: &mut [u8]) {
     assert!(WIDTHS.contains(&width) && words.len().is_multiple_of(GROUP), "not a limb");
     assert_eq!(bytes.len(), packed_bytes(words.len(), [width]), "bytes for a limb");
-    with_constant_width!(width, pack_groups(words, bytes), 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50)
+    with_constant_width!(width, pack_groups(words, bytes))
 }
 
 #[inline(always)]
@@ -66,7 +71,7 @@ fn pack_groups(words: &[u64], bytes: &mut [u8], width: usize) {
 pub fn unpack(bytes: &[u8], width: u32, words: &mut [u64]) {
     assert!(WIDTHS.contains(&width) && words.len().is_multiple_of(GROUP), "not a limb");
     assert_eq!(bytes.len(), packed_bytes(words.len(), [width]), "bytes of a limb");
-    with_constant_width!(width, unpack_groups(bytes, words), 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50)
+    with_constant_width!(width, unpack_groups(bytes, words))
 }
 
 #[inline(always)]

@@ -6,12 +6,16 @@
 //! from three roundings. So one conditional addition of q gives the canonical residue, and the results equal the portable kernels' bit
 //! for bit.
 //!
-//! The loops are written for the compiler to vectorise; [`pulp::x86::V3`] is the proof that the instructions are there.
+//! The loops are written for the compiler to vectorise, but for that which unpacks residues; [`pulp::x86::V3`] is the proof that the
+//! instructions are there.
+
+use std::arch::x86_64::{__m128i, __m256i};
 
 use super::portable::{self, dot_by, switch_by};
 use super::{BLOCK, SwitchLimb, Triple};
 use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
+use crate::packing;
 
 /// Products that may be summed, each below 7/8 q, on top of a reduced sum: 7.5 q stays below 2^53.
 const LAZY: usize = 8;
@@ -146,8 +150,45 @@ pub(super) fn permute(_: pulp::x86::V3, permutation: &Permutation, a: &[u64], ou
     portable::permute(permutation, a, out);
 }
 
-pub(super) fn unpack(_: pulp::x86::V3, m: &Modulus, limb: &[u8], first: usize, words: &mut [u64]) {
-    portable::unpack(m, limb, first, words);
+pub(super) fn unpack(simd: pulp::x86::V3, m: &Modulus, limb: &[u8], first: usize, words: &mut [u64]) {
+    let width = packing::width(m.value());
+    unpack_from(simd, simd, &limb[packing::packed_bytes(first, [width])..], width, words);
+}
+
+vectorized! {
+    fn unpack_from(v3: pulp::x86::V3, limb: &'a [u8], width: u32, words: &'a mut [u64]) {
+        packing::with_constant_width!(width, unpack_groups((v3, limb), words));
+    }
+}
+
+/// Four residues in a vector, two from sixteen bytes each: their bytes are moved into their lanes, shifted down and masked.
+#[inline(always)]
+fn unpack_groups((v3, limb): (pulp::x86::V3, &[u8]), words: &mut [u64], width: usize) {
+    // The bits of a residue within the sixteen bytes that begin where its pair does.
+    let bit = |residue: usize| residue / 2 * 2 * width % 8 + residue % 2 * width;
+    let halves: [_; 2] = std::array::from_fn(|half| {
+        let lanes: [usize; 4] = std::array::from_fn(|lane| bit(4 * half + lane));
+        let order: __m256i =
+            bytemuck::must_cast(lanes.map(|bit| 0x0706_0504_0302_0100 + bit as u64 / 8 * 0x0101_0101_0101_0101));
+        let shifts: __m256i = bytemuck::must_cast(lanes.map(|bit| bit as u64 % 8));
+        (order, shifts)
+    });
+    let mask: __m256i = bytemuck::must_cast([(1u64 << width) - 1; 4]);
+    for (group, out) in words.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        let bytes: &[u8; packing::SLACK] =
+            limb[group * width..group * width + packing::SLACK].try_into().expect("a group and what is behind it");
+        for (half, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let [low, high] = [0, 2].map(|pair| -> __m128i {
+                let start = (4 * half + pair) * width / 8;
+                let sixteen: &[u8; 16] = bytes[start..start + 16].try_into().expect("sixteen bytes");
+                bytemuck::must_cast(*sixteen)
+            });
+            let (order, shifts) = halves[half];
+            let lanes = v3.avx2._mm256_shuffle_epi8(v3.avx._mm256_set_m128i(high, low), order);
+            let residues = v3.avx2._mm256_srlv_epi64(lanes, shifts);
+            *out = bytemuck::must_cast(v3.avx2._mm256_and_si256(residues, mask));
+        }
+    }
 }
 
 pub(super) fn dot(simd: pulp::x86::V3, m: &Modulus, row: &[u64], column: &[u64], out: Triple) {
@@ -162,7 +203,8 @@ pub(super) fn switch(
     out: [&mut [u64]; 2],
 ) {
     let finish = |sum: &[u64], out: &mut [u64], w| sub_mul_constant(simd, m, sum, out, w);
-    switch_by(m, |pairs, out| sum_of_products(simd, m, pairs, out), finish, sum, end, out);
+    let unpack = |limb: &[u8], first, words: &mut [u64]| unpack(simd, m, limb, first, words);
+    switch_by(unpack, |pairs, out| sum_of_products(simd, m, pairs, out), finish, sum, end, out);
 }
 
 vectorized! {

@@ -78,11 +78,14 @@ pub(super) fn dot(m: &Modulus, row: &[u64], column: &[u64], out: Triple) {
 /// A tile of a matrix product's entry, as three sums that `sum` makes.
 pub(super) fn dot_by(sum: impl Fn(&[(&[u64], &[u64])], &mut [u64]), row: &[u64], column: &[u64], out: Triple) {
     let len = out[0].len();
-    let [row, column] = [row, column].map(|words| words.chunks_exact(len).collect::<Vec<_>>());
-    let (row, column) = (row.as_chunks::<2>().0, column.as_chunks::<2>().0);
-    for (d, terms) in out.into_iter().zip([&[(0, 0)][..], &[(0, 1), (1, 0)], &[(1, 1)]]) {
-        let pairs = row.iter().zip(column).flat_map(|(a, b)| terms.iter().map(move |&(i, j)| (a[i], b[j])));
-        sum(&pairs.collect::<Vec<_>>(), d);
+    let terms = row.chunks_exact(2 * len).zip(column.chunks_exact(2 * len));
+    let mut pairs = Vec::with_capacity(2 * terms.len());
+    for (d, halves) in out.into_iter().zip([&[(0, 0)][..], &[(0, 1), (1, 0)], &[(1, 1)]]) {
+        pairs.clear();
+        for (a, b) in terms.clone() {
+            pairs.extend(halves.iter().map(|&(i, j)| (&a[i * len..][..len], &b[j * len..][..len])));
+        }
+        sum(&pairs, d);
     }
 }
 
@@ -103,12 +106,14 @@ fn permute_blocks(permutation: &Permutation, a: &[u64], sources: &[u32], out: &m
 
 pub(super) fn switch(m: &Modulus, sum: &SwitchLimb, end: Option<ShoupConstant>, out: [&mut [u64]; 2]) {
     let finish = |sum: &[u64], out: &mut [u64], w| sub_mul_constant(m, sum, out, w);
-    switch_by(m, |pairs, out| sum_of_products(m, pairs, out), finish, sum, end, out);
+    let unpack = |limb: &[u8], first, words: &mut [u64]| unpack_part(m, limb, first, words);
+    switch_by(unpack, |pairs, out| sum_of_products(m, pairs, out), finish, sum, end, out);
 }
 
-/// A sum of key switches by blocks, whose gathered words stay in the cache for both halves. `sum_of_products` makes the sums of products, `finish` the end.
+/// A sum of key switches by blocks, whose gathered words stay in the cache for both halves. `unpack` takes words out of a key's limb, `sum_of_products` makes the
+/// sums, `finish` the end.
 pub(super) fn switch_by(
-    m: &Modulus,
+    unpack: impl Fn(&[u8], usize, &mut [u64]),
     sum_of_products: impl Fn(&[(&[u64], &[u64])], &mut [u64]),
     finish: impl Fn(&[u64], &mut [u64], ShoupConstant),
     sum: &SwitchLimb,
@@ -130,7 +135,7 @@ pub(super) fn switch_by(
                 gather(*added, &range, &mut words[..len]);
             }
             for (words, (_, key)) in keys.iter_mut().zip(&sum.digits) {
-                unpack_part(m, key[half], range.start, &mut words[..len]);
+                unpack(key[half], range.start, &mut words[..len]);
             }
             let products = digits.iter().zip(&keys).map(|(digit, key)| (&digit[..len], &key[..len]));
             let added = added.iter().zip(&sum.added[half]).map(|(words, _)| (&words[..len], &factor[..len]));

@@ -72,6 +72,21 @@ fn all_backends_agree_bit_for_bit() {
     }
 }
 
+#[test]
+fn residues_of_every_width_are_unpacked_from_any_place_on_every_backend() {
+    for width in 8..=50 {
+        let m = Modulus::new((1 << width) - 1).unwrap();
+        let limb = words(&m, width);
+        let bytes = packed(&m, &limb);
+        for (simd, first) in Backend::available().into_iter().flat_map(|simd| [(simd, 0), (simd, 40), (simd, LEN - 8)])
+        {
+            let mut found = vec![u64::MAX; (LEN - first).min(64)];
+            dispatch!(simd, unpack(&m, &bytes, first, &mut found));
+            assert!(found == limb[first..first + found.len()], "{width} bits from {first}, {}", simd.name());
+        }
+    }
+}
+
 /// Pairs of limbs.
 fn pairs(m: &Modulus, count: u64, seed: u64) -> Vec<[Vec<u64>; 2]> {
     (0..count).map(|k| [words(m, seed + 2 * k), words(m, seed + 2 * k + 1)]).collect()
