@@ -39,7 +39,8 @@ impl Picture {
     /// applied. 16-bit samples are scaled to 8 bits. Of an animation the first frame is taken. `name` is for messages.
     ///
     /// # Errors
-    /// [`BackboneError::BadImage`] when the bytes are no such image, or one beyond [`MAX_SIDE`] or [`MAX_DECODE_BYTES`].
+    /// [`BackboneError::BadImage`] when the bytes are no such image, or one beyond [`MAX_SIDE`] or
+    /// [`MAX_DECODE_BYTES`].
     pub fn decode(name: &str, bytes: &[u8]) -> Result<Self> {
         if bytes.is_empty() {
             return Err(BackboneError::image(name, "the file is empty"));

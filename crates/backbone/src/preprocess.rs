@@ -116,7 +116,8 @@ impl Preprocess {
     /// Reads settings from TOML text (see the type's example).
     ///
     /// # Errors
-    /// [`BackboneError::BadPreprocess`] for anything that is no such text, or settings that [`Preprocess::check`] refuses.
+    /// [`BackboneError::BadPreprocess`] for anything that is no such text, or settings that [`Preprocess::check`]
+    /// refuses.
     pub fn from_toml(text: &str) -> Result<Self> {
         let settings: Self = toml::from_str(text).map_err(|error| BackboneError::BadPreprocess(error.to_string()))?;
         settings.check()?;
@@ -126,7 +127,8 @@ impl Preprocess {
     /// Reads settings from a TOML file.
     ///
     /// # Errors
-    /// [`BackboneError::File`], and [`BackboneError::BadModel`] naming the file where [`Preprocess::from_toml`] refuses.
+    /// [`BackboneError::File`], and [`BackboneError::BadModel`] naming the file where [`Preprocess::from_toml`]
+    /// refuses.
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(BackboneError::file(path))?;
         Self::from_toml(&text).map_err(|error| BackboneError::model(path, error.to_string()))

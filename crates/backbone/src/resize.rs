@@ -1,10 +1,10 @@
 //! Resizing. Two filters, both bilinear with half-pixel centres:
 //!
 //! * [`antialiased`]: what Pillow's `Image.resize(..., BILINEAR)` does, and so torchvision's transforms on PIL images.
-//!   Output pixel `o` of a line of `n` pixels, with `s = n / m` and support `r = max(s, 1)`, is the weighted mean of the
-//!   input pixels around `c = (o + 1/2) s` with the triangle weights `max(0, 1 - |i + 1/2 - c| / r)`. The weights are
-//!   rounded to 22 bits after the point; the horizontal pass rounds to 8 bits before the vertical one. Pillow up to 12
-//!   is matched bit by bit; 13 passes over tall pictures in the other order, which changes some pixels by one level.
+//!   Output pixel `o` of a line of `n` pixels, with `s = n / m` and support `r = max(s, 1)`, is the weighted mean of
+//!   the input pixels around `c = (o + 1/2) s` with the triangle weights `max(0, 1 - |i + 1/2 - c| / r)`. The weights
+//!   are rounded to 22 bits after the point; the horizontal pass rounds to 8 bits before the vertical one. Pillow up to
+//!   12 is matched bit by bit; 13 passes over tall pictures in the other order, which changes some pixels by one level.
 //! * [`interpolated`]: the two nearest pixels in each direction, in floating point and without rounding, whatever the
 //!   ratio; what networks converted from TensorFlow and ONNX's `Resize` (linear, half_pixel) expect.
 

@@ -1,5 +1,6 @@
-//! The operations that training consists of, at the parameters that plans choose: 128 rows of 400 features for two iterations
-//! (N = 2^14, 6 limbs, 2 special primes), and three or four iterations (N = 2^15, 13 limbs in 3 digits of 5).
+//! The operations that training consists of, at the parameters that plans choose: 128 rows of 400 features for two
+//! iterations (N = 2^14, 6 limbs, 2 special primes), and three or four iterations (N = 2^15, 13 limbs in 3 digits of
+//! 5).
 
 // criterion_group! makes a public function without documentation.
 #![allow(missing_docs)]

@@ -1,9 +1,10 @@
-//! What a key switch costs beside the transforms that it is made of: rotation, hoisted rotation and multiplication with relinearisation and
-//! rescale, in milliseconds and as ratios, all in one run. One thread (set RAYON_NUM_THREADS for others).
+//! What a key switch costs beside the transforms that it is made of: rotation, hoisted rotation and multiplication with
+//! relinearisation and rescale, in milliseconds and as ratios, all in one run. One thread (set RAYON_NUM_THREADS for
+//! others).
 //!
-//! Operations take turns and the least time of each counts, because machines are shared. The transforms are tfhe-ntt's, on one of the ring's
-//! own primes, as many as one rotation does: inverse of every limb, forward of every digit to every prime that is not its own, and twice
-//! inverse of the special limbs and forward to all others.
+//! Operations take turns and the least time of each counts, because machines are shared. The transforms are tfhe-ntt's,
+//! on one of the ring's own primes, as many as one rotation does: inverse of every limb, forward of every digit to
+//! every prime that is not its own, and twice inverse of the special limbs and forward to all others.
 //!
 //!     cargo bench -p ciphertune-ckks --bench key_switch
 //!     cargo bench -p ciphertune-ckks --bench key_switch -- --json
@@ -16,7 +17,8 @@ use ciphertune_ckks::{
     encrypt, galois,
 };
 
-/// log N, bits of a prime, limbs, special primes: two iterations, and three digits at about the largest modulus of two rings.
+/// log N, bits of a prime, limbs, special primes: two iterations, and three digits at about the largest modulus of two
+/// rings.
 const RINGS: [(u32, u32, usize, usize); 3] = [(14, 48, 6, 2), (15, 47, 13, 5), (16, 44, 26, 9)];
 /// Rotations of one ciphertext that share its decomposition.
 const HOISTED: [isize; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -24,7 +26,8 @@ const HOISTED: [isize; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 struct Row {
     shape: String,
     transforms: usize,
-    /// Milliseconds: those transforms, rotate, one of eight hoisted rotations, multiply with relinearisation and rescale.
+    /// Milliseconds: those transforms, rotate, one of eight hoisted rotations, multiply with relinearisation and
+    /// rescale.
     milliseconds: [f64; 4],
 }
 

@@ -40,7 +40,8 @@ pub trait Arithmetic: Sync {
     fn negate(&self, a: &Self::Ciphertext) -> Self::Ciphertext;
     /// The same values with limbs dropped, at `level` (at most a's) and the same scale. Free.
     fn drop_to(&self, a: &Self::Ciphertext, level: usize) -> Result<Self::Ciphertext>;
-    /// The same ciphertext in less memory, for what is kept for long and multiplied with: anything else unpacks it first. Free.
+    /// The same ciphertext in less memory, for what is kept for long and multiplied with: anything else unpacks it
+    /// first. Free.
     fn packed(&self, a: &Self::Ciphertext) -> Self::Ciphertext {
         a.clone()
     }
@@ -49,9 +50,11 @@ pub trait Arithmetic: Sync {
     /// Reinterprets the scale: the slots' values are multiplied by (old scale / `scale`). Free.
     fn with_scale(&self, a: &Self::Ciphertext, scale: f64) -> Self::Ciphertext;
 
-    /// a * values slot by slot, the values encoded at `scale`; the result's scale is the product. `values` has one entry a slot.
+    /// a * values slot by slot, the values encoded at `scale`; the result's scale is the product. `values` has one
+    /// entry a slot.
     fn mul_plain(&self, a: &Self::Ciphertext, values: &[Complex64], scale: f64) -> Result<Self::Ciphertext>;
-    /// a * factor, the factor rounded to an integer at `scale`; the result's scale is the product. No rotation, no encoding.
+    /// a * factor, the factor rounded to an integer at `scale`; the result's scale is the product. No rotation, no
+    /// encoding.
     fn mul_scalar(&self, a: &Self::Ciphertext, factor: f64, scale: f64) -> Result<Self::Ciphertext>;
     /// a + value in every slot, the value rounded at a's scale. Free.
     fn add_scalar(&self, a: &Self::Ciphertext, value: f64) -> Result<Self::Ciphertext>;
@@ -65,9 +68,10 @@ pub trait Arithmetic: Sync {
     /// sum of a_k * b_k over the pairs, not relinearised. All a at one level and scale, all b at one level and scale;
     /// operands may be at higher levels than the lowest: the product is taken at the lowest level present.
     fn dot(&self, pairs: &[(&Self::Ciphertext, &Self::Ciphertext)]) -> Result<Self::Product>;
-    /// A matrix product of ciphertexts: entry (i, j) of the result is the sum over k of `rows[i][k] * columns[j][k]`, not relinearised. All
-    /// rows and columns have one length; all of `rows` are at one level and scale, and so are all of `columns`. Every operand is
-    /// meant to be read once for all entries that it has a part in, so that memory does not bound the products.
+    /// A matrix product of ciphertexts: entry (i, j) of the result is the sum over k of `rows[i][k] * columns[j][k]`,
+    /// not relinearised. All rows and columns have one length; all of `rows` are at one level and scale, and so are all
+    /// of `columns`. Every operand is meant to be read once for all entries that it has a part in, so that memory does
+    /// not bound the products.
     fn dot_many(
         &self,
         rows: &[Vec<&Self::Ciphertext>],
@@ -91,8 +95,9 @@ pub trait Arithmetic: Sync {
     /// Relinearises and rescales in one division. One key switch.
     fn relinearize_rescale(&self, a: &Self::Product) -> Result<Self::Ciphertext>;
 
-    /// a relinearised, plus b rotated by k, and rescaled if that is asked for: what [`Self::rotate`], [`Self::relinearize`] and [`Self::add`] give, in
-    /// two key switches that share their division. Both at the same level and scale.
+    /// a relinearised, plus b rotated by k, and rescaled if that is asked for: what [`Self::rotate`],
+    /// [`Self::relinearize`] and [`Self::add`] give, in two key switches that share their division. Both at the same
+    /// level and scale.
     fn relinearize_add_rotated(
         &self,
         a: &Self::Product,
@@ -111,13 +116,14 @@ pub trait Arithmetic: Sync {
     /// Complex conjugate of every slot. One key switch.
     fn conjugate(&self, a: &Self::Ciphertext) -> Result<Self::Ciphertext>;
 
-    /// What `work` gives for every item, in order. A machine may take several items at a time: for work whose steps each leave
-    /// processors idle.
+    /// What `work` gives for every item, in order. A machine may take several items at a time: for work whose steps
+    /// each leave processors idle.
     fn each<T: Send, R: Send>(&self, items: Vec<T>, work: impl Fn(T) -> Result<R> + Send + Sync) -> Result<Vec<R>> {
         items.into_iter().map(work).collect()
     }
 
-    /// Tells a symbolic machine the root mean square of the slots' values that the circuit's author vouches for. No effect on ciphertexts.
+    /// Tells a symbolic machine the root mean square of the slots' values that the circuit's author vouches for. No
+    /// effect on ciphertexts.
     fn expect_magnitude(&self, _a: &Self::Ciphertext, _rms: f64) {}
 
     /// a * b, relinearised and rescaled. One key switch.

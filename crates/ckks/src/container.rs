@@ -9,10 +9,10 @@
 //! * `packed`: where residues are stored, how many bits each takes ([`packing`]);
 //! * `digest`: SHA-256 over everything else, in hexadecimal.
 //!
-//! A packed tensor is a `U8` tensor `[count, bytes]`, a polynomial a row. The metadata entry `packed` lists the widths of
-//! its limbs: a JSON object from the tensor's name to a list of one width a limb. In numpy, the residues of a limb of width
-//! b are `numpy.packbits(numpy.unpackbits(limb, bitorder="little").reshape(-1, b), axis=1, bitorder="little")`, a row of
-//! ceil(b / 8) little-endian bytes each.
+//! A packed tensor is a `U8` tensor `[count, bytes]`, a polynomial a row. The metadata entry `packed` lists the widths
+//! of its limbs: a JSON object from the tensor's name to a list of one width a limb. In numpy, the residues of a limb
+//! of width b are `numpy.packbits(numpy.unpackbits(limb, bitorder="little").reshape(-1, b), axis=1,
+//! bitorder="little")`, a row of ceil(b / 8) little-endian bytes each.
 //!
 //! The digest covers the other metadata, sorted by key, and every tensor's name, element type, shape and bytes, sorted
 //! by name; strings and counts enter with their length, as 64-bit little-endian numbers. It is checked when a file is

@@ -1,7 +1,8 @@
 //! The canonical embedding: complex slot vectors to integer polynomials and back.
 //!
 //! Slot s of m(X) is m(zeta^(5^s)), zeta = exp(i pi / N). Encoding interpolates, multiplies by the scale and rounds.
-//! Both directions are a fast Fourier transform over the orbit of 5 (Cheon, Kim, Kim, Song 2017; the transform of HEAAN).
+//! Both directions are a fast Fourier transform over the orbit of 5 (Cheon, Kim, Kim, Song 2017; the transform of
+//! HEAAN).
 
 use std::f64::consts::TAU;
 
@@ -54,8 +55,9 @@ impl Encoder {
         work.iter().map(|x| round(x.re)).chain(work.iter().map(|x| round(x.im))).collect()
     }
 
-    /// Like [`Self::encode`] for a whole sub-ring: `parts` are polynomials p_j in X^A, A = parts.len() a power of two, each given
-    /// by its slots, a vector that repeats with period `slots / A`, of which one period is passed. The result is the sum of X^j p_j(X^A).
+    /// Like [`Self::encode`] for a whole sub-ring: `parts` are polynomials p_j in X^A, A = parts.len() a power of two,
+    /// each given by its slots, a vector that repeats with period `slots / A`, of which one period is passed. The
+    /// result is the sum of X^j p_j(X^A).
     pub fn encode_subring(&self, parts: &[Vec<Complex64>], scale: f64) -> Result<Vec<i128>> {
         let (copies, n) = (parts.len(), 2 * self.slots);
         if !copies.is_power_of_two() || copies > self.slots {

@@ -7,8 +7,8 @@ use zeroize::Zeroize;
 
 use crate::{Ciphertext, Complex64, Encoder, Error, Parameters, Result, SecretKey, SeededCiphertext};
 
-/// Encrypts integer coefficients (as the encoder makes them) at `level`, whatever scale they were encoded with: (c0, c1) =
-/// (-a s + e + m, a) with a drawn from a fresh public seed.
+/// Encrypts integer coefficients (as the encoder makes them) at `level`, whatever scale they were encoded with: (c0,
+/// c1) = (-a s + e + m, a) with a drawn from a fresh public seed.
 pub fn encrypt(
     parameters: &Parameters,
     key: &SecretKey,

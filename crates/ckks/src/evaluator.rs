@@ -1,8 +1,8 @@
 //! The evaluator: [`Arithmetic`] on real ciphertexts, by whoever holds evaluation keys.
 //!
-//! A key switch is: decompose into digits, raise them to the extended basis, multiply with the key, divide by the special primes
-//! (hybrid key switching, Han and Ki 2020). A division by the special primes and the division of a rescale are one, and key switches
-//! whose results are added share it.
+//! A key switch is: decompose into digits, raise them to the extended basis, multiply with the key, divide by the
+//! special primes (hybrid key switching, Han and Ki 2020). A division by the special primes and the division of a
+//! rescale are one, and key switches whose results are added share it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -103,7 +103,8 @@ impl Evaluator {
         Ok(Ciphertext::new(make(&a0, &b0), make(&a1, &b1), a.scale))
     }
 
-    /// d0 + d1 s + d2 s^2 to two polynomials, plus a turned ciphertext, with the last `rescale` primes divided out, all in one division.
+    /// d0 + d1 s + d2 s^2 to two polynomials, plus a turned ciphertext, with the last `rescale` primes divided out, all
+    /// in one division.
     fn relinearize_with(
         &self,
         a: &Product,

@@ -1,4 +1,5 @@
-//! Keys and ciphertexts as bytes, in [`crate::container`]s. Everything read is checked: shape, every residue's range, parameters.
+//! Keys and ciphertexts as bytes, in [`crate::container`]s. Everything read is checked: shape, every residue's range,
+//! parameters.
 //!
 //! | kind | tensors |
 //! |---|---|
@@ -6,8 +7,8 @@
 //! | `evaluation-keys` | per key `KEY.b`, a packed row a digit, and `KEY.seed` u8 [digits, 32], KEY = `relinearization` or `galois.ELEMENT` |
 //! | others | [`write_seeded`], [`write_full`] and [`read_seeded`], [`read_full`] put ciphertexts in containers of any kind and take them out |
 //!
-//! Polynomials are packed: a residue takes as many bits as its prime has ([`crate::container::packing`]). The uniform half of keys and of
-//! fresh ciphertexts is not stored: its seed is.
+//! Polynomials are packed: a residue takes as many bits as its prime has ([`crate::container::packing`]). The uniform
+//! half of keys and of fresh ciphertexts is not stored: its seed is.
 
 mod ciphertexts;
 mod evaluation_keys;
@@ -85,7 +86,8 @@ fn read_poly(ring: &Ring, row: &[u8], q_limbs: usize, p_limbs: usize) -> Result<
     ring.packed_row(row, q_limbs, p_limbs).ok_or_else(not_reduced)
 }
 
-/// The number of ciphertext limbs of the polynomials of a packed tensor, which all have `p_limbs` special ones; `what` they are.
+/// The number of ciphertext limbs of the polynomials of a packed tensor, which all have `p_limbs` special ones; `what`
+/// they are.
 fn ciphertext_limbs(ring: &Ring, packed: PackedShape, p_limbs: usize, what: &str) -> Result<usize> {
     let limbs = packed.widths.len();
     let known = (p_limbs + 1..=p_limbs + ring.q_count()).contains(&limbs);
@@ -119,7 +121,8 @@ mod tests {
         let writer = ContainerWriter::new("test", 1);
         documents.extend(write_seeded(writer, &parameters, "data", sent).to_bytes().unwrap());
 
-        // Evaluations and residues modulo every prime, and the coefficients as signed words: no run of four words of any.
+        // Evaluations and residues modulo every prime, and the coefficients as signed words: no run of four words of
+        // any.
         let ring = parameters.ring();
         let mut coefficients = key.evaluations.clone();
         ring.inverse(&mut coefficients);

@@ -40,7 +40,8 @@ impl std::fmt::Display for KeyId {
     }
 }
 
-/// The owner's secret: a uniform ternary polynomial s. It is zeroised on drop and written only by [`crate::files::secret_key_to_bytes`].
+/// The owner's secret: a uniform ternary polynomial s. It is zeroised on drop and written only by
+/// [`crate::files::secret_key_to_bytes`].
 ///
 /// It cannot be copied or printed:
 ///
@@ -88,7 +89,8 @@ impl Drop for SecretKey {
     }
 }
 
-/// Which evaluation keys a circuit needs, and the highest level at which it uses each: a key has limbs for that level only.
+/// Which evaluation keys a circuit needs, and the highest level at which it uses each: a key has limbs for that level
+/// only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeySet {
     /// Level of the relinearisation key, if one is needed.

@@ -1,9 +1,9 @@
 //! RNS-CKKS: approximate arithmetic on encrypted vectors of complex numbers.
 //!
-//! The way through this crate: [`ParametersLiteral`] becomes checked [`Parameters`]; the owner makes a [`SecretKey`] and, for the
-//! [`KeySet`] that a circuit asks for, [`EvaluationKeys`]; an [`Encoder`] turns slots into polynomials, [`encrypt`] and [`decrypt`] do
-//! what they say; whoever has the evaluation keys computes with an [`Evaluator`] through the interface [`Arithmetic`].
-//! [`files`] writes and reads all of these, [`noise`] predicts their errors.
+//! The way through this crate: [`ParametersLiteral`] becomes checked [`Parameters`]; the owner makes a [`SecretKey`]
+//! and, for the [`KeySet`] that a circuit asks for, [`EvaluationKeys`]; an [`Encoder`] turns slots into polynomials,
+//! [`encrypt`] and [`decrypt`] do what they say; whoever has the evaluation keys computes with an [`Evaluator`] through
+//! the interface [`Arithmetic`]. [`files`] writes and reads all of these, [`noise`] predicts their errors.
 //!
 //! Levels and scales are tracked and checked on every operation and never aligned silently.
 //!

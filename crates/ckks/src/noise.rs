@@ -1,9 +1,10 @@
 //! Predicted errors: the variance that each operation adds to the value of a slot, as formulas.
 //!
-//! An error polynomial with independent coefficients of variance v shows in every slot as a complex Gaussian of variance
-//! N v (real and imaginary part together). All functions return that variance for the slot's *integer*, before it is divided by the scale.
-//! Rounding errors are uniform in [-1/2, 1/2); the part that meets the secret is multiplied by a ternary polynomial with
-//! variance 2/3 a coefficient. Sources: Gentry, Halevi, Smart 2012, appendix A.5; Costache, Curtis, Hales, Murphy, Ogilvie, Player 2022.
+//! An error polynomial with independent coefficients of variance v shows in every slot as a complex Gaussian of
+//! variance N v (real and imaginary part together). All functions return that variance for the slot's *integer*, before
+//! it is divided by the scale. Rounding errors are uniform in [-1/2, 1/2); the part that meets the secret is multiplied
+//! by a ternary polynomial with variance 2/3 a coefficient. Sources: Gentry, Halevi, Smart 2012, appendix A.5;
+//! Costache, Curtis, Hales, Murphy, Ogilvie, Player 2022.
 
 use ciphertune_ring::sampler::SIGMA;
 
@@ -44,7 +45,8 @@ impl NoiseModel {
         self.n * ROUNDING_VARIANCE * (1.0 + SECRET_VARIANCE * self.n)
     }
 
-    /// A key switch at `level`: every digit's value, uniform in +-D/2, meets a noise polynomial and is divided by P; then the rounding.
+    /// A key switch at `level`: every digit's value, uniform in +-D/2, meets a noise polynomial and is divided by P;
+    /// then the rounding.
     pub fn key_switch(&self, level: usize) -> f64 {
         let log_p: f64 = self.p.iter().map(|p| p.log2()).sum();
         let digits: f64 = self.q[..=level]

@@ -1,5 +1,5 @@
-//! Parameters in two types: an unchecked, serialisable [`ParametersLiteral`] and the checked, shared [`Parameters`] that
-//! everything else takes.
+//! Parameters in two types: an unchecked, serialisable [`ParametersLiteral`] and the checked, shared [`Parameters`]
+//! that everything else takes.
 
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use sha2::{Digest, Sha256};
 use crate::container::packing::{packed_bytes, width};
 use crate::{Error, Result};
 
-/// The largest log2 of QP that gives 128 bits of security against classical attacks for a uniform ternary secret and noise of
-/// standard deviation 3.19, by ring dimension: "Security Guidelines for Implementing Homomorphic Encryption" (Bossuat et al. 2024).
+/// The largest log2 of QP that gives 128 bits of security against classical attacks for a uniform ternary secret and
+/// noise of standard deviation 3.19, by ring dimension: "Security Guidelines for Implementing Homomorphic Encryption"
+/// (Bossuat et al. 2024).
 pub const SECURITY_BOUNDS: [(u32, u32); 4] = [(13, 214), (14, 430), (15, 868), (16, 1747)];
 
 /// The security level that [`SECURITY_BOUNDS`] stands for, in bits.
@@ -35,7 +36,8 @@ pub struct ParametersLiteral {
 }
 
 impl ParametersLiteral {
-    /// Primes for the given sizes: one of `base_bits`, then `levels` of `level_bits`, and `special` special primes of 50 bits.
+    /// Primes for the given sizes: one of `base_bits`, then `levels` of `level_bits`, and `special` special primes of
+    /// 50 bits.
     pub fn choose(log_n: u32, base_bits: u32, level_bits: u32, levels: usize, special: usize) -> Result<Self> {
         let n = 1usize << log_n;
         let p = ntt_primes(50, special, n, &[])?;
@@ -50,7 +52,8 @@ impl ParametersLiteral {
         self.q.iter().chain(&self.p).map(|&prime| (prime as f64).log2()).sum()
     }
 
-    /// Bytes of a polynomial over the first `q_limbs` ciphertext primes and the first `p_limbs` special ones, packed as files have it.
+    /// Bytes of a polynomial over the first `q_limbs` ciphertext primes and the first `p_limbs` special ones, packed as
+    /// files have it.
     pub fn packed_bytes(&self, q_limbs: usize, p_limbs: usize) -> usize {
         let primes = self.q.iter().take(q_limbs).chain(self.p.iter().take(p_limbs));
         packed_bytes(1 << self.log_n, primes.map(|&prime| width(prime)))
@@ -61,7 +64,8 @@ impl ParametersLiteral {
         (1..=self.q.len()).map(|q_limbs| 2 * self.packed_bytes(q_limbs, 0)).collect()
     }
 
-    /// Checks the form: one to many distinct primes below 2^50 that suit a ring of a supported dimension. Cheap, and says nothing of security.
+    /// Checks the form: one to many distinct primes below 2^50 that suit a ring of a supported dimension. Cheap, and
+    /// says nothing of security.
     pub fn check(&self) -> Result<()> {
         const MOST_PRIMES: usize = 64;
         let (q, p) = (self.q.len(), self.p.len());
@@ -132,8 +136,8 @@ impl Parameters {
         Self::build(literal, true)
     }
 
-    /// Builds a ring of any dimension and modulus, however weak. For tests of the arithmetic only: a ciphertext under these
-    /// parameters hides nothing.
+    /// Builds a ring of any dimension and modulus, however weak. For tests of the arithmetic only: a ciphertext under
+    /// these parameters hides nothing.
     pub fn new_insecure_for_tests(literal: ParametersLiteral) -> Result<Self> {
         Self::build(literal, false)
     }

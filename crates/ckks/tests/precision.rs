@@ -1,7 +1,7 @@
 //! Every operation of the evaluator against complex arithmetic, with its error bounded in bits and by the noise model.
 //!
-//! One table of parameters times all test functions: a toy ring, a ring where digits do not divide the limbs evenly, and a
-//! secure ring.
+//! One table of parameters times all test functions: a toy ring, a ring where digits do not divide the limbs evenly,
+//! and a secure ring.
 
 use ciphertune_ckks::circuits::polynomial;
 use ciphertune_ckks::noise::NoiseModel;

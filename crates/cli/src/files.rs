@@ -1,7 +1,7 @@
 //! Files: read with errors that name them, written whole or not at all.
 //!
-//! Everything is written under a temporary name in the folder where it will stand, brought to the disk, and renamed. Nothing that exists
-//! is replaced unless the user says so, and never what this program would not have written.
+//! Everything is written under a temporary name in the folder where it will stand, brought to the disk, and renamed.
+//! Nothing that exists is replaced unless the user says so, and never what this program would not have written.
 
 mod folder;
 mod interrupt;
@@ -67,7 +67,8 @@ impl Source {
 }
 
 impl Source {
-    /// What `write` writes, in memory or in a file without a name, which goes with this process however that ends. `name` is for messages.
+    /// What `write` writes, in memory or in a file without a name, which goes with this process however that ends.
+    /// `name` is for messages.
     pub fn written<T>(
         name: &str,
         in_memory: bool,
@@ -150,7 +151,8 @@ pub fn read_table(path: &Path, labels: LabelColumn) -> Result<FeatureTable> {
     FeatureTable::parse(&read(path)?, format, labels).in_file(path)
 }
 
-/// Reads a head, and says who may read what is derived from it: a private head's scores and predictions are private as well.
+/// Reads a head, and says who may read what is derived from it: a private head's scores and predictions are private as
+/// well.
 pub fn read_head(path: &Path) -> Result<(Head, Privacy)> {
     let head = Head::from_bytes(&read(path)?).in_file(path)?;
     let privacy = if head.published().is_some() { Privacy::Public } else { Privacy::Private };

@@ -150,7 +150,8 @@ impl Releases {
         self.made.len() + 1
     }
 
-    /// Refuses a publication that takes the models of these keys past what is safe to show: noise for q models takes 1/q of that.
+    /// Refuses a publication that takes the models of these keys past what is safe to show: noise for q models takes
+    /// 1/q of that.
     pub fn check(&self, releases: u32) -> Result<()> {
         const ROUNDING: f64 = 1e-9;
         let used: f64 = self.made.iter().map(|published| 1.0 / f64::from(published.releases)).sum();

@@ -1,7 +1,7 @@
 //! `ciphertune`: train a classifier head on encrypted features, from the command line.
 //!
-//! One module a command in [`commands`]; what they share in the modules beside it. The roles themselves, as functions from documents
-//! to documents, are in [`roles`].
+//! One module a command in [`commands`]; what they share in the modules beside it. The roles themselves, as functions
+//! from documents to documents, are in [`roles`].
 
 mod commands;
 mod errors;
@@ -26,8 +26,8 @@ use commands::Command;
 
 /// Train a classifier head on features that the training machine never sees.
 ///
-/// The owner makes keys and encrypts a table of features; a server trains on the ciphertexts with the evaluation keys; the
-/// owner decrypts the model. Each step is a command and talks through files. Start with `ciphertune demo`.
+/// The owner makes keys and encrypts a table of features; a server trains on the ciphertexts with the evaluation keys;
+/// the owner decrypts the model. Each step is a command and talks through files. Start with `ciphertune demo`.
 #[derive(Parser)]
 #[command(name = "ciphertune", version, max_term_width = 100, arg_required_else_help = true)]
 struct Arguments {

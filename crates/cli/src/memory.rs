@@ -5,8 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Bytes that can still be taken: the least of what the machine, the control groups around this process and its own limit on
-/// address space leave. `None` where the system does not say.
+/// Bytes that can still be taken: the least of what the machine, the control groups around this process and its own
+/// limit on address space leave. `None` where the system does not say.
 pub fn available() -> Option<usize> {
     [machine(), control_groups(), address_space()].into_iter().flatten().min()
 }

@@ -42,7 +42,8 @@ pub struct RecipeFlags {
     #[arg(long, value_enum)]
     pub bound: Option<BoundName>,
 
-    /// Cubic in place of the sigmoid: paper, narrow, wide, or three numbers C1,C3,RANGE for 1/2 + C1 z + C3 z^3 on |z| < RANGE
+    /// Cubic in place of the sigmoid: paper, narrow, wide, or three numbers C1,C3,RANGE for 1/2 + C1 z + C3 z^3 on |z|
+    /// < RANGE
     #[arg(long, value_name = "CUBIC")]
     pub cubic: Option<Cubic>,
 
@@ -162,8 +163,8 @@ pub struct PlanFlags {
     #[arg(long, value_enum, default_value_t)]
     pub layout: LayoutName,
 
-    /// Most memory that training may take, such as 8G; data for which it does not suffice are read again and again [default: what this machine
-    /// has available]
+    /// Most memory that training may take, such as 8G; data for which it does not suffice are read again and again
+    /// [default: what this machine has available]
     #[arg(long, value_name = "BYTES", value_parser = memory::parse_size)]
     pub memory: Option<usize>,
 
@@ -171,7 +172,8 @@ pub struct PlanFlags {
     #[arg(long, value_name = "LOG_N", value_parser = clap::value_parser!(u32).range(13..=16))]
     pub log_n: Option<u32>,
 
-    /// Bits of precision that a published model should keep, as far as the modulus has room; -30 if you never publish, for speed
+    /// Bits of precision that a published model should keep, as far as the modulus has room; -30 if you never publish,
+    /// for speed
     #[arg(long, value_name = "BITS", default_value_t = RELEASE_BITS, allow_negative_numbers = true, value_parser = parse_bits)]
     pub publish_bits: f64,
 }
@@ -197,8 +199,8 @@ impl PlanFlags {
         Ok(plan::choose(shape, recipe, &self.constraints())?)
     }
 
-    /// What the fastest plan of layout `class-diagonal` would be with other numbers of classes in a ciphertext of weights than `chosen` has; those
-    /// that no ring or memory has room for are left out.
+    /// What the fastest plan of layout `class-diagonal` would be with other numbers of classes in a ciphertext of
+    /// weights than `chosen` has; those that no ring or memory has room for are left out.
     pub fn alternatives(&self, chosen: &Plan) -> Vec<(usize, Plan)> {
         let AnyLayout::ClassDiagonal(layout) = chosen.layout() else { return Vec::new() };
         let _progress = Progress::spinner("planning");

@@ -1,5 +1,5 @@
-//! Every role in one process, for `run` and `demo`: each step takes and gives the documents that the separate commands put into files,
-//! through the same functions ([`crate::roles`]), and is timed.
+//! Every role in one process, for `run` and `demo`: each step takes and gives the documents that the separate commands
+//! put into files, through the same functions ([`crate::roles`]), and is timed.
 //!
 //! Only here is a model also trained in the clear, to compare with.
 
@@ -60,7 +60,8 @@ pub struct KeyDocuments {
     pub evaluation_bytes: usize,
 }
 
-/// Documents for the server that are larger than this go into a temporary file: beside what is made of them, memory has better uses.
+/// Documents for the server that are larger than this go into a temporary file: beside what is made of them, memory has
+/// better uses.
 const MOST_IN_MEMORY: usize = 512 << 20;
 
 /// Owner: makes keys.
@@ -85,7 +86,8 @@ pub struct JobDocuments {
     pub ciphertexts: usize,
 }
 
-/// Owner: encrypts the table. A job that is large, or that the server will read again, goes into a temporary file; any other stays in memory.
+/// Owner: encrypts the table. A job that is large, or that the server will read again, goes into a temporary file; any
+/// other stays in memory.
 pub fn encrypt(
     plan: &Plan,
     secret: &[u8],
@@ -133,7 +135,8 @@ pub struct Comparison {
     pub heads: Vec<Head>,
     /// The largest |z| that the twin's cubic was given.
     pub largest_logit: f64,
-    /// Largest difference of a weight or bias for raw features after the last iteration, relative to the twin's largest.
+    /// Largest difference of a weight or bias for raw features after the last iteration, relative to the twin's
+    /// largest.
     pub max_weight_error: f64,
     /// -log2 of the root mean square error of the weights, in the coordinates that were trained in.
     pub measured_bits: f64,

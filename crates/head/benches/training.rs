@@ -1,8 +1,8 @@
-//! Two encrypted iterations at 128 bits, in both layouts and with both recipes: what the server does, from the expansion of the
-//! upload to the encrypted model. Reading and writing of documents is not counted.
+//! Two encrypted iterations at 128 bits, in both layouts and with both recipes: what the server does, from the
+//! expansion of the upload to the encrypted model. Reading and writing of documents is not counted.
 //!
-//! Features are made up here. If the variable CIPHERTUNE_DATA names a folder that holds the table [`MNIST`], its first 4,096 rows
-//! are trained on as well.
+//! Features are made up here. If the variable CIPHERTUNE_DATA names a folder that holds the table [`MNIST`], its first
+//! 4,096 rows are trained on as well.
 
 // criterion_group! makes a public function without documentation.
 #![allow(missing_docs)]

@@ -1,6 +1,7 @@
 //! Learning curves in the clear: how the methods of arXiv 2304.03807 and our scalers learn, iteration by iteration.
 //!
-//! With X the n x d scaled features and their leading column of ones, Y one-hot, and W_0 = V_0 = 0, iteration t = 1, 2, ... is
+//! With X the n x d scaled features and their leading column of ones, Y one-hot, and W_0 = V_0 = 0, iteration t = 1, 2,
+//! ... is
 //!
 //! ```text
 //! Z  = X V^T                                    P = softmax of every row of Z, or sigma(z) with z clamped to [-8, 8]
@@ -9,11 +10,12 @@
 //! W' = (1 - eta_t) V' + eta_t V
 //! ```
 //!
-//! and the model that is scored is W. This is what [`crate::twin`] does, but for P: the twin has the cubic of the encrypted training, the
-//! curves have the functions that it stands for. The clamp, the steps and W_0 = 0 are those of the paper's published Python program.
+//! and the model that is scored is W. This is what [`crate::twin`] does, but for P: the twin has the cubic of the
+//! encrypted training, the curves have the functions that it stands for. The clamp, the steps and W_0 = 0 are those of
+//! the paper's published Python program.
 //!
-//! Logits are linear in the weights, so those of W_t are (1 - eta_t) X V_t + eta_t X V_(t-1): an iteration takes one product with X, one with
-//! X^T and one with the test features. Methods with one scaler share them.
+//! Logits are linear in the weights, so those of W_t are (1 - eta_t) X V_t + eta_t X V_(t-1): an iteration takes one
+//! product with X, one with X^T and one with the test features. Methods with one scaler share them.
 
 #[cfg(test)]
 mod tests;
@@ -40,10 +42,11 @@ pub enum Method {
     SoftmaxNag,
     /// A sigmoid a class instead of the softmax, the rest as in [`Method::SoftmaxNag`].
     SigmoidNag,
-    /// Sigmoids and Quadratic Gradient with row sums, steps of 1 + 1 / (n t), a_0 = 0.01, raw features: the paper's method.
+    /// Sigmoids and Quadratic Gradient with row sums, steps of 1 + 1 / (n t), a_0 = 0.01, raw features: the paper's
+    /// method.
     SigmoidQuadratic,
-    /// Sigmoids and Quadratic Gradient with a_0 = 1 on scaled features: recipe `default` with this scaler, its steps whole for any number of
-    /// iterations, because there is no cubic whose range they could leave.
+    /// Sigmoids and Quadratic Gradient with a_0 = 1 on scaled features: recipe `default` with this scaler, its steps
+    /// whole for any number of iterations, because there is no cubic whose range they could leave.
     Scaled(ScalerKind),
 }
 
@@ -124,7 +127,8 @@ impl Serialize for Method {
     }
 }
 
-/// Scores on one table after iteration 0 (the start), 1, 2, ...: every list has one element more than there are iterations.
+/// Scores on one table after iteration 0 (the start), 1, 2, ...: every list has one element more than there are
+/// iterations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Course {
     /// Share of rows whose class is predicted, in [0, 1].
@@ -158,14 +162,15 @@ pub struct Curve {
     pub test: Course,
 }
 
-/// Trains with every method and scores every iterate on both tables. `progress` is told how many iterations of all methods are done.
+/// Trains with every method and scores every iterate on both tables. `progress` is told how many iterations of all
+/// methods are done.
 ///
 /// Takes 4 d c (2 n + m) floating-point operations an iteration and method, for m test rows and c classes.
 ///
 /// # Errors
 ///
-/// Those of tables, classes and scalers; [`HeadError::InvalidRecipe`]; [`HeadError::CurveDiverged`] for features so large that a score
-/// is no longer a finite number.
+/// Those of tables, classes and scalers; [`HeadError::InvalidRecipe`]; [`HeadError::CurveDiverged`] for features so
+/// large that a score is no longer a finite number.
 pub fn trace(
     methods: &[Method],
     train: &FeatureTable,

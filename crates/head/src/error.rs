@@ -236,7 +236,8 @@ pub enum HeadError {
         "the features of this job are {magnitude:.1} times as large as its plan's bound on errors allows for, so no noise can be promised to hide them: encrypt again with --scaler whiten or standardize and Quadratic Gradient, or keep the model to yourself"
     )]
     Unbounded {
-        /// The larger of the features' root mean square and the square root of their second moment's largest eigenvalue, times the rate's excess.
+        /// The larger of the features' root mean square and the square root of their second moment's largest
+        /// eigenvalue, times the rate's excess.
         magnitude: f64,
     },
     /// A model that noise for publication would bury.

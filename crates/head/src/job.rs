@@ -9,9 +9,9 @@
 //!   head ◄─ decrypt ◄────── model ◄────────────────────  ┘
 //! ```
 //!
-//! [`owner`] and [`server`] share the plan and the kinds of the documents, and nothing else: no type that holds a secret, a feature or a
-//! label appears in `server`. Everything read is checked, and everything carries the plan, the key's and the job's identifier, so that what does not
-//! belong together is refused.
+//! [`owner`] and [`server`] share the plan and the kinds of the documents, and nothing else: no type that holds a
+//! secret, a feature or a label appears in `server`. Everything read is checked, and everything carries the plan, the
+//! key's and the job's identifier, so that what does not belong together is refused.
 
 pub mod owner;
 pub mod server;

@@ -1,11 +1,11 @@
 //! Layouts: how rows, features and classes lie in ciphertexts, and the gradient computed there.
 //!
-//! A [`Layout`] has an owner's side (which plaintexts to upload, and how to read the trained weights) and a server's side, a circuit
-//! against [`Arithmetic`] that neither sees nor needs a secret. Nesterov's combination of iterates is the same for all
-//! layouts and lives in [`crate::train`].
+//! A [`Layout`] has an owner's side (which plaintexts to upload, and how to read the trained weights) and a server's
+//! side, a circuit against [`Arithmetic`] that neither sees nor needs a secret. Nesterov's combination of iterates is
+//! the same for all layouts and lives in [`crate::train`].
 //!
-//! Notation of the owner's preconditioned problem ([`crate::precondition`]): x^ is n x d with the ones column first, u is
-//! classes x d, z = x^ u^T + z_0, and one step adds
+//! Notation of the owner's preconditioned problem ([`crate::precondition`]): x^ is n x d with the ones column first, u
+//! is classes x d, z = x^ u^T + z_0, and one step adds
 //!
 //! ```text
 //! G = R^T x^,    R = rate ((Y - 1/2) - (c1 z + c3 z^3))
@@ -106,7 +106,8 @@ pub struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// first_rate (Y - 1/2) of a row and class; 0 outside of the table (a class slot that is not used has the label 1/2).
+    /// first_rate (Y - 1/2) of a row and class; 0 outside of the table (a class slot that is not used has the label
+    /// 1/2).
     pub fn label(&self, row: usize, class: usize, classes: usize) -> f64 {
         match self.labels.get(row) {
             Some(&label) if class < classes => self.first_rate * if label == class { 0.5 } else { -0.5 },
@@ -133,8 +134,8 @@ pub struct GradientStep {
     pub rate: f64,
     /// The rate that is folded into the uploaded labels.
     pub first_rate: f64,
-    /// A power of two that residual and gradient may be raised by in scale, for precision: above one where more levels follow and so
-    /// leave room above the message.
+    /// A power of two that residual and gradient may be raised by in scale, for precision: above one where more levels
+    /// follow and so leave room above the message.
     pub raise: f64,
     /// Whether this is the last gradient: it goes back to the owner as it is and need not be rescaled.
     pub last: bool,
@@ -202,8 +203,8 @@ pub trait Layout: Send + Sync {
         m: &M,
         upload: U,
     ) -> Result<Self::Data<M::Ciphertext, U>>;
-    /// Server: the gradient at the weights (zero if `None`), *open*: what remains to be done to it can be done after decryption. The last
-    /// gradient of a schedule may come unrescaled, at the level above its weights'.
+    /// Server: the gradient at the weights (zero if `None`), *open*: what remains to be done to it can be done after
+    /// decryption. The last gradient of a schedule may come unrescaled, at the level above its weights'.
     fn gradient<M: Arithmetic, U: Upload<M::Ciphertext>>(
         &self,
         m: &M,

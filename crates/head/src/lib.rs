@@ -7,7 +7,8 @@
 //! * [`table`] reads features and labels; [`classes`] orders the class names;
 //! * [`scaler`] fits an affine map of the features; [`recipe`] holds the hyperparameters of a training;
 //! * [`precondition`] turns the Quadratic Gradient into one more rescaling of the features;
-//! * [`twin`] trains in the clear, for comparison only; [`curves`] traces the paper's methods and our scalers in the clear;
+//! * [`twin`] trains in the clear, for comparison only; [`curves`] traces the paper's methods and our scalers in the
+//!   clear;
 //! * [`model`] is the trained head for raw features; [`metrics`] scores it.
 
 pub mod classes;

@@ -24,8 +24,9 @@ pub fn accuracy(logits: &DMatrix<f64>, truth: &[usize]) -> f64 {
     rows_right(logits, truth) as f64 / truth.len().max(1) as f64
 }
 
-/// Where the accuracy on all rows of the same kind lies, with 95 % confidence, if `right` of `rows` were right (Wilson, 1927):
-/// the shares p with |right / rows - p| <= z sqrt(p (1 - p) / rows), z = 1.96. Nothing is known from no rows: (0, 1).
+/// Where the accuracy on all rows of the same kind lies, with 95 % confidence, if `right` of `rows` were right (Wilson,
+/// 1927): the shares p with |right / rows - p| <= z sqrt(p (1 - p) / rows), z = 1.96. Nothing is known from no rows:
+/// (0, 1).
 pub fn accuracy_interval(right: usize, rows: usize) -> (f64, f64) {
     if rows == 0 {
         return (0.0, 1.0);

@@ -1,8 +1,8 @@
 //! Plans: which ring, layout and keys a training takes, decided before anything is encrypted.
 //!
-//! A [`Plan`] is a public document: owner and server derive everything from it, and no data enter it but the shape of the table. It is
-//! found by [`search`], which runs the very circuit of the training on a symbolic machine ([`tracer`]) for every candidate and
-//! takes the cheapest that is secure, precise enough and fits in memory.
+//! A [`Plan`] is a public document: owner and server derive everything from it, and no data enter it but the shape of
+//! the table. It is found by [`search`], which runs the very circuit of the training on a symbolic machine ([`tracer`])
+//! for every candidate and takes the cheapest that is secure, precise enough and fits in memory.
 
 mod allotment;
 pub mod cost;
@@ -42,7 +42,8 @@ pub struct Plan {
     estimate: Travelling<Estimate>,
 }
 
-/// Something that follows from a plan: computed once, shared by all copies of the plan, and no part of what makes two plans equal.
+/// Something that follows from a plan: computed once, shared by all copies of the plan, and no part of what makes two
+/// plans equal.
 struct Travelling<T>(Arc<OnceLock<T>>);
 
 impl<T> Default for Travelling<T> {

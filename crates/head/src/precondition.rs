@@ -1,7 +1,7 @@
 //! The Quadratic Gradient as a rescaling of the features, done by the owner before encryption.
 //!
-//! Let s_k = sqrt(n / (4 Bbar_k)), x^_k = s_k x_k, and W = W_0 + (s_1 u_1, ..., s_d u_d) for every class. Then z = X W^T
-//! is x^ u^T + z_0 with z_0 = X W_0^T, and the Quadratic Gradient step W += rate G / Bbar is
+//! Let s_k = sqrt(n / (4 Bbar_k)), x^_k = s_k x_k, and W = W_0 + (s_1 u_1, ..., s_d u_d) for every class. Then z = X
+//! W^T is x^ u^T + z_0 with z_0 = X W_0^T, and the Quadratic Gradient step W += rate G / Bbar is
 //!
 //! ```text
 //! u += (4 rate / n) R^T x^,    R = (Y - 1/2) - (c1 z + c3 z^3),    u = 0 at the start

@@ -4,8 +4,8 @@ use crate::error::{HeadError, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The backbone and the preprocessing of a table's features, where they are known. Features of one say nothing to a head
-/// that was trained on those of another.
+/// The backbone and the preprocessing of a table's features, where they are known. Features of one say nothing to a
+/// head that was trained on those of another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provenance {

@@ -6,8 +6,8 @@
 //! * `none`: x;
 //! * `center`: x - mu;
 //! * `standardize`: (x_k - mu_k) / sqrt(Sigma_kk); a constant feature becomes 0;
-//! * `whiten`: S (x - mu) with S^T S = (Sigma + lambda * mean(eig Sigma) * I)^-1, and lambda = clamp(d / 2n, 0.05, 1) if
-//!   nobody says otherwise; mean(eig Sigma) is trace(Sigma) / d.
+//! * `whiten`: S (x - mu) with S^T S = (Sigma + lambda * mean(eig Sigma) * I)^-1, and lambda = clamp(d / 2n, 0.05, 1)
+//!   if nobody says otherwise; mean(eig Sigma) is trace(Sigma) / d.
 //!
 //! For S we take L^-1, where L L^T is the Cholesky decomposition of the regularised covariance. Any other square root,
 //! the symmetric one included, is Q L^-1 with Q orthogonal. Under Q the features become Q x, and gradient descent from

@@ -4,8 +4,8 @@
 //!   numbers (`3.0` is `3`) or words.
 //! * `.npz`: an array `features` of floats, integers or booleans, rows x features in C or Fortran order, and an array
 //!   `labels` of integers or booleans (0 and 1).
-//! * `.safetensors`: tensors `features` and `labels` alike. Those that [`FeatureTable::to_safetensors`] writes have words
-//!   as labels and the features' [`Provenance`] in their metadata, too.
+//! * `.safetensors`: tensors `features` and `labels` alike. Those that [`FeatureTable::to_safetensors`] writes have
+//!   words as labels and the features' [`Provenance`] in their metadata, too.
 
 mod arrays;
 mod csv;

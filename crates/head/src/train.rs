@@ -1,4 +1,5 @@
-//! The encrypted training: Nesterov's iterations around a layout's gradient, for any machine that can do [`Arithmetic`].
+//! The encrypted training: Nesterov's iterations around a layout's gradient, for any machine that can do
+//! [`Arithmetic`].
 //!
 //! With G_t the gradient at V_{t-1} (its rate included), V_0 = W_0 = 0 in the owner's coordinates:
 //!
@@ -6,8 +7,9 @@
 //! V_t = W_{t-1} + G_t,    W_t = (1 - eta_t) V_t + eta_t V_{t-1}
 //! ```
 //!
-//! W_{t-1} is a combination of two older, higher-level ciphertexts, so its scalars cost no level. The scalars of the last W_t would; so
-//! the server returns the *carry* (1 - eta_t) W_{t-1} + eta_t V_{t-1} and the open G_t apart, and the owner computes W_t = carry + (1 - eta_t) G_t.
+//! W_{t-1} is a combination of two older, higher-level ciphertexts, so its scalars cost no level. The scalars of the
+//! last W_t would; so the server returns the *carry* (1 - eta_t) W_{t-1} + eta_t V_{t-1} and the open G_t apart, and
+//! the owner computes W_t = carry + (1 - eta_t) G_t.
 
 use ciphertune_ckks::{Arithmetic, Result};
 use serde::{Deserialize, Serialize};
@@ -80,7 +82,8 @@ pub struct Iterate<C> {
 
 /// Trains on an upload. Takes nothing that only an owner has.
 ///
-/// Cost: [`Layout::levels`] levels; the key switches are those of [`Layout::prepare`] and one [`Layout::gradient`] an iteration.
+/// Cost: [`Layout::levels`] levels; the key switches are those of [`Layout::prepare`] and one [`Layout::gradient`] an
+/// iteration.
 pub fn train<L: Layout, M: Arithmetic, U: Upload<M::Ciphertext>>(
     m: &M,
     layout: &L,
@@ -118,8 +121,9 @@ pub fn train<L: Layout, M: Arithmetic, U: Upload<M::Ciphertext>>(
     Ok(iterates)
 }
 
-/// Root mean square that is expected of the weights after `t` iterations. Preconditioning keeps the largest eigenvalue of x^T x / n at or below
-/// one, so one step of rate 4/n with residuals of at most 1/2 moves the weights of a class by at most 2 in norm.
+/// Root mean square that is expected of the weights after `t` iterations. Preconditioning keeps the largest eigenvalue
+/// of x^T x / n at or below one, so one step of rate 4/n with residuals of at most 1/2 moves the weights of a class by
+/// at most 2 in norm.
 pub(crate) fn weight_rms(shape: Shape, t: usize) -> f64 {
     2.0 * (t as f64 / shape.columns() as f64).sqrt()
 }

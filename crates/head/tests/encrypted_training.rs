@@ -1,7 +1,7 @@
 //! Encrypted training against the plaintext twin, through the documents that owner and server exchange.
 //!
-//! On toy rings, which hide nothing, any shape trains in a fraction of a second. The cases at real size and 128 bits are in the
-//! release suite: `cargo test --release -- --ignored`.
+//! On toy rings, which hide nothing, any shape trains in a fraction of a second. The cases at real size and 128 bits
+//! are in the release suite: `cargo test --release -- --ignored`.
 
 use std::time::Instant;
 
@@ -40,8 +40,8 @@ fn plan_for(table: &FeatureTable, recipe: &Recipe, constraints: &Constraints) ->
     plan::choose(shape, recipe, constraints).unwrap()
 }
 
-/// Trains encrypted and in the clear; the largest difference of a weight, in the owner's coordinates u, over all iterations, with the plan's bound
-/// and the largest weight.
+/// Trains encrypted and in the clear; the largest difference of a weight, in the owner's coordinates u, over all
+/// iterations, with the plan's bound and the largest weight.
 struct Comparison {
     error: f64,
     deviation: f64,

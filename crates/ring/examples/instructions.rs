@@ -1,7 +1,9 @@
-//! Runs every kernel that training time depends on, each in a function of its own that `.ci/instructions` counts the instructions of.
+//! Runs every kernel that training time depends on, each in a function of its own that `.ci/instructions` counts the
+//! instructions of.
 //!
-//! One thread, N = 2^14, primes of 48 bits and special primes of 50: the ring of two iterations on 128 rows of 400 features.
-//! Transforms are of one limb; what follows them is of all limbs. Every case runs twice, because the first time also allocates.
+//! One thread, N = 2^14, primes of 48 bits and special primes of 50: the ring of two iterations on 128 rows of 400
+//! features. Transforms are of one limb; what follows them is of all limbs. Every case runs twice, because the first
+//! time also allocates.
 
 use std::hint::black_box;
 

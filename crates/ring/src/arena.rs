@@ -1,12 +1,13 @@
 //! Memory of large blocks of words: regions of huge pages, divided into spans.
 //!
-//! A key switch walks over a hundred megabytes. In pages of 4 KiB it waits for address translations, and polynomials have sizes of which
-//! the system makes no huge pages (768 KiB, 3.25 MiB); so regions of many polynomials are asked for at once, aligned to huge pages. What was
-//! freed is used again before more is touched: pages that a process sees for the first time have to be cleared and, in virtual machines,
-//! mapped twice, at less than a tenth of the speed at which they are read.
+//! A key switch walks over a hundred megabytes. In pages of 4 KiB it waits for address translations, and polynomials
+//! have sizes of which the system makes no huge pages (768 KiB, 3.25 MiB); so regions of many polynomials are asked for
+//! at once, aligned to huge pages. What was freed is used again before more is touched: pages that a process sees for
+//! the first time have to be cleared and, in virtual machines, mapped twice, at less than a tenth of the speed at which
+//! they are read.
 //!
-//! Address space costs nothing until it is touched, so a process takes the most that was in use at a time and what lies between
-//! blocks. [`Arena::release`] gives back what is free.
+//! Address space costs nothing until it is touched, so a process takes the most that was in use at a time and what lies
+//! between blocks. [`Arena::release`] gives back what is free.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -21,11 +22,12 @@ const HUGE_PAGE: usize = 2 << 20;
 /// Bytes of a region, unless one block needs more.
 const REGION: usize = 64 << 20;
 
-/// Bytes that spans are multiples of: a page, so that no vector of words straddles two cache lines and free pages can be given back.
+/// Bytes that spans are multiples of: a page, so that no vector of words straddles two cache lines and free pages can
+/// be given back.
 const PAGE: usize = 4096;
 
-/// What a huge page may take to come. A system clears one in 0.2 to 0.8 ms; a virtual machine whose host has taken its free memory back waits
-/// ten times as long, and less for small pages, some of which it has left.
+/// What a huge page may take to come. A system clears one in 0.2 to 0.8 ms; a virtual machine whose host has taken its
+/// free memory back waits ten times as long, and less for small pages, some of which it has left.
 #[cfg(target_os = "linux")]
 const SLOW: std::time::Duration = std::time::Duration::from_millis(2);
 
@@ -81,7 +83,8 @@ impl Mapping {
     #[cfg(target_os = "linux")]
     #[allow(unsafe_code)]
     fn release(&self, pages: Range<usize>) {
-        // SAFETY: the pages are free, so no slice of them is alive, and any contents are valid for the next span that has them.
+        // SAFETY: the pages are free, so no slice of them is alive, and any contents are valid for the next span that
+        // has them.
         let advised = unsafe {
             let (offset, len) = (self.offset + pages.start * PAGE, pages.len() * PAGE);
             self.raw.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, offset, len)
@@ -94,7 +97,8 @@ impl Mapping {
     fn release(&self, _: Range<usize>) {}
 }
 
-/// Asks for huge pages from `offset` on, if the system clears the first of them quickly. Without them it is slower and nothing else.
+/// Asks for huge pages from `offset` on, if the system clears the first of them quickly. Without them it is slower and
+/// nothing else.
 #[cfg(target_os = "linux")]
 fn ask_for_huge_pages(map: &mut MmapMut, offset: usize) {
     use memmap2::Advice;
@@ -170,8 +174,9 @@ impl Arena {
 impl Span {
     #[allow(unsafe_code)]
     pub(crate) fn words(&self) -> &[u64] {
-        // SAFETY: the words lie within the mapping, which lives as long as this span, are aligned (to a page) and initialised (to zeros
-        // by the system), and are borrowed from this span, which alone has its pages until `Arena::give` consumes it.
+        // SAFETY: the words lie within the mapping, which lives as long as this span, are aligned (to a page) and
+        // initialised (to zeros by the system), and are borrowed from this span, which alone has its pages until
+        // `Arena::give` consumes it.
         unsafe { std::slice::from_raw_parts(self.mapping.words(self.pages.start), self.len) }
     }
 

@@ -1,5 +1,5 @@
-//! Memory for words: small blocks from the heap, large ones from a process-wide [`Arena`] of huge pages that uses freed memory again, so
-//! that arithmetic in a steady state asks the operating system for nothing.
+//! Memory for words: small blocks from the heap, large ones from a process-wide [`Arena`] of huge pages that uses freed
+//! memory again, so that arithmetic in a steady state asks the operating system for nothing.
 
 use std::ops::{Deref, DerefMut};
 
@@ -12,8 +12,8 @@ const LEAST_PAGES: usize = 1 << 12;
 
 static ARENA: Arena = Arena::new();
 
-/// Gives the memory that is kept for reuse back to the operating system: for a process that goes on after its last training. What is freed
-/// later is kept again.
+/// Gives the memory that is kept for reuse back to the operating system: for a process that goes on after its last
+/// training. What is freed later is kept again.
 pub fn release_memory() {
     ARENA.release();
 }

@@ -1,9 +1,9 @@
 //! Exact centred basis conversion between sets of primes, and the constants that it needs.
 //!
-//! For x modulo D = d_1 ... d_k with residues x_i, and y_i = x_i (D/d_i)^-1 mod d_i, the sum of y_i D/d_i is x + v D;
-//! v = round(sum of y_i / d_i) in double precision makes x the representative in [-D/2, D/2) (off by D only when x lies
-//! within about 2^-50 D of the border, which is harmless: the result is still congruent to x). Halevi, Polyakov and Shoup 2018, section 2.2.
-//! The factors (D/d_i)^-1 ride in the inverse transforms' 1/N.
+//! For x modulo D = d_1 ... d_k with residues x_i, and y_i = x_i (D/d_i)^-1 mod d_i, the sum of y_i D/d_i is x + v D; v
+//! = round(sum of y_i / d_i) in double precision makes x the representative in [-D/2, D/2) (off by D only when x lies
+//! within about 2^-50 D of the border, which is harmless: the result is still congruent to x). Halevi, Polyakov and
+//! Shoup 2018, section 2.2. The factors (D/d_i)^-1 ride in the inverse transforms' 1/N.
 
 use rayon::prelude::*;
 
@@ -102,8 +102,8 @@ impl Conversion {
         self.halfway(primes, n, words)
     }
 
-    /// Second half: the centred representative modulo each of the primes `targets`, as evaluations, to their limbs in `out`. Several targets at a
-    /// time share the reading of the source limbs, [`TILE`] coefficients at a time.
+    /// Second half: the centred representative modulo each of the primes `targets`, as evaluations, to their limbs in
+    /// `out`. Several targets at a time share the reading of the source limbs, [`TILE`] coefficients at a time.
     pub(crate) fn combine(
         &self,
         primes: &[Ntt],

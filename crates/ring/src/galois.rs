@@ -5,9 +5,9 @@
 
 /// The permutation that takes the evaluations of a(X) to those of a(X^g).
 ///
-/// Eight neighbours, from a multiple of 8 on, come from eight neighbours: with i = 8 I + k, e(i) = (N/4) r(k) + E for E = 2 bitreverse(I) + 1 below N/4 and
-/// r the reversal of three bits. With g E = c N/4 + E' modulo 2N, g e(i) = (N/4) (g r(k) + c) + E': so block I comes from the block of E',
-/// its words in an order that depends only on g and c < 8.
+/// Eight neighbours, from a multiple of 8 on, come from eight neighbours: with i = 8 I + k, e(i) = (N/4) r(k) + E for E
+/// = 2 bitreverse(I) + 1 below N/4 and r the reversal of three bits. With g E = c N/4 + E' modulo 2N, g e(i) = (N/4) (g
+/// r(k) + c) + E': so block I comes from the block of E', its words in an order that depends only on g and c < 8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permutation {
     /// For every block of eight, 8 times the block that it comes from, plus c.

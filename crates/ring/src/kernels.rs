@@ -1,9 +1,11 @@
-//! Element-wise kernels over limbs: the one place where a limb's words are worked on, and where an instruction set is chosen.
+//! Element-wise kernels over limbs: the one place where a limb's words are worked on, and where an instruction set is
+//! chosen.
 //!
-//! Everything above calls these functions and nothing else. Each has a portable form (`portable`), which compilers vectorise as far as
-//! they can on any processor, one in double precision for AVX2 with FMA (`fma`) and one in 52-bit integers for AVX-512 (`ifma`). The best that
-//! the processor has is chosen once, at run time; all forms agree bit for bit, which tests assert. `CIPHERTUNE_KERNELS` in the environment, one of
-//! `portable`, `avx2` and `avx512`, forces a choice; [`check_choice`] says whether it can be followed.
+//! Everything above calls these functions and nothing else. Each has a portable form (`portable`), which compilers
+//! vectorise as far as they can on any processor, one in double precision for AVX2 with FMA (`fma`) and one in 52-bit
+//! integers for AVX-512 (`ifma`). The best that the processor has is chosen once, at run time; all forms agree bit for
+//! bit, which tests assert. `CIPHERTUNE_KERNELS` in the environment, one of `portable`, `avx2` and `avx512`, forces a
+//! choice; [`check_choice`] says whether it can be followed.
 //!
 //! All inputs and outputs are reduced, in [0, q), unless a function says otherwise. Lengths are multiples of 8.
 
@@ -153,7 +155,8 @@ pub fn add_mul_constant(m: &Modulus, a: &mut [u64], b: &[u64], w: ShoupConstant)
     dispatch!(backend(), add_mul_constant(m, a, b, w))
 }
 
-/// Some residues of a bit-packed limb (see [`crate::packing`]) with bytes behind it: those from `first` on, a multiple of eight.
+/// Some residues of a bit-packed limb (see [`crate::packing`]) with bytes behind it: those from `first` on, a multiple
+/// of eight.
 pub fn unpack(m: &Modulus, limb: &[u8], first: usize, words: &mut [u64]) {
     dispatch!(backend(), unpack(m, limb, first, words))
 }
@@ -178,7 +181,8 @@ pub struct Turned<'a> {
     pub permutation: Option<&'a Permutation>,
 }
 
-/// One limb of a sum of key switches: for both halves h the sum of digits times key_h, and of what is added times the factor.
+/// One limb of a sum of key switches: for both halves h the sum of digits times key_h, and of what is added times the
+/// factor.
 #[derive(Default)]
 pub struct SwitchLimb<'a> {
     /// The digits, each with the two halves of its key.
@@ -189,18 +193,20 @@ pub struct SwitchLimb<'a> {
     pub factor: u64,
 }
 
-/// Without an end out_h = sum_h; with an end w, out_h = (sum_h - out_h) w, the last step of the division by a dropped modulus.
+/// Without an end out_h = sum_h; with an end w, out_h = (sum_h - out_h) w, the last step of the division by a dropped
+/// modulus.
 pub fn switch(m: &Modulus, sum: &SwitchLimb, end: Option<ShoupConstant>, out: [&mut [u64]; 2]) {
     dispatch!(backend(), switch(m, sum, end, out))
 }
 
-/// Of a basis conversion from y_i = x_i (D/d_i)^-1 mod d_i, of which `limbs` are some words: overflow = round(sum of y_i / d_i).
+/// Of a basis conversion from y_i = x_i (D/d_i)^-1 mod d_i, of which `limbs` are some words: overflow = round(sum of
+/// y_i / d_i).
 pub fn convert_overflow(moduli: &[&Modulus], limbs: &[&[u64]], overflow: &mut [u64]) {
     dispatch!(backend(), convert_overflow(moduli, limbs, overflow))
 }
 
-/// The rest of a basis conversion: the sum of y_i weight_i + overflow * negated_product modulo m, which is the centred representative of x, in
-/// the form that transforms take: congruent, and the low 52 bits below 4 m.
+/// The rest of a basis conversion: the sum of y_i weight_i + overflow * negated_product modulo m, which is the centred
+/// representative of x, in the form that transforms take: congruent, and the low 52 bits below 4 m.
 pub fn convert_combine(
     m: &Modulus,
     limbs: &[&[u64]],

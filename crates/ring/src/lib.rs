@@ -1,9 +1,10 @@
 //! RNS polynomial rings: `Z[X]/(X^N + 1)` modulo a product of word-sized primes.
 //!
 //! From the bottom up: [`modulus`] (arithmetic modulo one prime), [`kernels`] (the element-wise work on limbs, the one
-//! place where an instruction set is chosen), [`ntt`] (transforms), [`galois`] (automorphisms), [`RnsPoly`] and [`Ring`]
-//! (polynomials and their operations: products, rescaling, digit decomposition, key switches) and
-//! [`sampler`] (secrets, noise, seeded uniform polynomials); [`packing`] is what residues look like in files and keys. Nothing in this crate knows of keys or ciphertexts.
+//! place where an instruction set is chosen), [`ntt`] (transforms), [`galois`] (automorphisms), [`RnsPoly`] and
+//! [`Ring`] (polynomials and their operations: products, rescaling, digit decomposition, key switches) and [`sampler`]
+//! (secrets, noise, seeded uniform polynomials); [`packing`] is what residues look like in files and keys. Nothing in
+//! this crate knows of keys or ciphertexts.
 
 mod arena;
 mod buffer;

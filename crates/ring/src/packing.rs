@@ -95,8 +95,8 @@ pub(crate) const SLACK: usize = 64;
 /// Residues that are checked at a time.
 const BLOCK: usize = 512;
 
-/// A polynomial with bit-packed residues: a quarter less memory than [`RnsPoly`] at primes of 48 bits, for what is multiplied with and
-/// never changed. The same bytes as in files.
+/// A polynomial with bit-packed residues: a quarter less memory than [`RnsPoly`] at primes of 48 bits, for what is
+/// multiplied with and never changed. The same bytes as in files.
 #[derive(Clone, Debug)]
 pub struct PackedPoly {
     /// The bytes, and [`SLACK`] more.

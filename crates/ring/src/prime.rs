@@ -34,11 +34,11 @@ pub fn is_prime(n: u64) -> bool {
     })
 }
 
-/// The `count` largest primes below 2^bits that are congruent to 1 modulo 2n and not in `taken`, from the largest down, none below
-/// 3/4 2^bits.
+/// The `count` largest primes below 2^bits that are congruent to 1 modulo 2n and not in `taken`, from the largest down,
+/// none below 3/4 2^bits.
 ///
-/// Below, and not on both sides: a residue then takes `bits` bits, in files and where kernels keep sums in the rest of a word. What a
-/// scale drifts over many rescalings is followed exactly.
+/// Below, and not on both sides: a residue then takes `bits` bits, in files and where kernels keep sums in the rest of
+/// a word. What a scale drifts over many rescalings is followed exactly.
 pub fn ntt_primes(bits: u32, count: usize, n: usize, taken: &[u64]) -> Result<Vec<u64>> {
     let step = 2 * n as u64;
     let not_enough = |found| Error::NotEnoughPrimes { wanted: count, found, bits, n };

@@ -191,9 +191,10 @@ impl Ring {
         out
     }
 
-    /// Sums of products of linear polynomials in s, over the first `q_limbs` limbs, in evaluations: for every row i and column j the
-    /// sum over k of (a0 + a1 s)(b0 + b1 s) = d0 + d1 s + d2 s^2, with (a0, a1) = `rows[i][k]` and (b0, b1) = `columns[j][k]`. All rows and columns
-    /// have one length. Every operand is read from memory once, whatever the number of rows and columns.
+    /// Sums of products of linear polynomials in s, over the first `q_limbs` limbs, in evaluations: for every row i and
+    /// column j the sum over k of (a0 + a1 s)(b0 + b1 s) = d0 + d1 s + d2 s^2, with (a0, a1) = `rows[i][k]` and (b0,
+    /// b1) = `columns[j][k]`. All rows and columns have one length. Every operand is read from memory once, whatever
+    /// the number of rows and columns.
     ///
     /// # Panics
     ///
@@ -284,7 +285,8 @@ impl Ring {
     }
 
     /// The centred coefficients of a polynomial given in evaluations, which must be below half the product of its first
-    /// two primes (of its only prime if it has one): limbs above the second are not looked at. What is copied on the way is overwritten.
+    /// two primes (of its only prime if it has one): limbs above the second are not looked at. What is copied on the
+    /// way is overwritten.
     pub fn to_signed(&self, a: &RnsPoly) -> Vec<i128> {
         let mut a = a.truncated(a.q_limbs().min(2));
         self.inverse(&mut a);

@@ -45,7 +45,8 @@ fn draw_limb(ring: &Ring, seed: &Seed, q_limbs: usize, i: usize, limb: &mut [u64
         rng.fill_bytes(&mut bytes);
         let candidates = bytes.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word) & mask);
         if limb.len() - drawn >= DRAWN_AT_ONCE / 8 {
-            // A rejected candidate is overwritten by the next: half of them may be, at random, and no branch foresees which.
+            // A rejected candidate is overwritten by the next: half of them may be, at random, and no branch foresees
+            // which.
             for candidate in candidates {
                 limb[drawn] = candidate;
                 drawn += usize::from(candidate < m.value());

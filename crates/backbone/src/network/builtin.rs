@@ -1,8 +1,9 @@
 //! The network that comes with the program: small, for 32 x 32 pixels, pretrained on letters and figures of strokes.
 //!
-//! A RegNetX with a stem of 32 channels and stages of 1, 2, 2 and 1 blocks, the first of which keeps the size. Its weights are part of the program. Made for digits, letters and other bright strokes on a dark
-//! ground; what it was trained on and what it is good for stand in `docs/backbones/builtin.md`, the program that trained
-//! it in `tools/builtin`.
+//! A RegNetX with a stem of 32 channels and stages of 1, 2, 2 and 1 blocks, the first of which keeps the size. Its
+//! weights are part of the program. Made for digits, letters and other bright strokes on a dark ground; what it was
+//! trained on and what it is good for stand in `docs/backbones/builtin.md`, the program that trained it in
+//! `tools/builtin`.
 
 use sha2::{Digest, Sha256};
 

@@ -1,7 +1,7 @@
 //! RegNetX from torchvision's weights, up to the global average pooling.
 //!
-//! I. Radosavovic et al., "Designing Network Design Spaces" (CVPR 2020), as torchvision names its tensors: a stem (3 x 3,
-//! stride 2), then four stages of residual blocks
+//! I. Radosavovic et al., "Designing Network Design Spaces" (CVPR 2020), as torchvision names its tensors: a stem (3 x
+//! 3, stride 2), then four stages of residual blocks
 //!
 //! ```text
 //! y = relu(shortcut(x) + c(relu(b(relu(a(x))))))
@@ -43,8 +43,8 @@ const FAMILY: [(&str, usize); 7] = [
     ("regnet_x_32gf", 2520),
 ];
 
-/// The first four bytes of the SHA-256 of torchvision's files, as their names end: `IMAGENET1K_V1` and `IMAGENET1K_V2` of
-/// each size, in the order of [`FAMILY`] (torchvision 0.29, models/regnet.py).
+/// The first four bytes of the SHA-256 of torchvision's files, as their names end: `IMAGENET1K_V1` and `IMAGENET1K_V2`
+/// of each size, in the order of [`FAMILY`] (torchvision 0.29, models/regnet.py).
 const PUBLISHED: [[u32; 2]; 7] = [
     [0xadf1edd5, 0x62229a5f],
     [0xad17e45c, 0x94a99ebd],
@@ -147,8 +147,8 @@ fn preprocess_of(digest: [u8; 32]) -> Preprocess {
     }
 }
 
-/// The network of these weights for pictures of `side` x `side`, with those strides of the stages, up to the mean of each
-/// channel.
+/// The network of these weights for pictures of `side` x `side`, with those strides of the stages, up to the mean of
+/// each channel.
 pub(super) fn build(weights: &Weights, strides: [usize; 4], side: usize) -> std::result::Result<OnnxNetwork, String> {
     let mut builder = Builder { weights, graph: Graph::default() };
     let last = builder.network(strides)?;

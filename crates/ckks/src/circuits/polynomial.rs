@@ -4,9 +4,10 @@ use crate::{Arithmetic, Error, Result};
 
 /// c_0 + c_1 x + ... + c_d x^d on every slot, at exactly `scale` and at the level of x less [`depth`] of the degree.
 ///
-/// Powers x^(2^i) are squared up; every term c_k x^k is the product of such a power and of c_k x^(k - 2^i), made the same
-/// way down to c_k x, so that the coefficient costs no level of its own, and all terms meet at one level and scale. That is the fewest
-/// levels possible; for the low degrees of sigmoid approximations it is also close to the fewest products.
+/// Powers x^(2^i) are squared up; every term c_k x^k is the product of such a power and of c_k x^(k - 2^i), made the
+/// same way down to c_k x, so that the coefficient costs no level of its own, and all terms meet at one level and
+/// scale. That is the fewest levels possible; for the low degrees of sigmoid approximations it is also close to the
+/// fewest products.
 pub fn evaluate<M: Arithmetic>(m: &M, x: &M::Ciphertext, coefficients: &[f64], scale: f64) -> Result<M::Ciphertext> {
     let degree = coefficients.iter().rposition(|&c| c != 0.0).unwrap_or(0);
     if degree == 0 {
@@ -30,7 +31,8 @@ pub fn evaluate<M: Arithmetic>(m: &M, x: &M::Ciphertext, coefficients: &[f64], s
     m.add_scalar(&sum, coefficients[0])
 }
 
-/// Levels that [`evaluate`] consumes for a degree of at least 1: ceil(log2(degree + 1)), the same as for the powers alone.
+/// Levels that [`evaluate`] consumes for a degree of at least 1: ceil(log2(degree + 1)), the same as for the powers
+/// alone.
 pub fn depth(degree: usize) -> usize {
     (degree + 1).next_power_of_two().ilog2() as usize
 }

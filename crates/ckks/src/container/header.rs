@@ -11,8 +11,8 @@ use std::str::FromStr;
 
 /// What a container says about itself.
 ///
-/// As long as the digest is not checked, which needs the tensors, this is only what the file claims; but the tensors that
-/// it tells of fill the file exactly, so that no length in it is larger than the file.
+/// As long as the digest is not checked, which needs the tensors, this is only what the file claims; but the tensors
+/// that it tells of fill the file exactly, so that no length in it is larger than the file.
 pub struct Header {
     kind: String,
     version: u32,

@@ -36,8 +36,8 @@ impl<'a> Container<'a> {
     ///
     /// # Errors
     ///
-    /// [`ContainerError::Unreadable`], [`ContainerError::Foreign`] or [`ContainerError::Damaged`] for bytes that are not
-    /// a whole container, [`ContainerError::WrongKind`], [`ContainerError::NewerVersion`] and
+    /// [`ContainerError::Unreadable`], [`ContainerError::Foreign`] or [`ContainerError::Damaged`] for bytes that are
+    /// not a whole container, [`ContainerError::WrongKind`], [`ContainerError::NewerVersion`] and
     /// [`ContainerError::OlderVersion`] for a container that is not the one asked for.
     pub fn parse(bytes: impl Into<Cow<'a, [u8]>>, kind: &str, version: u32) -> Result<Self, ContainerError> {
         let container = Self::parse_any(bytes)?;

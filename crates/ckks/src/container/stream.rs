@@ -90,13 +90,13 @@ impl<R: Read + Seek + Send> ContainerStream<R> {
         Ok(Tensor::new(name, stored, bytes))
     }
 
-    /// Hands every row of every packed tensor to `take`, with the tensor's name and the row's index, from several threads, and
-    /// checks the digest. Returns what `take` made of them, by tensor and in order.
+    /// Hands every row of every packed tensor to `take`, with the tensor's name and the row's index, from several
+    /// threads, and checks the digest. Returns what `take` made of them, by tensor and in order.
     ///
     /// # Errors
     ///
-    /// [`ContainerError::Damaged`] if the digest does not match, whatever `take` says; else the first that `take` reports;
-    /// [`ContainerError::Unreadable`] for a source that has become shorter.
+    /// [`ContainerError::Damaged`] if the digest does not match, whatever `take` says; else the first that `take`
+    /// reports; [`ContainerError::Unreadable`] for a source that has become shorter.
     pub fn read_rows<T: Send, E: From<ContainerError> + Send>(
         &mut self,
         take: impl Fn(&str, usize, &[u8]) -> Result<T, E> + Sync,
@@ -133,13 +133,14 @@ impl<R: Read + Seek + Send> ContainerStream<R> {
         }
     }
 
-    /// Hands the first `prefix` bytes of some rows of a packed tensor to `take`, with the row's index, from several threads. Returns what
-    /// `take` made of them, in the order of `rows`. The digest is not checked: it is of the whole file.
+    /// Hands the first `prefix` bytes of some rows of a packed tensor to `take`, with the row's index, from several
+    /// threads. Returns what `take` made of them, in the order of `rows`. The digest is not checked: it is of the whole
+    /// file.
     ///
     /// # Errors
     ///
-    /// The first that `take` reports; [`ContainerError::MissingTensor`] for a tensor that is not packed or has no such rows;
-    /// [`ContainerError::Unreadable`] for a source that has become shorter.
+    /// The first that `take` reports; [`ContainerError::MissingTensor`] for a tensor that is not packed or has no such
+    /// rows; [`ContainerError::Unreadable`] for a source that has become shorter.
     pub fn read_some<T: Send, E: From<ContainerError> + Send>(
         &mut self,
         tensor: &str,

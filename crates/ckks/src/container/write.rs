@@ -147,13 +147,14 @@ impl<'a> ContainerWriter<'a> {
         self.write_parts(&self.header(&self.digest())?, out)
     }
 
-    /// Writes the container from where `out` stands, and asks for what does not exist yet when it is its turn: `produce` is given a tensor's
-    /// name, in the order of the names, and hands its bytes on piece by piece. The digest, which stands at the beginning, is written last.
-    /// Returns the number of bytes written.
+    /// Writes the container from where `out` stands, and asks for what does not exist yet when it is its turn:
+    /// `produce` is given a tensor's name, in the order of the names, and hands its bytes on piece by piece. The
+    /// digest, which stands at the beginning, is written last. Returns the number of bytes written.
     ///
     /// # Errors
     ///
-    /// As [`ContainerWriter::to_bytes`], also for a tensor that was given another number of bytes; whatever `out` and `produce` report.
+    /// As [`ContainerWriter::to_bytes`], also for a tensor that was given another number of bytes; whatever `out` and
+    /// `produce` report.
     pub fn write_streamed<E: From<ContainerError>>(
         &self,
         out: &mut (impl Write + Seek),
@@ -167,7 +168,8 @@ impl<'a> ContainerWriter<'a> {
         let mut sorted: Vec<&Entry> = self.tensors.iter().collect();
         sorted.sort_by(|a, b| a.name.cmp(&b.name));
         let mut sorted = sorted.into_iter().peekable();
-        // Tensors of bytes come in the order of their names in the file as well; those before them are digested on the way.
+        // Tensors of bytes come in the order of their names in the file as well; those before them are digested on the
+        // way.
         for entry in self.in_file_order() {
             let Data::Later(expected) = entry.data else {
                 entry.data.feed(|bytes| out.write_all(bytes)).map_err(ContainerError::from)?;

@@ -14,8 +14,8 @@ use crate::container::packing::packed_bytes;
 use crate::container::{Container, ContainerError, ContainerStream, ContainerWriter, Packed, Tensor};
 use crate::{Ciphertext, Error, Parameters, Result, SeededCiphertext};
 
-/// Adds seeded ciphertexts that share a level under `name`: `name.c0`, a packed row each, `name.seed` u8 `[count, 32]`, `name.scale` f64
-/// `[count]`. Every ciphertext is dropped when it is packed.
+/// Adds seeded ciphertexts that share a level under `name`: `name.c0`, a packed row each, `name.seed` u8 `[count, 32]`,
+/// `name.scale` f64 `[count]`. Every ciphertext is dropped when it is packed.
 pub fn write_seeded<'a>(
     writer: ContainerWriter<'a>,
     parameters: &Parameters,
@@ -48,8 +48,8 @@ pub struct SeededGroup {
 /// Ciphertexts that are made, packed and written at once.
 const AT_ONCE: usize = 16;
 
-/// Writes a container whose ciphertexts [`read_seeded`] reads, a few at a time: `make` is asked for some of a group (by its place in
-/// `groups`), and they are dropped when they are written. Returns the number of bytes written.
+/// Writes a container whose ciphertexts [`read_seeded`] reads, a few at a time: `make` is asked for some of a group (by
+/// its place in `groups`), and they are dropped when they are written. Returns the number of bytes written.
 ///
 /// # Errors
 ///
@@ -103,15 +103,17 @@ struct Expected {
     digests: Vec<Vec<LimbDigest>>,
 }
 
-/// XXH3 of a packed limb: tells a file that was changed by mistake. Against an owner who sends what was not agreed on no digest helps, and
-/// all that is read is validated anyway.
+/// XXH3 of a packed limb: tells a file that was changed by mistake. Against an owner who sends what was not agreed on
+/// no digest helps, and all that is read is validated anyway.
 type LimbDigest = u128;
 
-/// Reads the groups that [`write_seeded`] wrote under `names`, a few ciphertexts at a time, checks them and draws the uniform halves.
+/// Reads the groups that [`write_seeded`] wrote under `names`, a few ciphertexts at a time, checks them and draws the
+/// uniform halves.
 ///
 /// # Errors
 ///
-/// For a file that is damaged, lacks one of the groups or holds others, or holds what is no ciphertext under the parameters.
+/// For a file that is damaged, lacks one of the groups or holds others, or holds what is no ciphertext under the
+/// parameters.
 pub fn read_seeded<R: Read + Seek + Send>(
     parameters: &Parameters,
     stream: ContainerStream<R>,
@@ -121,8 +123,8 @@ pub fn read_seeded<R: Read + Seek + Send>(
     Ok(groups.into_iter().map(|group| group.into_iter().flatten().collect()).collect())
 }
 
-/// The groups that [`write_seeded`] wrote, in a source that stays open: read and checked once as a whole, and then again whatever
-/// was not kept.
+/// The groups that [`write_seeded`] wrote, in a source that stays open: read and checked once as a whole, and then
+/// again whatever was not kept.
 pub struct SeededReader<R> {
     parameters: Parameters,
     stream: ContainerStream<R>,
@@ -146,8 +148,9 @@ impl<R: Read + Seek + Send> SeededReader<R> {
         group.scales.iter().map(|scale| (group.q_limbs - 1, *scale))
     }
 
-    /// Reads everything, a few ciphertexts at a time, checks it, and draws the uniform halves of those that `keep` (given group and index)
-    /// wants to have. The others are remembered by their digests and can be [read again](Self::read_again).
+    /// Reads everything, a few ciphertexts at a time, checks it, and draws the uniform halves of those that `keep`
+    /// (given group and index) wants to have. The others are remembered by their digests and can be [read
+    /// again](Self::read_again).
     ///
     /// # Errors
     ///
@@ -176,7 +179,8 @@ impl<R: Read + Seek + Send> SeededReader<R> {
         Ok(made)
     }
 
-    /// Reads some ciphertexts of a group once more, without the limbs above `level`, and checks that they are what they were.
+    /// Reads some ciphertexts of a group once more, without the limbs above `level`, and checks that they are what they
+    /// were.
     ///
     /// # Errors
     ///
@@ -225,7 +229,8 @@ fn scales(tensor: Tensor<'_>, count: usize, name: &str) -> Result<Vec<f64>> {
     Ok(scales)
 }
 
-/// Adds ciphertexts that share a level under `name`: `name.c0`, `name.c1`, a packed row each, and `name.scale` f64 `[count]`.
+/// Adds ciphertexts that share a level under `name`: `name.c0`, `name.c1`, a packed row each, and `name.scale` f64
+/// `[count]`.
 pub fn write_full<'a>(
     writer: ContainerWriter<'a>,
     parameters: &Parameters,

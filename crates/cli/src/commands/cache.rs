@@ -11,9 +11,10 @@ use crate::text::{bytes, count, say};
 
 /// Show or clear the features that were kept of images
 ///
-/// Features of images are kept by content, for each backbone with its preprocessing, so that the same images are never run through the
-/// same network twice. They are as confidential as the images; the files can be read by their owner alone. The folder is the system's
-/// place for caches, or what the variable CIPHERTUNE_CACHE names. --no-cache keeps a command from using it.
+/// Features of images are kept by content, for each backbone with its preprocessing, so that the same images are never
+/// run through the same network twice. They are as confidential as the images; the files can be read by their owner
+/// alone. The folder is the system's place for caches, or what the variable CIPHERTUNE_CACHE names. --no-cache keeps a
+/// command from using it.
 #[derive(Args)]
 pub struct CacheCommand {
     #[command(subcommand)]

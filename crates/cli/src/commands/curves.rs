@@ -19,9 +19,10 @@ use outcome::Outcome;
 
 /// Trace the paper's methods and our scalers over many iterations, in the clear
 ///
-/// The experiment of arXiv 2304.03807: softmax NAG, sigmoid NAG and sigmoid NAG with Quadratic Gradient on the features as they are, and
-/// recipe default with further scalers. Nothing is encrypted: this shows which training is worth encrypting, and for how many iterations.
-/// Scores accuracy, log-likelihood and SLE on both tables after every iteration.
+/// The experiment of arXiv 2304.03807: softmax NAG, sigmoid NAG and sigmoid NAG with Quadratic Gradient on the features
+/// as they are, and recipe default with further scalers. Nothing is encrypted: this shows which training is worth
+/// encrypting, and for how many iterations. Scores accuracy, log-likelihood and SLE on both tables after every
+/// iteration.
 #[derive(Args)]
 pub struct Curves {
     #[command(flatten)]

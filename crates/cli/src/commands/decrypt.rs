@@ -16,11 +16,12 @@ use crate::text::{count, say, seconds};
 
 /// Owner: decrypt a model into a head for raw features
 ///
-/// The head holds weights [classes, features] and biases for the features as the backbone gives them: the scaler is folded in. If the
-/// model holds every iterate, the last becomes the head.
+/// The head holds weights [classes, features] and biases for the features as the backbone gives them: the scaler is
+/// folded in. If the model holds every iterate, the last becomes the head.
 ///
-/// A model that is decrypted as it is carries noise that depends on the secret key. Show it to nobody, the server included: the file is
-/// written for your eyes only (mode 0600). With --publish, noise is added that makes the head safe to show (see SECURITY.md).
+/// A model that is decrypted as it is carries noise that depends on the secret key. Show it to nobody, the server
+/// included: the file is written for your eyes only (mode 0600). With --publish, noise is added that makes the head
+/// safe to show (see SECURITY.md).
 #[derive(Args)]
 pub struct Decrypt {
     /// Model that the server sent back
@@ -39,7 +40,8 @@ pub struct Decrypt {
     #[arg(long)]
     publish: bool,
 
-    /// How many models in all will be published of these keys: more need more noise each. KEYS/releases.json counts those that were
+    /// How many models in all will be published of these keys: more need more noise each. KEYS/releases.json counts
+    /// those that were
     #[arg(long, value_name = "Q", default_value_t = 1, requires = "publish", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     releases: u32,
 

@@ -21,8 +21,8 @@ const TEST_SHARE: f64 = 1.0 - 500.0 / 1797.0;
 /// Train on encrypted handwritten digits that come with the program
 ///
 /// 1,797 real 8 x 8 images come with the program, and a small pretrained network that turns them into features: it was
-/// trained on letters and drawings, never on digits. Plays owner and server, compares with training in the clear, and says
-/// what happened. Takes a few seconds and writes nothing but the report that --report asks for.
+/// trained on letters and drawings, never on digits. Plays owner and server, compares with training in the clear, and
+/// says what happened. Takes a few seconds and writes nothing but the report that --report asks for.
 #[derive(Args)]
 pub struct Demo {
     /// Number that the test rows are drawn from: the same seed gives the same rows

@@ -16,8 +16,8 @@ use crate::text::{bytes, count, say, seconds};
 
 /// Owner: encrypt a training table into a job for the server
 ///
-/// Fits the recipe's scaler to the features (never to the labels), scales them and encrypts features and labels. The job holds ciphertexts
-/// and the public plan. Scaler and class names stay in KEYS/jobs.
+/// Fits the recipe's scaler to the features (never to the labels), scales them and encrypts features and labels. The
+/// job holds ciphertexts and the public plan. Scaler and class names stay in KEYS/jobs.
 #[derive(Args)]
 pub struct Encrypt {
     #[command(flatten)]

@@ -30,8 +30,8 @@ pub struct Evaluate {
     #[arg(long, value_name = "FILE")]
     test: Option<PathBuf>,
 
-    /// Test images, instead of a table: a folder with a sub-folder a class, a .csv of path and label, idx files (.gz), CIFAR-10's
-    /// binary batches, an .npz of images and labels
+    /// Test images, instead of a table: a folder with a sub-folder a class, a .csv of path and label, idx files (.gz),
+    /// CIFAR-10's binary batches, an .npz of images and labels
     #[arg(long, value_name = "DIR|FILE", alias = "test-images")]
     images: Option<PathBuf>,
 

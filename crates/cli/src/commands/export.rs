@@ -10,8 +10,8 @@ use crate::text::{bytes, say};
 
 /// Write a head as ONNX or JSON
 ///
-/// ONNX: input features (float32), outputs label, logits and probabilities. JSON: classes, weight, bias, recipe. For PyTorch and
-/// scikit-learn, load head.safetensors itself: see docs/load-head.md.
+/// ONNX: input features (float32), outputs label, logits and probabilities. JSON: classes, weight, bias, recipe. For
+/// PyTorch and scikit-learn, load head.safetensors itself: see docs/load-head.md.
 #[derive(Args)]
 pub struct Export {
     /// Head that decrypt wrote

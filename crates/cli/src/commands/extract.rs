@@ -12,13 +12,13 @@ use crate::text::{Table, bytes, count, printable, say, seconds};
 
 /// Turn images into a feature table with a pretrained network
 ///
-/// Every other command that reads a table takes --images as well and does the same. Features are as confidential as the images: the file
-/// can be read by its owner alone. They are kept in a cache too, by content, so that the same images are never run through the same
-/// network twice: see ciphertune cache.
+/// Every other command that reads a table takes --images as well and does the same. Features are as confidential as the
+/// images: the file can be read by its owner alone. They are kept in a cache too, by content, so that the same images
+/// are never run through the same network twice: see ciphertune cache.
 #[derive(Args)]
 pub struct Extract {
-    /// Images: a folder with a sub-folder a class, or of images without labels; a .csv of path and label; idx files (.gz); CIFAR-10's
-    /// binary batches; an .npz of images and labels; one image. PNG, JPEG, BMP and WebP are read
+    /// Images: a folder with a sub-folder a class, or of images without labels; a .csv of path and label; idx files
+    /// (.gz); CIFAR-10's binary batches; an .npz of images and labels; one image. PNG, JPEG, BMP and WebP are read
     #[arg(long, value_name = "DIR|FILE")]
     images: PathBuf,
 

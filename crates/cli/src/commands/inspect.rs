@@ -15,8 +15,8 @@ use description::Description;
 
 /// Say what a file of Ciphertune holds, after checking that it is whole
 ///
-/// Prints kind, format version, job, key, shape, parameters and sizes of any file that Ciphertune wrote, or of every file of a folder
-/// KEYS/ or JOB/. The content of keys is not printed.
+/// Prints kind, format version, job, key, shape, parameters and sizes of any file that Ciphertune wrote, or of every
+/// file of a folder KEYS/ or JOB/. The content of keys is not printed.
 #[derive(Args)]
 pub struct Inspect {
     /// File, or folder KEYS/ or JOB/

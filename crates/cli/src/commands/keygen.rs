@@ -15,10 +15,12 @@ use crate::text::{Table, bytes, say, seconds};
 
 /// Owner: make a secret key, and evaluation keys for the server
 ///
-/// Plans a training for a table's shape (its rows, features and classes; nothing else of it is used) and makes the keys of that plan.
+/// Plans a training for a table's shape (its rows, features and classes; nothing else of it is used) and makes the keys
+/// of that plan.
 ///
-/// KEYS/secret.key stays with the owner. KEYS/evaluation.keys goes to the server, once for any number of jobs of this shape and recipe.
-/// KEYS/plan.json says what was planned. KEYS/jobs will hold a record of every encrypted job, which decrypt needs.
+/// KEYS/secret.key stays with the owner. KEYS/evaluation.keys goes to the server, once for any number of jobs of this
+/// shape and recipe. KEYS/plan.json says what was planned. KEYS/jobs will hold a record of every encrypted job, which
+/// decrypt needs.
 #[derive(Args)]
 pub struct Keygen {
     #[command(flatten)]

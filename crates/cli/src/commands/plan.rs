@@ -13,8 +13,9 @@ use report::Report;
 
 /// Say what a training will take, before anything is encrypted
 ///
-/// Finds the plan that keygen would make keys for, and prints ring, layout, sizes, operations, precision, the time that training would
-/// take on this machine (timed with a few rotations in a small ring), and what the layout's alternatives would take.
+/// Finds the plan that keygen would make keys for, and prints ring, layout, sizes, operations, precision, the time that
+/// training would take on this machine (timed with a few rotations in a small ring), and what the layout's alternatives
+/// would take.
 #[derive(Args)]
 pub struct PlanCommand {
     #[command(flatten)]

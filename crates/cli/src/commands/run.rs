@@ -15,9 +15,9 @@ use crate::text::{say, warn};
 
 /// Play every role on your own table or images, and compare with training in the clear
 ///
-/// Makes keys, encrypts the table, trains on the ciphertexts, decrypts the model and scores it on rows that were not trained on.
-/// Beside it the same recipe is trained in the clear, so that one sees what encryption costs. Nothing is written but the report that
-/// --report asks for, which implies --trace.
+/// Makes keys, encrypts the table, trains on the ciphertexts, decrypts the model and scores it on rows that were not
+/// trained on. Beside it the same recipe is trained in the clear, so that one sees what encryption costs. Nothing is
+/// written but the report that --report asks for, which implies --trace.
 #[derive(Args)]
 pub struct Run {
     #[command(flatten)]

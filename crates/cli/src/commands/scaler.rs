@@ -25,7 +25,8 @@ enum Action {
 
 /// Fit a scaler to a table of features, or to those of images
 ///
-/// A scaler is an affine map of the features. Without this command, encrypt fits one to the owner's own table. Labels are not used.
+/// A scaler is an affine map of the features. Without this command, encrypt fits one to the owner's own table. Labels
+/// are not used.
 #[derive(Args)]
 #[command(group = ArgGroup::new("examples").required(true).args(["features", "images"]))]
 struct Fit {

@@ -18,7 +18,8 @@ pub const JOB_FILE: &str = "job.safetensors";
 
 /// Server: train on a job, without any secret
 ///
-/// Everything that the training needs is in the job and in the evaluation keys. The model that it writes can be read by the owner alone.
+/// Everything that the training needs is in the job and in the evaluation keys. The model that it writes can be read by
+/// the owner alone.
 #[derive(Args)]
 pub struct Train {
     /// Job: the folder that encrypt wrote, or the file in it
@@ -37,8 +38,8 @@ pub struct Train {
     #[arg(long)]
     trace: bool,
 
-    /// Most memory that training may take, such as 8G; data for which it does not suffice are read again and again [default: what this machine
-    /// has available]
+    /// Most memory that training may take, such as 8G; data for which it does not suffice are read again and again
+    /// [default: what this machine has available]
     #[arg(long, value_name = "BYTES", value_parser = memory::parse_size)]
     memory: Option<usize>,
 

@@ -17,8 +17,8 @@ pub struct NewFolder {
 }
 
 impl NewFolder {
-    /// Checks that the folder can be written. An empty folder in its place is used; one that holds nothing but `ours` is replaced if `force`,
-    /// and anything else is left alone. `loss` says what a replacement would lose.
+    /// Checks that the folder can be written. An empty folder in its place is used; one that holds nothing but `ours`
+    /// is replaced if `force`, and anything else is left alone. `loss` says what a replacement would lose.
     pub fn plan(path: &Path, privacy: Privacy, force: bool, ours: &[&str], loss: &str) -> Result<Self> {
         if path.symlink_metadata().is_ok() {
             if !path.is_dir() {

@@ -16,12 +16,13 @@ use crate::errors::{CliError, InFile, Result};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Images")]
 pub struct BackboneFlags {
-    /// Pretrained network that turns images into features: builtin (for small drawings such as digits; comes with the program),
-    /// regnet_x_400mf or a larger one with --weights, or an ONNX file
+    /// Pretrained network that turns images into features: builtin (for small drawings such as digits; comes with the
+    /// program), regnet_x_400mf or a larger one with --weights, or an ONNX file
     #[arg(long, value_name = "NAME|FILE.onnx")]
     backbone: Option<String>,
 
-    /// Weights of a RegNetX as torchvision publishes them (.pth), or the same as .safetensors; docs/backbones.md says where to find them
+    /// Weights of a RegNetX as torchvision publishes them (.pth), or the same as .safetensors; docs/backbones.md says
+    /// where to find them
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
 
@@ -33,8 +34,8 @@ pub struct BackboneFlags {
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = parse_size)]
     input_size: Option<InputSize>,
 
-    /// What happens to images before the network: torchvision, torchvision_v2, paper, or a TOML file [default: the backbone's own; for
-    /// MODEL.onnx the file MODEL.toml if there is one]
+    /// What happens to images before the network: torchvision, torchvision_v2, paper, or a TOML file [default: the
+    /// backbone's own; for MODEL.onnx the file MODEL.toml if there is one]
     #[arg(long, value_name = "NAME|FILE.toml")]
     preprocess: Option<String>,
 
@@ -62,7 +63,8 @@ pub struct BackboneFlags {
     #[arg(long)]
     pub skip_bad: bool,
 
-    /// Folder that keeps features, so that the same images are not run through the network again [default: see ciphertune cache]
+    /// Folder that keeps features, so that the same images are not run through the network again [default: see
+    /// ciphertune cache]
     #[arg(long, value_name = "DIR", conflicts_with = "no_cache")]
     cache: Option<PathBuf>,
 

@@ -17,8 +17,8 @@ pub struct TrainFlags {
     #[arg(long, value_name = "FILE")]
     train: Option<PathBuf>,
 
-    /// Training images, instead of a table: a folder with a sub-folder a class, a .csv of path and label, idx files (.gz), CIFAR-10's
-    /// binary batches, an .npz of images and labels
+    /// Training images, instead of a table: a folder with a sub-folder a class, a .csv of path and label, idx files
+    /// (.gz), CIFAR-10's binary batches, an .npz of images and labels
     #[arg(long, value_name = "DIR|FILE")]
     images: Option<PathBuf>,
 

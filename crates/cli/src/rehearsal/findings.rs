@@ -166,7 +166,8 @@ pub struct RawPixels {
 /// Bits after the binary point, or relative to the largest weight.
 #[derive(Serialize)]
 pub struct Precision {
-    /// -log2 of the standard deviation that the plan predicts of a weight's error, in the coordinates that are trained in.
+    /// -log2 of the standard deviation that the plan predicts of a weight's error, in the coordinates that are trained
+    /// in.
     pub predicted: f64,
     /// The same, measured against the twin.
     pub measured: f64,

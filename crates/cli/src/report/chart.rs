@@ -1,6 +1,7 @@
 //! Line charts as SVG: axes with units, ticks, grid, lines that differ in more than colour.
 //!
-//! Colours are classes of the page's style sheet, so that a chart follows light and dark; [`standalone`] puts that style into the file.
+//! Colours are classes of the page's style sheet, so that a chart follows light and dark; [`standalone`] puts that
+//! style into the file.
 
 mod axis;
 

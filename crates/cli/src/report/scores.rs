@@ -96,7 +96,8 @@ pub fn confusion(names: &[String], counts: &[Vec<usize>]) -> Markup {
     }
 }
 
-/// Tinted by the share of the class's rows: hits in the accent colour, mistakes in ink and against the `worst` share of any, since they are few.
+/// Tinted by the share of the class's rows: hits in the accent colour, mistakes in ink and against the `worst` share of
+/// any, since they are few.
 fn cell(n: usize, of: usize, worst: Option<f64>) -> Markup {
     let share = part(n, of);
     let (class, tint) = match worst {

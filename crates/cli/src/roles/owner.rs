@@ -14,7 +14,8 @@ use crate::files::{Document, cannot_write};
 use crate::inputs::Examples;
 use crate::progress::Progress;
 
-/// Makes keys for a plan: returns the secret key's document and identifier, and writes the evaluation keys' document to `evaluation`.
+/// Makes keys for a plan: returns the secret key's document and identifier, and writes the evaluation keys' document to
+/// `evaluation`.
 pub fn make_keys(plan: &Plan, evaluation: &mut impl Write) -> Result<(Zeroizing<Vec<u8>>, KeyId)> {
     let _progress = Progress::spinner("keys");
     let keys = Keys::generate(plan)?;
@@ -60,7 +61,8 @@ pub fn check_scaler(plan: &Plan, scaler: &Scaler) -> Result<()> {
 pub struct Opened {
     /// The heads.
     pub decrypted: Decrypted,
-    /// log2 of the largest trained weight over the plan's bound on the error of any one weight; not a number if it was published.
+    /// log2 of the largest trained weight over the plan's bound on the error of any one weight; not a number if it was
+    /// published.
     pub precision_bits: f64,
     /// The iterates in the coordinates that were trained in, for comparison with a twin; none if it was published.
     pub weights: Vec<(usize, DMatrix<f64>)>,

@@ -1,4 +1,5 @@
-//! The curves against their formulas written out row by row, and against known answers where the measured data are at hand.
+//! The curves against their formulas written out row by row, and against known answers where the measured data are at
+//! hand.
 
 use super::*;
 use crate::linalg::with_ones;

@@ -109,14 +109,15 @@ impl Record {
         &self.classes
     }
 
-    /// How large the encrypted numbers are in units of what plans take for granted: the larger of the root mean square of x^ and of the square
-    /// root of the largest eigenvalue of x^T x^ / n, times the first rate over 4/n where that is above one. Whitened features and the
-    /// paper's preconditioning keep it at one or below.
+    /// How large the encrypted numbers are in units of what plans take for granted: the larger of the root mean square
+    /// of x^ and of the square root of the largest eigenvalue of x^T x^ / n, times the first rate over 4/n where that
+    /// is above one. Whitened features and the paper's preconditioning keep it at one or below.
     pub fn magnitude(&self) -> f64 {
         self.magnitude
     }
 
-    /// Whether the plan's prediction of errors holds for this job, and with it the noise that makes a model safe to show.
+    /// Whether the plan's prediction of errors holds for this job, and with it the noise that makes a model safe to
+    /// show.
     pub fn is_within_plan(&self) -> bool {
         self.magnitude <= MOST_MAGNITUDE
     }
@@ -198,13 +199,13 @@ pub struct EncryptedJob {
     pub ciphertexts: usize,
 }
 
-/// Fits the scaler (or takes the given one), preconditions the features, encrypts a table and writes the job to `out` on the way, a few
-/// ciphertexts at a time. Calls `progress` with ciphertexts done and in all, from several threads.
+/// Fits the scaler (or takes the given one), preconditions the features, encrypts a table and writes the job to `out`
+/// on the way, a few ciphertexts at a time. Calls `progress` with ciphertexts done and in all, from several threads.
 ///
 /// # Errors
 ///
-/// If the table does not have the plan's shape or has one class only, if features are too large after scaling, if randomness or `out`
-/// fails.
+/// If the table does not have the plan's shape or has one class only, if features are too large after scaling, if
+/// randomness or `out` fails.
 pub fn encrypt(
     keys: &Keys,
     table: &FeatureTable,
@@ -317,8 +318,8 @@ impl Decrypted {
     }
 }
 
-/// The iterates of a model in the coordinates u that were trained in, classes x (features + 1) with the bias first: for comparison with
-/// a twin. For the owner's eyes only, as every decryption.
+/// The iterates of a model in the coordinates u that were trained in, classes x (features + 1) with the bias first: for
+/// comparison with a twin. For the owner's eyes only, as every decryption.
 ///
 /// # Errors
 ///
@@ -357,8 +358,8 @@ fn decrypt_iterates(keys: &Keys, container: &Container) -> Result<Vec<(usize, DM
     iterations.into_iter().map(|t| Ok((t, decrypt_iterate(keys, container, t, forms[t - 1])?))).collect()
 }
 
-/// Decrypts a model. With `releases` = Some(q), Gaussian noise is added to the weights that makes q such decrypted models safe to show
-/// ([`Estimate::flooding_deviation`]); without, the head must not be shown to anyone.
+/// Decrypts a model. With `releases` = Some(q), Gaussian noise is added to the weights that makes q such decrypted
+/// models safe to show ([`Estimate::flooding_deviation`]); without, the head must not be shown to anyone.
 ///
 /// # Errors
 ///
@@ -423,8 +424,8 @@ fn decrypt_iterate(keys: &Keys, container: &Container, t: usize, form: ReturnedF
     Ok(weights)
 }
 
-/// Refuses values so close to the modulus that they may have wrapped around it: weights that grow out of their range come back as
-/// noise, and nothing else would tell.
+/// Refuses values so close to the modulus that they may have wrapped around it: weights that grow out of their range
+/// come back as noise, and nothing else would tell.
 fn check_range(plan: &Plan, ciphertext: &Ciphertext, slots: &[Complex64]) -> Result<()> {
     let modulus: f64 = plan.literal().q.iter().take(ciphertext.level().min(1) + 1).map(|&q| q as f64).product();
     let limit = 0.75 * modulus / 2.0 / ciphertext.scale();

@@ -1,4 +1,5 @@
-//! The server's side: training on a job with evaluation keys. Nothing here takes or makes anything that an owner keeps secret.
+//! The server's side: training on a job with evaluation keys. Nothing here takes or makes anything that an owner keeps
+//! secret.
 
 use std::io::{Cursor, Read, Seek};
 use std::sync::Arc;
@@ -73,8 +74,8 @@ impl<R: Read + Seek + Send> JobReader<R> {
         Ok(KeyReader { stream, parameters: self.parameters.clone(), job: self.job })
     }
 
-    /// Reads and checks the upload, a few ciphertexts at a time. As much of it as there is room for is kept in memory; the source of the
-    /// rest stays open and is read again during training.
+    /// Reads and checks the upload, a few ciphertexts at a time. As much of it as there is room for is kept in memory;
+    /// the source of the rest stays open and is read again during training.
     ///
     /// # Errors
     ///
@@ -110,12 +111,13 @@ pub struct Trainer<R> {
 }
 
 impl<'a> Trainer<Cursor<&'a [u8]>> {
-    /// Reads a job and the evaluation keys that belong to it from memory, and keeps the whole upload. [`JobReader`] reads them from anywhere, and tells which of them is at
-    /// fault.
+    /// Reads a job and the evaluation keys that belong to it from memory, and keeps the whole upload. [`JobReader`]
+    /// reads them from anywhere, and tells which of them is at fault.
     ///
     /// # Errors
     ///
-    /// For documents that are damaged, of another kind, made under other parameters, for another plan or with another key.
+    /// For documents that are damaged, of another kind, made under other parameters, for another plan or with another
+    /// key.
     pub fn new(job: &'a [u8], evaluation_keys: &[u8]) -> Result<Self> {
         let job = JobReader::open(Cursor::new(job))?;
         let keys = job.open_keys(Cursor::new(evaluation_keys))?.read()?;
@@ -148,7 +150,8 @@ impl<R: Read + Seek + Send> Trainer<R> {
     ///
     /// # Errors
     ///
-    /// [`HeadError::Ckks`] if the keys lack one that the plan needs, or if what is read again of the job is not what it was.
+    /// [`HeadError::Ckks`] if the keys lack one that the plan needs, or if what is read again of the job is not what it
+    /// was.
     pub fn train(self, returned: Returned) -> Result<EncryptedModel> {
         let schedule = self.plan.schedule();
         // Inside the thread pool, so that the thousands of parallel steps do not each wait for a hand-over to it.

@@ -1,4 +1,5 @@
-//! A job's upload on the server: checked as a whole once, kept as far as there is room, and read again from its source beyond that.
+//! A job's upload on the server: checked as a whole once, kept as far as there is room, and read again from its source
+//! beyond that.
 
 use std::io::{Read, Seek};
 use std::sync::atomic::{AtomicU64, Ordering};

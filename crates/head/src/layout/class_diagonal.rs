@@ -1,5 +1,5 @@
-//! The class-diagonal layout: the data as generalised diagonals, so that X V^T and R^T X are both sums of (rotated V or R)
-//! times diagonal, by baby-step/giant-step over the same ciphertexts.
+//! The class-diagonal layout: the data as generalised diagonals, so that X V^T and R^T X are both sums of (rotated V or
+//! R) times diagonal, by baby-step/giant-step over the same ciphertexts.
 //!
 //! ```text
 //! slot      s = a F + m         a in [0, A) top axis, m in [0, F) feature axis; F >= d + B - 1, so nothing wraps
@@ -9,15 +9,16 @@
 //! stored    D[g][b] = rot(d_t, -g babies),  t = g babies + b
 //! ```
 //!
-//! The top axis holds groups of rows, and in every group the same classes: a = g C + c, g in [0, A / C), c in [0, C). The extremes
-//! are C = A, **classes** (few rows: the diagonals repeat over the top axis, so A of them travel in one ciphertext of the sub-ring of
-//! X^A and are taken apart by coefficient expansion), and C = 1, **rows** (many rows: one weight ciphertext a class). Between them
-//! the uploaded ciphertexts are the diagonals, each row C times in them: fewer key switches, for more to upload.
+//! The top axis holds groups of rows, and in every group the same classes: a = g C + c, g in [0, A / C), c in [0, C).
+//! The extremes are C = A, **classes** (few rows: the diagonals repeat over the top axis, so A of them travel in one
+//! ciphertext of the sub-ring of X^A and are taken apart by coefficient expansion), and C = 1, **rows** (many rows: one
+//! weight ciphertext a class). Between them the uploaded ciphertexts are the diagonals, each row C times in them: fewer
+//! key switches, for more to upload.
 //!
-//! Half of the rows ride in the imaginary part: with z = a + i c, R_A - i R_C comes from
-//! a^3 - i c^3 = z (3 conj(z)^2 + z^2) / 4, and Re((R_A - i R_C)(X_A + i X_C)) is the gradient over both halves. Four levels an
-//! iteration: forward 1, cubic 2, backward 1. The only mask rides in the cubic's coefficients. The labels are uploaded
-//! already spread over the feature axis. Sums over giant steps are nested (Horner), so they need one key and not one a step.
+//! Half of the rows ride in the imaginary part: with z = a + i c, R_A - i R_C comes from a^3 - i c^3 = z (3 conj(z)^2 +
+//! z^2) / 4, and Re((R_A - i R_C)(X_A + i X_C)) is the gradient over both halves. Four levels an iteration: forward 1,
+//! cubic 2, backward 1. The only mask rides in the cubic's coefficients. The labels are uploaded already spread over
+//! the feature axis. Sums over giant steps are nested (Horner), so they need one key and not one a step.
 
 mod data;
 mod owner;
@@ -59,8 +60,9 @@ pub struct ClassDiagonal {
 }
 
 impl ClassDiagonal {
-    /// The layout with feature axis `width` (F), `block` rows a part (B), `giants` giant steps and `together` classes in a weight
-    /// ciphertext (C), all powers of two; `None` unless d + B - 1 <= F <= slots, giants divides B and C divides slots / F.
+    /// The layout with feature axis `width` (F), `block` rows a part (B), `giants` giant steps and `together` classes
+    /// in a weight ciphertext (C), all powers of two; `None` unless d + B - 1 <= F <= slots, giants divides B and C
+    /// divides slots / F.
     pub fn new(shape: Shape, slots: usize, width: usize, block: usize, giants: usize, together: usize) -> Option<Self> {
         let powers = [slots, width, block, giants, together].iter().all(|x| x.is_power_of_two());
         let fits = shape.columns().checked_add(block)? - 1 <= width && width <= slots && giants <= block;
@@ -144,8 +146,9 @@ impl ClassDiagonal {
 
     /// How much smaller the data's scale and larger the residual's is than their geometric mean, about sqrt(n / 4).
     ///
-    /// The residual carries the rate, 4/n, so at equal scales its error, summed over n rows, would dominate the gradient's; moving bits
-    /// from the data's scale to the residual's evens the two out at no cost. A power of two, at most 2^5.
+    /// The residual carries the rate, 4/n, so at equal scales its error, summed over n rows, would dominate the
+    /// gradient's; moving bits from the data's scale to the residual's evens the two out at no cost. A power of two, at
+    /// most 2^5.
     fn scale_balance(&self) -> f64 {
         let log_rate = (self.shape.rows as f64 / 4.0).log2();
         (log_rate / 2.0).floor().clamp(0.0, 5.0).exp2()

@@ -99,8 +99,8 @@ impl SlotModel {
         Ok(Self { primes, log_modulus, exponents, counts: Mutex::default() })
     }
 
-    /// A machine of `levels` levels over primes that differ a little from 2^`bits`, as real ones do, above a first prime of
-    /// 2^(`bits` + 10).
+    /// A machine of `levels` levels over primes that differ a little from 2^`bits`, as real ones do, above a first
+    /// prime of 2^(`bits` + 10).
     pub fn with_levels(slots: usize, levels: usize, bits: u32) -> Result<Self> {
         let unlike = |l: usize| 1.0 + (l as f64 - levels as f64 / 2.0) * 1e-6;
         let mut primes = vec![f64::from(bits + 10).exp2()];

@@ -1,7 +1,8 @@
-//! Where a circuit has its uploaded ciphertexts from: any of them, any number of times, at the level at which it needs them.
+//! Where a circuit has its uploaded ciphertexts from: any of them, any number of times, at the level at which it needs
+//! them.
 //!
-//! So a circuit says what it wants next, and whoever feeds it decides what stays in memory. A list of ciphertexts is the simplest
-//! source.
+//! So a circuit says what it wants next, and whoever feeds it decides what stays in memory. A list of ciphertexts is
+//! the simplest source.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -22,7 +23,8 @@ impl Working {
     /// What is best where everything is kept.
     pub const USUAL: Working = Working { held: 256 << 20, products: 64 << 20, data: usize::MAX };
 
-    /// Where data may be read again: `held` bytes for what is held, and a quarter of that each for products and for data.
+    /// Where data may be read again: `held` bytes for what is held, and a quarter of that each for products and for
+    /// data.
     pub const fn reading(held: usize) -> Self {
         Self { held, products: held / 4, data: held / 4 }
     }
@@ -102,8 +104,9 @@ impl Room {
 
 /// An upload of which as much is kept in memory as there is room for; the rest is read again whenever it is asked for.
 ///
-/// What was read first is kept, and nothing makes way for anything else: a training asks for everything in turn, and whatever was used last
-/// is wanted again last. When no more than a lower level is wanted, what is kept is cut down to it, and the room is used for more.
+/// What was read first is kept, and nothing makes way for anything else: a training asks for everything in turn, and
+/// whatever was used last is wanted again last. When no more than a lower level is wanted, what is kept is cut down to
+/// it, and the room is used for more.
 pub struct Kept<S: Store> {
     store: S,
     /// Level of every ciphertext as it was encrypted.
@@ -124,7 +127,8 @@ struct Now<C> {
 }
 
 impl<S: Store> Kept<S> {
-    /// How many ciphertexts of these levels, from the first, are kept from the beginning, given the bytes of one at every level.
+    /// How many ciphertexts of these levels, from the first, are kept from the beginning, given the bytes of one at
+    /// every level.
     pub fn from_the_beginning(levels: &[usize], sizes: &[usize], room: Room) -> usize {
         let mut bytes = 0usize;
         let fits = |level: &&usize| {
@@ -134,7 +138,8 @@ impl<S: Store> Kept<S> {
         levels.iter().take_while(fits).count()
     }
 
-    /// Of a store whose ciphertexts have these levels, and these bytes at every level; `kept` are those that were kept from the beginning.
+    /// Of a store whose ciphertexts have these levels, and these bytes at every level; `kept` are those that were kept
+    /// from the beginning.
     pub fn new(store: S, levels: Vec<usize>, sizes: Vec<usize>, room: Room, kept: Vec<Option<S::Ciphertext>>) -> Self {
         let levels_kept = levels.iter().zip(&kept).filter(|(_, kept)| kept.is_some());
         let bytes = levels_kept.map(|(level, _)| sizes[*level]).sum();

@@ -11,12 +11,12 @@
 //! labels    y[i, m] for m < C        n x F like the data, zero elsewhere; so are the row offsets
 //! ```
 //!
-//! C is the number of classes padded to a power of two; where that many do not fit, the classes form *groups* of C, trained
-//! side by side, with a weight ciphertext each.
+//! C is the number of classes padded to a power of two; where that many do not fit, the classes form *groups* of C,
+//! trained side by side, with a weight ciphertext each.
 //!
-//! The indent of C - 1 columns serves both products. Summing F columns to the right of column j < C never meets a feature
-//! of the next row, so a row-wise sum is right in C columns at once. And shifting by r < C columns to the right never
-//! pulls a feature's partner from the row before.
+//! The indent of C - 1 columns serves both products. Summing F columns to the right of column j < C never meets a
+//! feature of the next row, so a row-wise sum is right in C columns at once. And shifting by r < C columns to the right
+//! never pulls a feature's partner from the row before.
 
 mod owner;
 mod server;
@@ -42,8 +42,8 @@ pub struct VolleyRevolver {
 }
 
 impl VolleyRevolver {
-    /// The layout in `slots` slots, with C the number of classes rounded up to a power of two, or the largest power of two that
-    /// fits; `None` where a row of the table does not fit, a count is zero, or `slots` is not a power of two.
+    /// The layout in `slots` slots, with C the number of classes rounded up to a power of two, or the largest power of
+    /// two that fits; `None` where a row of the table does not fit, a count is zero, or `slots` is not a power of two.
     pub fn new(shape: Shape, slots: usize) -> Option<Self> {
         let fits = shape.rows > 0 && shape.classes > 0 && shape.features < slots && slots.is_power_of_two();
         let columns = |class_rows: usize| (shape.columns() + class_rows - 1).next_power_of_two();
@@ -91,8 +91,8 @@ impl VolleyRevolver {
         self.class_rows - 1
     }
 
-    /// Level of the residuals of the first iteration, and of the data and labels, which nothing needs before: two levels are spent on the
-    /// cubic of an offset.
+    /// Level of the residuals of the first iteration, and of the data and labels, which nothing needs before: two
+    /// levels are spent on the cubic of an offset.
     pub(crate) fn first_residual_level(&self, top: usize, offset: bool) -> usize {
         if offset { top.saturating_sub(server::CUBIC_LEVELS) } else { top }
     }
@@ -119,7 +119,8 @@ impl Layout for VolleyRevolver {
         let scale = scales.weights;
         let level = self.first_residual_level(top, offset);
         let data = Input { role: Role::Data, level, scale, packing: Packing::Slots, rms: 1.0 };
-        // A residual is a rate of about 4/n times a number near one: at n/4 times the scale it is as precise as all else.
+        // A residual is a rate of about 4/n times a number near one: at n/4 times the scale it is as precise as all
+        // else.
         let raised = scale * self.shape.rows.div_ceil(4).next_power_of_two() as f64;
         let labels = Input { role: Role::Labels, scale: raised, rms: 0.0, ..data };
         let offsets = Input { role: Role::Offset, level: top, ..data };
@@ -174,8 +175,8 @@ impl Layout for VolleyRevolver {
         self.open_gradient(m, data, weights, step)
     }
 
-    /// Sums the row windows that the gradient left apart; the cyclic sum repeats the class rows by itself. log2(B / C) key
-    /// switches, no level.
+    /// Sums the row windows that the gradient left apart; the cyclic sum repeats the class rows by itself. log2(B / C)
+    /// key switches, no level.
     fn close<M: Arithmetic>(&self, m: &M, gradient: &M::Ciphertext) -> Result<M::Ciphertext> {
         let window = self.class_rows * self.columns;
         m.fold(gradient, window as isize, self.slots / window)

@@ -20,7 +20,8 @@ const LEAST: Working = Working::reading(LEAST_HELD);
 const MARGIN: usize = 6;
 /// The most blocks that are traced: more behave like these.
 const MOST_TRACED_BLOCKS: usize = 3;
-/// What reading a limb again takes, in products of limbs: unpacking it, drawing its uniform half, and telling that it has not changed.
+/// What reading a limb again takes, in products of limbs: unpacking it, drawing its uniform half, and telling that it
+/// has not changed.
 const READ_PRODUCTS: u64 = 16;
 
 /// A division of memory.
@@ -47,8 +48,8 @@ impl Allotment {
 }
 
 impl Plan {
-    /// Divides `memory` bytes: everything is kept if they suffice for it; else as much as there is room for, with the working memory with
-    /// which the least is read again.
+    /// Divides `memory` bytes: everything is kept if they suffice for it; else as much as there is room for, with the
+    /// working memory with which the least is read again.
     ///
     /// # Errors
     ///
@@ -102,7 +103,8 @@ impl Plan {
         }
     }
 
-    /// What a training in some room takes. Memory does not grow with the rows, and reading grows in proportion: a few blocks tell of all.
+    /// What a training in some room takes. Memory does not grow with the rows, and reading grows in proportion: a few
+    /// blocks tell of all.
     fn traced(&self, estimate: &Estimate, room: Room) -> Result<Allotment> {
         let layout = match self.layout() {
             AnyLayout::ClassDiagonal(layout) => AnyLayout::ClassDiagonal(layout.of_blocks(MOST_TRACED_BLOCKS)),

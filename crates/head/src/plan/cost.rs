@@ -1,7 +1,7 @@
 //! What operations cost: counts times unit costs.
 //!
-//! [`Work`] counts what a kernel does; the functions below it say what each operation of the evaluator consists of. The tracer adds
-//! them up along a circuit, [`super::price`] in closed form.
+//! [`Work`] counts what a kernel does; the functions below it say what each operation of the evaluator consists of. The
+//! tracer adds them up along a circuit, [`super::price`] in closed form.
 
 use std::time::Instant;
 
@@ -101,8 +101,8 @@ impl UnitCosts {
     /// 2.4 GHz core.
     pub const REFERENCE: UnitCosts = UnitCosts { transform: 0.28e-9, product: 0.5e-9 };
 
-    /// Scales [`Self::REFERENCE`] to this machine, all its threads together, by timing rotations in the smallest ring that trainings use
-    /// (some tens of milliseconds).
+    /// Scales [`Self::REFERENCE`] to this machine, all its threads together, by timing rotations in the smallest ring
+    /// that trainings use (some tens of milliseconds).
     pub fn measure() -> Result<Self> {
         let literal = ParametersLiteral::choose(14, 45, 35, 5, 2)?;
         let mut keys = KeySet::default();

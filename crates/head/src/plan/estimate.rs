@@ -12,9 +12,10 @@ use ciphertune_ckks::Arithmetic;
 /// Statistical security of a published model, in bits.
 pub const STATISTICAL_BITS: u32 = 30;
 
-/// What predicted errors are multiplied by before anything relies on them as a bound: 2, times half the iterations where there are
-/// more than two. The prediction takes errors as independent, but those of one iterate enter the next along several ways; measured
-/// errors stay below 1.1 times the prediction for up to two iterations and 2.4 times for four.
+/// What predicted errors are multiplied by before anything relies on them as a bound: 2, times half the iterations
+/// where there are more than two. The prediction takes errors as independent, but those of one iterate enter the next
+/// along several ways; measured errors stay below 1.1 times the prediction for up to two iterations and 2.4 times for
+/// four.
 fn noise_margin(iterations: usize) -> f64 {
     (iterations as f64).max(2.0)
 }
@@ -22,7 +23,8 @@ fn noise_margin(iterations: usize) -> f64 {
 /// The most blocks whose every operation is traced.
 const MOST_TRACED_BLOCKS: usize = 8;
 
-/// What every training with polynomials of so many limbs takes: the largest transient of the key switches, and the program itself.
+/// What every training with polynomials of so many limbs takes: the largest transient of the key switches, and the
+/// program itself.
 pub(super) fn fixed_bytes(log_n: u32, limbs: usize) -> usize {
     24 * limbs * (8 << log_n) + (64 << 20)
 }
@@ -90,8 +92,8 @@ impl Estimate {
         })
     }
 
-    /// The operations of a plan and the deviation of a weight's error. Operations and memory grow in proportion to the blocks, so where there
-    /// are many a few tell of all.
+    /// The operations of a plan and the deviation of a weight's error. Operations and memory grow in proportion to the
+    /// blocks, so where there are many a few tell of all.
     fn traced(plan: &Plan) -> Result<(Operations, f64)> {
         let trace = |layout: &AnyLayout| -> Result<(Operations, Option<f64>)> {
             let tracer = Tracer::new(plan.literal());
@@ -146,7 +148,8 @@ impl Estimate {
         Ok((precision.weight_bound(), precision.release_bits()))
     }
 
-    /// Level, scale and presence of a carry of every iterate that a server may return, so that an owner can check those that come back.
+    /// Level, scale and presence of a carry of every iterate that a server may return, so that an owner can check those
+    /// that come back.
     pub fn returned(plan: &Plan) -> Result<Vec<ReturnedForm>> {
         let tracer = Tracer::new(plan.literal());
         let upload = TracedStore::upload(&tracer, plan.inputs(), Room::PLENTY).0;
@@ -170,7 +173,8 @@ impl Estimate {
         (carry + open_factor * gradient) / 2.0
     }
 
-    /// A bound on the error of any one weight: six predicted deviations, with a margin for what the prediction leaves out.
+    /// A bound on the error of any one weight: six predicted deviations, with a margin for what the prediction leaves
+    /// out.
     pub fn weight_bound(&self) -> f64 {
         self.precision.weight_bound()
     }
@@ -180,8 +184,8 @@ impl Estimate {
         self.precision.norm_bound()
     }
 
-    /// Standard deviation of the Gaussian noise that makes `releases` decrypted models safe to show: 2^(s/2) sqrt(24 q) B, s =
-    /// [`STATISTICAL_BITS`] (Li, Micciancio, Schultz, Sorrell 2022, for CKKS with B a Euclidean norm).
+    /// Standard deviation of the Gaussian noise that makes `releases` decrypted models safe to show: 2^(s/2) sqrt(24 q)
+    /// B, s = [`STATISTICAL_BITS`] (Li, Micciancio, Schultz, Sorrell 2022, for CKKS with B a Euclidean norm).
     pub fn flooding_deviation(&self, releases: u32) -> f64 {
         self.precision.flooding_deviation(releases)
     }

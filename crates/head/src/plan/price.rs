@@ -1,8 +1,9 @@
-//! The explicit cost model of the layout `class-diagonal`: its operations in closed form, for a search that cannot trace every
-//! candidate.
+//! The explicit cost model of the layout `class-diagonal`: its operations in closed form, for a search that cannot
+//! trace every candidate.
 //!
-//! With w weight ciphertexts, n blocks of B diagonals, g giant and b baby steps, weights at level v and residuals at level r = v - 3, one
-//! iteration consists of these key switches (at the level in brackets; hoisted ones share a decomposition):
+//! With w weight ciphertexts, n blocks of B diagonals, g giant and b baby steps, weights at level v and residuals at
+//! level r = v - 3, one iteration consists of these key switches (at the level in brackets; hoisted ones share a
+//! decomposition):
 //!
 //! ```text
 //! babies     w (b - 1) hoisted [v]
@@ -13,8 +14,8 @@
 //! close      w (log2 groups + 1) [r - 1],  but for the last
 //! ```
 //!
-//! where a pair relinearises a product and turns a sum, and of w n B products of ciphertexts at v and at r each. The first iteration from zero has the backward part alone. A test holds
-//! the sum to what the tracer counts.
+//! where a pair relinearises a product and turns a sum, and of w n B products of ciphertexts at v and at r each. The
+//! first iteration from zero has the backward part alone. A test holds the sum to what the tracer counts.
 
 use super::cost::{self, Work};
 use crate::layout::{ClassDiagonal, Layout};
@@ -66,8 +67,8 @@ pub fn class_diagonal(layout: &ClassDiagonal, iterations: usize, offset: bool, t
     work
 }
 
-/// Bytes of the upload, where the lowest prime has `base` bits and the others `bits`: of each ciphertext one polynomial travels,
-/// bit-packed, and the other as its seed.
+/// Bytes of the upload, where the lowest prime has `base` bits and the others `bits`: of each ciphertext one polynomial
+/// travels, bit-packed, and the other as its seed.
 pub fn upload_bytes(layout: &ClassDiagonal, log_n: u32, offset: bool, top: usize, [base, bits]: [u32; 2]) -> usize {
     let packed = |level: usize| ((base as usize + level * bits as usize) << log_n) / 8;
     let bytes = layout.upload_levels(top, offset).map(|(count, level)| count.saturating_mul(packed(level)));

@@ -1,9 +1,9 @@
 //! The planner: candidates, in order of cost.
 //!
-//! Every ring dimension, number of special primes and layout geometry that can hold the training is priced in closed form
-//! ([`price`]) with [`UnitCosts::REFERENCE`]; the circuits of the cheapest are traced, and the cheapest of these that is secure, precise
-//! enough to be published and fits in memory wins. The search reads nothing but the shape, the recipe and the constraints, so it
-//! gives the same plan everywhere.
+//! Every ring dimension, number of special primes and layout geometry that can hold the training is priced in closed
+//! form ([`price`]) with [`UnitCosts::REFERENCE`]; the circuits of the cheapest are traced, and the cheapest of these
+//! that is secure, precise enough to be published and fits in memory wins. The search reads nothing but the shape, the
+//! recipe and the constraints, so it gives the same plan everywhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,10 +20,11 @@ const BASE_BITS: u32 = 50;
 const HEADROOM_BITS: u32 = 5;
 /// The smallest scale worth training with.
 const LEAST_SCALE_BITS: u32 = 32;
-/// The largest primes for rescaling: two bits below the special primes, or the noise of key switches would exceed that of rounding.
+/// The largest primes for rescaling: two bits below the special primes, or the noise of key switches would exceed that
+/// of rounding.
 const MOST_PRIME_BITS: u32 = 48;
-/// Bits that plans reserve for publication unless told otherwise: the noise of one release is at most 2^-6 in the owner's coordinates, where
-/// the weights that matter are of order one.
+/// Bits that plans reserve for publication unless told otherwise: the noise of one release is at most 2^-6 in the
+/// owner's coordinates, where the weights that matter are of order one.
 pub const RELEASE_BITS: f64 = 6.0;
 
 /// Bits after the point that every weight must be trained to: errors of at most 2^-12 in the owner's coordinates.
@@ -38,7 +39,8 @@ const PRICE_TOLERANCE: f64 = 0.05;
 /// Of candidates with more blocks than this only so many are looked at in a ring.
 const MANY_BLOCKS: usize = 64;
 const MOST_TRACED: usize = 6;
-/// What an upload costs beside the time of training: otherwise plans would send each row several times to save a little work.
+/// What an upload costs beside the time of training: otherwise plans would send each row several times to save a little
+/// work.
 pub const UPLOAD_BYTES_PER_SECOND: f64 = 25e6;
 
 /// What a plan must respect.
@@ -50,7 +52,8 @@ pub struct Constraints {
     pub memory: usize,
     /// This ring dimension, and no other.
     pub log_n: Option<u32>,
-    /// Bits of precision to reserve for a published model, see [`super::Estimate::release_bits`], if any ring has room for them.
+    /// Bits of precision to reserve for a published model, see [`super::Estimate::release_bits`], if any ring has room
+    /// for them.
     pub release_bits: f64,
     /// So many classes in a weight ciphertext of layout `class-diagonal`, and no other number; a power of two.
     pub classes_together: Option<usize>,
@@ -75,7 +78,8 @@ impl Default for Constraints {
 ///
 /// # Errors
 ///
-/// [`HeadError::NoPlan`] if no ring has room for it at 128 bits, [`HeadError::Memory`] if every plan needs more memory than allowed.
+/// [`HeadError::NoPlan`] if no ring has room for it at 128 bits, [`HeadError::Memory`] if every plan needs more memory
+/// than allowed.
 pub fn choose(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Result<Plan> {
     let mut search = Search {
         shape,
@@ -85,7 +89,8 @@ pub fn choose(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Resul
         readings: BTreeMap::new(),
         least_memory: usize::MAX,
     };
-    // Precision for publication first; where no ring has room for it at a sensible cost, the cheapest plan that trains well.
+    // Precision for publication first; where no ring has room for it at a sensible cost, the cheapest plan that trains
+    // well.
     if let Some((cheapest, plan)) = search.best(f64::NEG_INFINITY, f64::INFINITY)? {
         for (release_bits, factor) in [(constraints.release_bits, PUBLICATION_FACTOR), (3.0, LESSER_FACTOR)] {
             if let Some((_, plan)) = search.best(release_bits, factor * cheapest)? {
@@ -104,7 +109,8 @@ struct Search<'a> {
     shape: Shape,
     recipe: &'a Recipe,
     constraints: &'a Constraints,
-    /// What is known of candidates by (ring, levels left, geometry, special primes); `None` if their parameters do not fit the ring.
+    /// What is known of candidates by (ring, levels left, geometry, special primes); `None` if their parameters do not
+    /// fit the ring.
     known: BTreeMap<(u32, usize, usize, usize), Option<Known>>,
     /// What reading data again takes in them; `None` if they need too much memory.
     readings: BTreeMap<(u32, usize, usize, usize), Option<Work>>,
@@ -156,8 +162,8 @@ impl Search<'_> {
         Ok(best)
     }
 
-    /// The cheapest plan in one ring. Candidates are traced in the order of their prices, until the rest cost more than the best by more
-    /// than a price can be wrong, or more than `most`.
+    /// The cheapest plan in one ring. Candidates are traced in the order of their prices, until the rest cost more than
+    /// the best by more than a price can be wrong, or more than `most`.
     fn best_in(&mut self, log_n: u32, reserve: usize, release_bits: f64, most: f64) -> Result<Option<(f64, Plan)>> {
         let mut best: Option<(f64, Plan)> = None;
         // Precision hardly depends on the geometry: where the first one misses it by far, so do the others.
@@ -356,7 +362,8 @@ fn modulus_bound(log_n: u32, constraints: &Constraints) -> f64 {
     if constraints.insecure_toy { f64::INFINITY } else { security_bound(log_n).map_or(0.0, f64::from) }
 }
 
-/// The most bits for each of the primes that rescale, as far as the ring has room beside the lowest and the special primes.
+/// The most bits for each of the primes that rescale, as far as the ring has room beside the lowest and the special
+/// primes.
 fn prime_bits(log_n: u32, levels: usize, special: usize, constraints: &Constraints) -> u32 {
     let room = modulus_bound(log_n, constraints) - f64::from(BASE_BITS) * (1 + special) as f64;
     MOST_PRIME_BITS.min((room / levels as f64).max(0.0).floor() as u32)

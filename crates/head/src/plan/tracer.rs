@@ -1,9 +1,9 @@
 //! A symbolic machine: runs a circuit on nothing, and records what it would take.
 //!
-//! Every traced ciphertext carries level, scale, the root mean square of its values and the variance of its error; every operation
-//! counts itself, the transforms and word products that it consists of, the key that it needs, and the memory that is live.
-//! The error's variance follows [`ciphertune_ckks::noise`] with errors taken as independent; circuits vouch for magnitudes with
-//! [`Arithmetic::expect_magnitude`].
+//! Every traced ciphertext carries level, scale, the root mean square of its values and the variance of its error;
+//! every operation counts itself, the transforms and word products that it consists of, the key that it needs, and the
+//! memory that is live. The error's variance follows [`ciphertune_ckks::noise`] with errors taken as independent;
+//! circuits vouch for magnitudes with [`Arithmetic::expect_magnitude`].
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -180,7 +180,8 @@ impl Tracer {
         self.made(a.level, a.scale, a.rms(), a.variance + added)
     }
 
-    /// A relinearisation, of which `rotated` is the other part of the sum that is divided: a ciphertext under an automorphism.
+    /// A relinearisation, of which `rotated` is the other part of the sum that is divided: a ciphertext under an
+    /// automorphism.
     fn relinearize_with(&self, a: &Traced, rotated: Option<(&Traced, usize)>, rescale: usize) -> Result<Traced> {
         if a.level < rescale {
             return Err(Error::NoLevelLeft { needed: rescale, left: a.level });

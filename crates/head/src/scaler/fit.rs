@@ -25,8 +25,8 @@ impl Scaler {
     ///
     /// # Errors
     ///
-    /// [`HeadError::EmptyTable`] for no row or feature; [`HeadError::NotFinite`] if the features are so large that their
-    /// squares are not finite; [`HeadError::NotWhitenable`] if the covariance cannot be decomposed.
+    /// [`HeadError::EmptyTable`] for no row or feature; [`HeadError::NotFinite`] if the features are so large that
+    /// their squares are not finite; [`HeadError::NotWhitenable`] if the covariance cannot be decomposed.
     pub fn fit(kind: ScalerKind, lambda: Option<f64>, features: &DMatrix<f64>) -> Result<Self> {
         let (rows, columns) = features.shape();
         if rows == 0 || columns == 0 {

@@ -12,7 +12,8 @@ impl FeatureTable {
     ///
     /// # Errors
     ///
-    /// [`HeadError::NoLabels`]; [`HeadError::EmptyHoldout`] for a fraction outside (0, 1), or one that holds out no row.
+    /// [`HeadError::NoLabels`]; [`HeadError::EmptyHoldout`] for a fraction outside (0, 1), or one that holds out no
+    /// row.
     pub fn split_holdout(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
         let (train, test) = self.holdout_rows(fraction, seed)?;
         Ok((self.select(&train), self.select(&test)))

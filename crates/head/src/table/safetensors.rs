@@ -1,7 +1,7 @@
 //! Tables from `.safetensors` files, and into them.
 //!
-//! Safetensors hold no words: where labels are words, the tensor `labels` holds their places in a list. That list and the
-//! features' provenance stand in the metadata entry `ciphertune`, a JSON object.
+//! Safetensors hold no words: where labels are words, the tensor `labels` holds their places in a list. That list and
+//! the features' provenance stand in the metadata entry `ciphertune`, a JSON object.
 
 use super::arrays::{Array, Element, table_of_arrays};
 use super::{FeatureTable, LabelColumn};

@@ -1,13 +1,14 @@
-//! Kernels in double precision with fused multiply-add, for processors with AVX2 and FMA but no 52-bit integer products.
+//! Kernels in double precision with fused multiply-add, for processors with AVX2 and FMA but no 52-bit integer
+//! products.
 //!
-//! For 0 <= a < 2^53, 0 <= b < q < 2^50: with h = fl(a b) and l = a b - h (exact, one FMA), k = round(a fl(b/q)) and
-//! r = (h - k q) + l, both steps are exact, because every intermediate is an integer below 2^53, and r is congruent to a b. As k is within
-//! 1/2 + a 2^-52 of a b / q, |r| <= (1/2 + a 2^-52) q: below 3/4 q for a < q, and below 7/8 q where fl(b/q) is not at hand and k comes
-//! from three roundings. So one conditional addition of q gives the canonical residue, and the results equal the portable kernels' bit
-//! for bit.
+//! For 0 <= a < 2^53, 0 <= b < q < 2^50: with h = fl(a b) and l = a b - h (exact, one FMA), k = round(a fl(b/q)) and r
+//! = (h - k q) + l, both steps are exact, because every intermediate is an integer below 2^53, and r is congruent to a
+//! b. As k is within 1/2 + a 2^-52 of a b / q, |r| <= (1/2 + a 2^-52) q: below 3/4 q for a < q, and below 7/8 q where
+//! fl(b/q) is not at hand and k comes from three roundings. So one conditional addition of q gives the canonical
+//! residue, and the results equal the portable kernels' bit for bit.
 //!
-//! The loops are written for the compiler to vectorise, but for that which unpacks residues; [`pulp::x86::V3`] is the proof that the
-//! instructions are there.
+//! The loops are written for the compiler to vectorise, but for that which unpacks residues; [`pulp::x86::V3`] is the
+//! proof that the instructions are there.
 
 use std::arch::x86_64::{__m128i, __m256i};
 
@@ -161,7 +162,8 @@ vectorized! {
     }
 }
 
-/// Four residues in a vector, two from sixteen bytes each: their bytes are moved into their lanes, shifted down and masked.
+/// Four residues in a vector, two from sixteen bytes each: their bytes are moved into their lanes, shifted down and
+/// masked.
 #[inline(always)]
 fn unpack_groups((v3, limb): (pulp::x86::V3, &[u8]), words: &mut [u64], width: usize) {
     // The bits of a residue within the sixteen bytes that begin where its pair does.

@@ -1,17 +1,19 @@
 //! Kernels for AVX-512 with 52-bit integer products (IFMA): eight residues at a time.
 //!
-//! `madd52lo(c, a, b)` and `madd52hi(c, a, b)` add the low and the high 52 bits of a b to c, where only the low 52 bits of a and b are read. With
-//! q < 2^50:
+//! `madd52lo(c, a, b)` and `madd52hi(c, a, b)` add the low and the high 52 bits of a b to c, where only the low 52 bits
+//! of a and b are read. With q < 2^50:
 //!
-//! * **product by a constant** w with w' = floor(w 2^52 / q): for a < 2^52, a w - floor(a w' / 2^52) q is in [0, 2q). It takes three
-//!   instructions, because -q is added as 2^52 - q: the result is right modulo 2^52 and may carry above. That carry is never seen by a later
-//!   product, so it is masked away only before comparisons.
-//! * **reduction** of any a < 2^52 with rho = floor(2^52 / q): a - floor(a rho / 2^52) q is in [0, 2q), two instructions.
-//! * **sums of products**: low and high halves apart. A high half is below 2^48, so 15 of them stay below 2^52; the low halves, at most
-//!   4096 of them in 64 bits, are carried over once. The sum is lo + hi 2^52 (+ top 2^104), reduced by constants 2^52 mod q and 2^104 mod q.
+//! * **product by a constant** w with w' = floor(w 2^52 / q): for a < 2^52, a w - floor(a w' / 2^52) q is in [0, 2q).
+//!   It takes three instructions, because -q is added as 2^52 - q: the result is right modulo 2^52 and may carry above.
+//!   That carry is never seen by a later product, so it is masked away only before comparisons.
+//! * **reduction** of any a < 2^52 with rho = floor(2^52 / q): a - floor(a rho / 2^52) q is in [0, 2q), two
+//!   instructions.
+//! * **sums of products**: low and high halves apart. A high half is below 2^48, so 15 of them stay below 2^52; the low
+//!   halves, at most 4096 of them in 64 bits, are carried over once. The sum is lo + hi 2^52 (+ top 2^104), reduced by
+//!   constants 2^52 mod q and 2^104 mod q.
 //!
-//! * **packed residues** of w bits: the eight bytes that hold a residue are moved into its lane, shifted down by 0 to 7 bits and masked. They are
-//!   there for w at most 57. Byte permutations (VBMI) came with IFMA in the same processors.
+//! * **packed residues** of w bits: the eight bytes that hold a residue are moved into its lane, shifted down by 0 to 7
+//!   bits and masked. They are there for w at most 57. Byte permutations (VBMI) came with IFMA in the same processors.
 //!
 //! Memory is read and written as `[u64; 8]`; lengths are multiples of 8, which every ring's are.
 

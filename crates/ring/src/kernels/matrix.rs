@@ -1,7 +1,8 @@
 //! Matrix products of ciphertexts, a tile of all operands at a time.
 //!
-//! What is multiplied comes from memory, once for all entries that it has a part in: a tile of every operand, unpacked where it is packed,
-//! is laid out side by side in the cache, and a backend's `dot` makes a tile of one entry from a row and a column of these.
+//! What is multiplied comes from memory, once for all entries that it has a part in: a tile of every operand, unpacked
+//! where it is packed, is laid out side by side in the cache, and a backend's `dot` makes a tile of one entry from a
+//! row and a column of these.
 
 use super::*;
 
@@ -23,8 +24,8 @@ pub type Pair<'a> = [Limb<'a>; 2];
 /// The three limbs d0, d1, d2 of a product of ciphertexts, to be written.
 pub type Triple<'a> = [&'a mut [u64]; 3];
 
-/// A matrix product: for every row i and column j the sum over k of (a0 + a1 s)(b0 + b1 s), with (a0, a1) = `rows[i][k]` and (b0, b1) =
-/// `columns[j][k]`, to `out[i * columns.len() + j]`.
+/// A matrix product: for every row i and column j the sum over k of (a0 + a1 s)(b0 + b1 s), with (a0, a1) =
+/// `rows[i][k]` and (b0, b1) = `columns[j][k]`, to `out[i * columns.len() + j]`.
 ///
 /// # Panics
 ///

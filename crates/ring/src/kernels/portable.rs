@@ -110,8 +110,8 @@ pub(super) fn switch(m: &Modulus, sum: &SwitchLimb, end: Option<ShoupConstant>, 
     switch_by(unpack, |pairs, out| sum_of_products(m, pairs, out), finish, sum, end, out);
 }
 
-/// A sum of key switches by blocks, whose gathered words stay in the cache for both halves. `unpack` takes words out of a key's limb, `sum_of_products` makes the
-/// sums, `finish` the end.
+/// A sum of key switches by blocks, whose gathered words stay in the cache for both halves. `unpack` takes words out of
+/// a key's limb, `sum_of_products` makes the sums, `finish` the end.
 pub(super) fn switch_by(
     unpack: impl Fn(&[u8], usize, &mut [u64]),
     sum_of_products: impl Fn(&[(&[u64], &[u64])], &mut [u64]),

@@ -1,14 +1,16 @@
-//! The transform in double precision with fused multiply-add: the same results as `tfhe-ntt`, bit for bit, faster on processors
-//! without 52-bit integer products.
+//! The transform in double precision with fused multiply-add: the same results as `tfhe-ntt`, bit for bit, faster on
+//! processors without 52-bit integer products.
 //!
-//! Two levels of butterflies are done in one pass over memory (radix 4). During a transform the words hold doubles that are congruent to the
-//! residues but not reduced; all are integers below 2^53 in magnitude, so all sums and products (see [`crate::kernels::fma`]) are exact. With
-//! B a bound on their size in units of q < 2^50, a product by a root of unity comes out below 1/2 + B/4:
+//! Two levels of butterflies are done in one pass over memory (radix 4). During a transform the words hold doubles that
+//! are congruent to the residues but not reduced; all are integers below 2^53 in magnitude, so all sums and products
+//! (see [`crate::kernels::fma`]) are exact. With B a bound on their size in units of q < 2^50, a product by a root of
+//! unity comes out below 1/2 + B/4:
 //!
-//! * forward (Cooley-Tukey): (x0, x1, x2, x3) is x0 + w1 x2, x1 + w1 x3, ... and again. x0 is reduced to 1/2 at the start of every pass; then a
-//!   pass leaves at most 1.6 + 0.56 B, whose fixed point is B = 3.7, and no operand of a product is above 5.2 < 8.
-//! * inverse (Gentleman-Sande): differences are multiplied, so sums grow. Both sums that are not multiplied and the difference of
-//!   sums that is are reduced to 1/2; products are of at most 2 B + ..., and a pass leaves at most 1.1.
+//! * forward (Cooley-Tukey): (x0, x1, x2, x3) is x0 + w1 x2, x1 + w1 x3, ... and again. x0 is reduced to 1/2 at the
+//!   start of every pass; then a pass leaves at most 1.6 + 0.56 B, whose fixed point is B = 3.7, and no operand of a
+//!   product is above 5.2 < 8.
+//! * inverse (Gentleman-Sande): differences are multiplied, so sums grow. Both sums that are not multiplied and the
+//!   difference of sums that is are reduced to 1/2; products are of at most 2 B + ..., and a pass leaves at most 1.1.
 
 use pulp::x86::V3;
 

@@ -1,17 +1,20 @@
 //! The transform with AVX-512 and 52-bit integer products: eight residues at a time, three levels a pass (radix 8).
 //!
-//! During a transform the low 52 bits of a word hold a residue that is not reduced, below b q for a bound b that the code keeps track of; what
-//! is above bit 51 is carry and means nothing (see [`crate::kernels::ifma`]). With b q <= 2^52 throughout:
+//! During a transform the low 52 bits of a word hold a residue that is not reduced, below b q for a bound b that the
+//! code keeps track of; what is above bit 51 is carry and means nothing (see [`crate::kernels::ifma`]). With b q <=
+//! 2^52 throughout:
 //!
-//! * forward (Cooley-Tukey): x0 + w x1 and x0 + 2q - w x1, where w x1 < 2q, so a level adds 2 to the bound of x0. For q < 2^48 a bound of 16
-//!   is allowed: a pass of three levels adds 6, so only x0 to x3 are reduced, to 2, at the start of every other pass.
-//!   For larger q, b = 4, and x0 is reduced to 2 in every butterfly.
-//! * inverse (Gentleman-Sande): x0 + x1 and (x0 - x1 + b q) w, the latter below 2q. From bounds of 2, the three levels' sums are below 4, 8
-//!   and 16; those that are not products are reduced to 2 at the end of a pass. For larger q every sum is reduced at once.
+//! * forward (Cooley-Tukey): x0 + w x1 and x0 + 2q - w x1, where w x1 < 2q, so a level adds 2 to the bound of x0. For q
+//!   < 2^48 a bound of 16 is allowed: a pass of three levels adds 6, so only x0 to x3 are reduced, to 2, at the start
+//!   of every other pass. For larger q, b = 4, and x0 is reduced to 2 in every butterfly.
+//! * inverse (Gentleman-Sande): x0 + x1 and (x0 - x1 + b q) w, the latter below 2q. From bounds of 2, the three levels'
+//!   sums are below 4, 8 and 16; those that are not products are reduced to 2 at the end of a pass. For larger q every
+//!   sum is reduced at once.
 //!
-//! Eight butterflies are six instructions (eight for large q), so N = 2^15, with 15 levels of N/16, takes about 95 000 cycles where two are issued
-//! a cycle. Blocks of at most [`CACHED`] words go through all their remaining levels at once, the last six of them ([`pieces`]) without going
-//! through memory. The roots are 6 N bytes a prime and direction ([`roots`]).
+//! Eight butterflies are six instructions (eight for large q), so N = 2^15, with 15 levels of N/16, takes about 95 000
+//! cycles where two are issued a cycle. Blocks of at most [`CACHED`] words go through all their remaining levels at
+//! once, the last six of them ([`pieces`]) without going through memory. The roots are 6 N bytes a prime and direction
+//! ([`roots`]).
 
 mod forward;
 mod inverse;

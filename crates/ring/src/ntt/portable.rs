@@ -1,7 +1,7 @@
 //! The transform in 64-bit integers: what every other form must equal.
 //!
-//! One level a pass, products by Harvey's method. q < 2^50 leaves room in a word: the forward transform adds 2q to a bound in every level
-//! and reduces at the end only.
+//! One level a pass, products by Harvey's method. q < 2^50 leaves room in a word: the forward transform adds 2q to a
+//! bound in every level and reduces at the end only.
 
 use crate::modulus::{Modulus, ShoupConstant};
 

@@ -1,8 +1,9 @@
-//! Key switches (hybrid, Han and Ki 2020): digits, their inner product with keys over the extended basis, and the division by the special
-//! primes that ends them.
+//! Key switches (hybrid, Han and Ki 2020): digits, their inner product with keys over the extended basis, and the
+//! division by the special primes that ends them.
 //!
-//! For the digits d_j of a polynomial d and a key (b_j, a_j) with b_j + a_j s = P s' on digit j, the sums of d_j(X^g) b_j and of d_j(X^g) a_j, divided by
-//! P, are c0 and c1 with c0 + c1 s = d(X^g) s'. Several switches may share one division, that of their sum.
+//! For the digits d_j of a polynomial d and a key (b_j, a_j) with b_j + a_j s = P s' on digit j, the sums of d_j(X^g)
+//! b_j and of d_j(X^g) a_j, divided by P, are c0 and c1 with c0 + c1 s = d(X^g) s'. Several switches may share one
+//! division, that of their sum.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -42,7 +43,8 @@ impl Digits<'_> {
 pub struct Switch<'a> {
     /// The digits.
     pub digits: &'a Digits<'a>,
-    /// The halves of the key, a pair a digit. It may have more ciphertext limbs than the digits; the surplus is not read.
+    /// The halves of the key, a pair a digit. It may have more ciphertext limbs than the digits; the surplus is not
+    /// read.
     pub key: &'a [(PackedPoly, PackedPoly)],
     /// The Galois element, 1 for none.
     pub element: usize,
@@ -128,16 +130,19 @@ impl Ring {
         Digits { source: a, raised, size }
     }
 
-    /// For both halves h: the sum of the switches' inner products with half h of their keys, plus P times the sum of `added[h]`, divided by P and by the
-    /// last `rescale` ciphertext primes, rounded. So added polynomials come out as they are, but for the rescale. In evaluations; all digits and
-    /// added polynomials have the same ciphertext limbs, of which the result has `rescale` less.
+    /// For both halves h: the sum of the switches' inner products with half h of their keys, plus P times the sum of
+    /// `added[h]`, divided by P and by the last `rescale` ciphertext primes, rounded. So added polynomials come out as
+    /// they are, but for the rescale. In evaluations; all digits and added polynomials have the same ciphertext limbs,
+    /// of which the result has `rescale` less.
     ///
-    /// What is divided away is computed first. Every other limb is then finished in one go: its share of what is divided away is
-    /// converted, the inner products are summed, their difference is divided. No sum over the extended basis is ever in memory.
+    /// What is divided away is computed first. Every other limb is then finished in one go: its share of what is
+    /// divided away is converted, the inner products are summed, their difference is divided. No sum over the extended
+    /// basis is ever in memory.
     ///
     /// # Panics
     ///
-    /// If there is no switch, if their digits differ in limbs or would have none left, or if more than four polynomials are added to a half.
+    /// If there is no switch, if their digits differ in limbs or would have none left, or if more than four polynomials
+    /// are added to a half.
     pub fn switch(&self, switches: &[Switch], added: [&[Automorphic]; 2], rescale: usize) -> [RnsPoly; 2] {
         let (n, special) = (self.n(), self.p_count());
         let q_limbs = switches.first().map_or(0, |switch| switch.digits.source.q_limbs());
@@ -174,7 +179,8 @@ impl Ring {
         out
     }
 
-    /// target += P source on the limbs of digit `digit` (of `target`'s ciphertext limbs), unchanged elsewhere: the gadget of a key.
+    /// target += P source on the limbs of digit `digit` (of `target`'s ciphertext limbs), unchanged elsewhere: the
+    /// gadget of a key.
     pub fn add_gadget(&self, target: &mut RnsPoly, source: &RnsPoly, digit: usize) {
         let size = self.p_count();
         let own = digit * size..((digit + 1) * size).min(target.q_limbs());

@@ -87,7 +87,8 @@ fn a_key_switch_multiplies_with_the_keys_secret() {
 
 #[test]
 fn a_sum_of_key_switches_is_divided_once_and_rescaled_with_what_is_added() {
-    // Rings that are too small for the AVX-512 transform, and others; primes below and above 2^48; digits that divide the limbs or do not.
+    // Rings that are too small for the AVX-512 transform, and others; primes below and above 2^48; digits that divide
+    // the limbs or do not.
     for (log_n, (q_bits, p_bits)) in
         [4, LOG_N, 8, 10].into_iter().flat_map(|n| [(40, 45), (48, 50), (50, 50)].map(|bits| (n, bits)))
     {

@@ -1,5 +1,5 @@
-//! The digits that come with the program: UCI's "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak, 1998), the 1,797
-//! images of its test part, as smartcore bundles them.
+//! The digits that come with the program: UCI's "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak,
+//! 1998), the 1,797 images of its test part, as smartcore bundles them.
 
 use ciphertune_backbone::Picture;
 use ciphertune_head::{DMatrix, FeatureTable, Head};

@@ -55,8 +55,9 @@ impl ClassDiagonal {
 
     /// Coefficient expansion (Angel, Chen, Laine, Setty 2018): the sum of X^(stride j) p_j(X^A) into the p_j, packed.
     ///
-    /// The rotation by slots / 2^(i+1) maps X^k to -X^k for odd multiples k of 2^i and keeps all X^k of multiples of 2^(i+1), so sum and difference
-    /// split even from odd. Every split doubles the values, which the scale takes up. One key switch less than there are parts.
+    /// The rotation by slots / 2^(i+1) maps X^k to -X^k for odd multiples k of 2^i and keeps all X^k of multiples of
+    /// 2^(i+1), so sum and difference split even from odd. Every split doubles the values, which the scale takes up.
+    /// One key switch less than there are parts.
     fn expand<M: Arithmetic>(&self, m: &M, packed: M::Ciphertext) -> Result<Vec<M::Ciphertext>> {
         let mut power = self.height() / self.diagonals_together();
         let mut parts = vec![packed];

@@ -45,8 +45,8 @@ impl ClassDiagonal {
         }
     }
 
-    /// One row group of the stored diagonal t: d_t rotated by -g babies. The rotation stays within the group, because the
-    /// diagonal is zero where it would wrap.
+    /// One row group of the stored diagonal t: d_t rotated by -g babies. The rotation stays within the group, because
+    /// the diagonal is zero where it would wrap.
     fn diagonal(&self, source: &Source, block: usize, t: usize, group: usize) -> Vec<Complex64> {
         let shift = t / self.babies() * self.babies();
         let (rows, columns) = source.x_hat.shape();

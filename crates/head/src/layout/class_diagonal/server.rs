@@ -1,7 +1,7 @@
 //! The server's side of the class-diagonal layout: forward pass, cubic, backward pass.
 //!
-//! A gradient takes the data block by block: forward for the block's residual, backward with it, and on to the next. Backward products
-//! are summed over blocks before they are relinearised, so nothing that is held grows with the rows.
+//! A gradient takes the data block by block: forward for the block's residual, backward with it, and on to the next.
+//! Backward products are summed over blocks before they are relinearised, so nothing that is held grows with the rows.
 
 use std::ops::Range;
 
@@ -61,8 +61,8 @@ impl ClassDiagonal {
         Ok(gradient)
     }
 
-    /// As many weight ciphertexts at a time as there is memory for, so that the data are read for all of them at once; then as many
-    /// blocks.
+    /// As many weight ciphertexts at a time as there is memory for, so that the data are read for all of them at once;
+    /// then as many blocks.
     fn hand<M: Arithmetic, U: Upload<M::Ciphertext>>(
         &self,
         m: &M,
@@ -76,7 +76,8 @@ impl ClassDiagonal {
             Some(_) => level.saturating_sub(FORWARD_LEVELS + CUBIC_LEVELS),
             None => level,
         };
-        // Of one weight ciphertext: its rotations, a block's turned residuals, the sums of backward products of earlier blocks.
+        // Of one weight ciphertext: its rotations, a block's turned residuals, the sums of backward products of earlier
+        // blocks.
         let rotations = if weights.is_some() { self.babies() * bytes(m, level, 2) } else { 0 };
         let (turned, sums) = (self.giants * bytes(m, residual_level, 2), self.babies() * bytes(m, residual_level, 3));
         let least = rotations + (blocks * turned).min(turned + sums);
@@ -154,7 +155,8 @@ impl ClassDiagonal {
         })
     }
 
-    /// Sums over giant and baby steps of a block's diagonals and turned weights, not folded yet, for every weight ciphertext.
+    /// Sums over giant and baby steps of a block's diagonals and turned weights, not folded yet, for every weight
+    /// ciphertext.
     fn forward<M: Arithmetic, U: Upload<M::Ciphertext>>(
         &self,
         m: &M,
@@ -179,8 +181,9 @@ impl ClassDiagonal {
         Ok(whole(nested))
     }
 
-    /// Nests (Horner) the rows of products, for every column: each sum is turned by `step` once more before the next row is added. Sums stay at
-    /// the products' scale, so that every step is one division, until the last of these rows rescales them if that is asked for.
+    /// Nests (Horner) the rows of products, for every column: each sum is turned by `step` once more before the next
+    /// row is added. Sums stay at the products' scale, so that every step is one division, until the last of these rows
+    /// rescales them if that is asked for.
     fn nest<M: Arithmetic>(
         &self,
         m: &M,
@@ -224,8 +227,8 @@ impl ClassDiagonal {
         Ok(z)
     }
 
-    /// -rate ((c1 a + c3 a^3) - i (c1 c + c3 c^3)) at m < B and zero elsewhere, from z = a + i c: z (3 conj(z)^2 + z^2) c3/4 + c1 conj(z), at the scale at
-    /// which the labels can be added.
+    /// -rate ((c1 a + c3 a^3) - i (c1 c + c3 c^3)) at m < B and zero elsewhere, from z = a + i c: z (3 conj(z)^2 + z^2)
+    /// c3/4 + c1 conj(z), at the scale at which the labels can be added.
     fn negative_cubic<M: Arithmetic>(
         &self,
         m: &M,
@@ -281,7 +284,8 @@ impl ClassDiagonal {
     }
 }
 
-/// The backward pass under way: the sum over blocks of R^T x^, open; its real part, summed over row groups, is the gradient.
+/// The backward pass under way: the sum over blocks of R^T x^, open; its real part, summed over row groups, is the
+/// gradient.
 struct Backward<'a, M: Arithmetic> {
     m: &'a M,
     layout: &'a ClassDiagonal,
@@ -296,7 +300,8 @@ impl<'a, M: Arithmetic> Backward<'a, M> {
         Self { m, layout, sums: Vec::new(), nested: (0..weights).map(|_| None).collect() }
     }
 
-    /// Adds some blocks, whose `turned` residuals are one list a weight ciphertext. With the last block the sums are nested.
+    /// Adds some blocks, whose `turned` residuals are one list a weight ciphertext. With the last block the sums are
+    /// nested.
     fn add<U: Upload<M::Ciphertext>>(
         &mut self,
         data: &Prepared<M::Ciphertext, U>,

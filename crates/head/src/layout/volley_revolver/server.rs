@@ -9,8 +9,8 @@
 //! close      G + G rotated by C, 2 C, ... rows                                the sum over all rows, repeated as weights are
 //! ```
 //!
-//! Scales are chosen, never met by accident: a mask is encoded at the scale that brings its product to where it has to be
-//! after rescaling, so that every sum is of equal scales and every gradient comes out at the data's.
+//! Scales are chosen, never met by accident: a mask is encoded at the scale that brings its product to where it has to
+//! be after rescaling, so that every sum is of equal scales and every gradient comes out at the data's.
 
 use ciphertune_ckks::{Arithmetic, Complex64, Error, Result};
 
@@ -47,8 +47,8 @@ impl VolleyRevolver {
         Ok(Prepared { data: upload, labels, offsets })
     }
 
-    /// One open gradient a group of classes, at the data's scale. Levels: 2 from labels alone, 4 from labels and offset, 5
-    /// from weights, which may be at any level and scale.
+    /// One open gradient a group of classes, at the data's scale. Levels: 2 from labels alone, 4 from labels and
+    /// offset, 5 from weights, which may be at any level and scale.
     pub(super) fn open_gradient<M: Arithmetic>(
         &self,
         m: &M,
@@ -75,14 +75,14 @@ impl VolleyRevolver {
             .collect()
     }
 
-    /// The paper's first filter: `value` at column (i + r) mod C of every row i, zero elsewhere. Picks the logit of class
-    /// (i + r) mod C, which the r-th turn left in the first C columns of row i.
+    /// The paper's first filter: `value` at column (i + r) mod C of every row i, zero elsewhere. Picks the logit of
+    /// class (i + r) mod C, which the r-th turn left in the first C columns of row i.
     fn logit_mask(&self, r: usize, value: f64) -> Vec<Complex64> {
         self.fill(|i, m| (m == (i + r) % self.class_rows).then_some(value))
     }
 
-    /// The paper's second filter: 1 where row i is the row of class (m - r) mod C, in the features' columns. Picks, of the
-    /// column sums after the r-th shift, those that belong to the class of row i.
+    /// The paper's second filter: 1 where row i is the row of class (m - r) mod C, in the features' columns. Picks, of
+    /// the column sums after the r-th shift, those that belong to the class of row i.
     fn class_mask(&self, r: usize) -> Vec<Complex64> {
         let (c, features) = (self.class_rows, self.indent()..self.indent() + self.shape.columns());
         self.fill(|i, m| (features.contains(&m) && (m - r) % c == i % c).then_some(1.0))
@@ -99,8 +99,8 @@ struct Circuit<'a, M> {
 }
 
 impl<M: Arithmetic> Circuit<'_, M> {
-    /// R at the given weights, a ciphertext a block. The loop over r is the revolver; its products for the cubic are summed
-    /// before they are relinearised.
+    /// R at the given weights, a ciphertext a block. The loop over r is the revolver; its products for the cubic are
+    /// summed before they are relinearised.
     ///
     /// C - 1 + b C (2 + log2 F) + b key switches for b blocks, three levels.
     fn residuals<'c>(
@@ -132,7 +132,8 @@ impl<M: Arithmetic> Circuit<'_, M> {
             .collect()
     }
 
-    /// R for weights of zero: the labels, less the cubic of the offset where there is one (two levels, two key switches).
+    /// R for weights of zero: the labels, less the cubic of the offset where there is one (two levels, two key
+    /// switches).
     fn first_residual(&self, labels: &M::Ciphertext, offset: Option<&M::Ciphertext>) -> Result<M::Ciphertext> {
         let (m, step) = (self.m, self.step);
         let Some(z) = offset else {

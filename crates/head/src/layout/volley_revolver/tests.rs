@@ -1,4 +1,5 @@
-//! The circuit agrees with the mathematics on plain slots, for many shapes, and on ciphertexts, and costs what is documented.
+//! The circuit agrees with the mathematics on plain slots, for many shapes, and on ciphertexts, and costs what is
+//! documented.
 
 use ciphertune_ckks::{
     Encoder, Error, EvaluationKeys, Evaluator, KeySet, Parameters, ParametersLiteral, SecretKey, decrypt, encrypt,

@@ -52,7 +52,8 @@ pub(crate) fn store(x: Words, to: &mut [u64; 8]) {
     *to = bytemuck::must_cast(x);
 }
 
-/// How far ahead packed residues are asked for: the hardware foresees them, but stops at the end of every page of 4 KiB.
+/// How far ahead packed residues are asked for: the hardware foresees them, but stops at the end of every page of 4
+/// KiB.
 const BYTES_AHEAD: usize = 2048;
 
 /// Takes packed residues apart, see [`crate::packing`].

@@ -121,8 +121,8 @@ pub(super) fn inverse_top<const ROOM: bool>(
     }
 }
 
-/// x0 + x1 and (x0 - x1) w for both below 2^`LOG_BOUND` q: the sum below twice that with room, else (for bounds of 2) reduced, and
-/// the product below 2q.
+/// x0 + x1 and (x0 - x1) w for both below 2^`LOG_BOUND` q: the sum below twice that with room, else (for bounds of 2)
+/// reduced, and the product below 2q.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 pub(super) fn inverse_butterfly<const ROOM: bool, const LOG_BOUND: u32>(

@@ -1,8 +1,9 @@
-//! The last six levels of a forward transform, and the first six of an inverse one, on pieces of 64 words: three levels on registers as the
-//! words lie and three on them transposed, without going through memory.
+//! The last six levels of a forward transform, and the first six of an inverse one, on pieces of 64 words: three levels
+//! on registers as the words lie and three on them transposed, without going through memory.
 //!
-//! The last three are the cyclic transform of length eight, once coefficient k of group r has been multiplied by alpha^k beta_r^k (see
-//! [`super::roots`]). alpha^k rides in the first of the six levels: instead of x0 and w x1 it combines alpha^k x0 and w alpha^k x1.
+//! The last three are the cyclic transform of length eight, once coefficient k of group r has been multiplied by
+//! alpha^k beta_r^k (see [`super::roots`]). alpha^k rides in the first of the six levels: instead of x0 and w x1 it
+//! combines alpha^k x0 and w alpha^k x1.
 
 use std::arch::x86_64::*;
 
@@ -14,8 +15,8 @@ use super::inverse::{inverse_butterfly, inverse_two_levels};
 use super::roots::{Twists, lanes};
 use super::words::*;
 
-/// The last six levels of the 64-word pieces of `block`, the first of which is piece `first` of the whole, from words below 16 q (with room) or 4 q,
-/// and the reduction of the results to [0, q).
+/// The last six levels of the 64-word pieces of `block`, the first of which is piece `first` of the whole, from words
+/// below 16 q (with room) or 4 q, and the reduction of the results to [0, q).
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 pub(super) fn forward_last<const ROOM: bool>(ntt: &IfmaNtt, wide: Wide, block: &mut [u64], first: usize) {

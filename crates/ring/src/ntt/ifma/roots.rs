@@ -1,11 +1,13 @@
 //! The roots of unity of a transform, in the order and the form that its passes read them in.
 //!
-//! Let W_m,i be the root of block i at the level of m blocks, where X^(2 l) = W^2 splits into X^l = W and X^l = -W. With psi^e(m + i) = W_m,i, e(m + i)
-//! is the reversal of log2 N bits of m + i. So the root at the last level, u = W_(N/2),4g, of the group g of eight neighbours determines all seven roots
-//! of its last three levels: with X = u Y they are those of Y^8 = 1, the powers of psi^(N/4), which are the same for all groups. For group r of piece p
-//! the bits of p and r lie apart, so u = alpha_p beta_r, and coefficient k of the group is multiplied by alpha_p^k beta_r^k: eight constants a
-//! piece of 64 words, and 56 that all pieces share. The seven roots of every group by themselves would be 14 N bytes a prime and direction,
-//! more than the polynomial, to be read from memory for every transform.
+//! Let W_m,i be the root of block i at the level of m blocks, where X^(2 l) = W^2 splits into X^l = W and X^l = -W.
+//! With psi^e(m + i) = W_m,i, e(m + i) is the reversal of log2 N bits of m + i. So the root at the last level, u =
+//! W_(N/2),4g, of the group g of eight neighbours determines all seven roots of its last three levels: with X = u Y
+//! they are those of Y^8 = 1, the powers of psi^(N/4), which are the same for all groups. For group r of piece p the
+//! bits of p and r lie apart, so u = alpha_p beta_r, and coefficient k of the group is multiplied by alpha_p^k
+//! beta_r^k: eight constants a piece of 64 words, and 56 that all pieces share. The seven roots of every group by
+//! themselves would be 14 N bytes a prime and direction, more than the polynomial, to be read from memory for every
+//! transform.
 
 use crate::kernels::ifma::{WideConstant, load};
 use crate::modulus::{Modulus, ShoupConstant};
@@ -22,7 +24,8 @@ pub(super) struct Roots {
     units: [ShoupConstant; 3],
 }
 
-/// alpha^k and w alpha^k in lane k, each with its quotients, for the piece's alpha and the root w of the first of its six levels.
+/// alpha^k and w alpha^k in lane k, each with its quotients, for the piece's alpha and the root w of the first of its
+/// six levels.
 #[repr(align(64))]
 struct Piece([[[u64; 8]; 2]; 2]);
 

@@ -19,7 +19,8 @@ pub(super) fn trim<const ROOM: bool>(wide: Wide, x: Words) -> Words {
     if ROOM { x } else { wide.reduce(x) }
 }
 
-/// x0 + x1 and x0 - x1 for x1 below 2^`LOG_BOUND` q and x0 below b q with room, or both below 2 q: below (b + 2^`LOG_BOUND`) q, or 2 q.
+/// x0 + x1 and x0 - x1 for x1 below 2^`LOG_BOUND` q and x0 below b q with room, or both below 2 q: below (b +
+/// 2^`LOG_BOUND`) q, or 2 q.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 pub(super) fn sum_and_difference<const ROOM: bool, const LOG_BOUND: u32>(
