@@ -87,13 +87,10 @@ impl From<HeadError> for CliError {
             HeadError::Container(error) => container_kind(error),
             _ => Kind::Input,
         };
-        if let HeadError::Container(ContainerError::Io(error))
-        | HeadError::Ckks(ckks::Error::Container(ContainerError::Io(error))) = &error
-            && error.kind() == io::ErrorKind::StorageFull
-        {
-            return Self::full_disk();
+        match kind {
+            Kind::FullDisk => Self::full_disk(),
+            _ => Self { kind, message: error.to_string() },
         }
-        Self { kind, message: error.to_string() }
     }
 }
 
@@ -119,6 +116,7 @@ fn ckks_kind(error: &ckks::Error) -> Kind {
 
 fn container_kind(error: &ContainerError) -> Kind {
     match error {
+        ContainerError::Io(error) if error.kind() == io::ErrorKind::StorageFull => Kind::FullDisk,
         ContainerError::Io(_) | ContainerError::Unwritable(_) => Kind::Failure,
         _ => Kind::Input,
     }

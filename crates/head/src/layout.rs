@@ -177,6 +177,9 @@ pub trait Layout: Send + Sync {
     fn kind(&self) -> LayoutKind;
     /// Levels that the training consumes, with or without a row offset.
     fn levels(&self, iterations: usize, offset: bool) -> usize;
+    /// Level of the residuals of the first iteration, and of the data and labels, which nothing needs before: with a row
+    /// offset its cubic comes first.
+    fn first_residual_level(&self, top: usize, offset: bool) -> usize;
     /// The public shape of the training.
     fn shape(&self) -> Shape;
     /// The upload, in order, for a training that starts at level `top`.

@@ -246,7 +246,7 @@ impl Ring {
 }
 
 /// Whether all words, far below 2^63, are below the modulus: one that is not leaves a borrow, which is the highest bit.
-pub fn all_reduced(words: &[u64], modulus: u64) -> bool {
+fn all_reduced(words: &[u64], modulus: u64) -> bool {
     words.iter().fold(0, |borrows, word| borrows | (modulus - 1).wrapping_sub(*word)) >> 63 == 0
 }
 

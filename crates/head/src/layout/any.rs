@@ -39,6 +39,10 @@ impl Layout for AnyLayout {
         delegate!(self, layout => layout.levels(iterations, offset))
     }
 
+    fn first_residual_level(&self, top: usize, offset: bool) -> usize {
+        delegate!(self, layout => layout.first_residual_level(top, offset))
+    }
+
     fn shape(&self) -> Shape {
         delegate!(self, layout => layout.shape())
     }

@@ -154,11 +154,6 @@ impl ClassDiagonal {
         (log_rate / 2.0).floor().clamp(0.0, 5.0).exp2()
     }
 
-    /// Level of the residuals of the first iteration, and of the data and labels, which nothing needs before.
-    pub(crate) fn first_residual_level(&self, top: usize, offset: bool) -> usize {
-        if offset { top - server::CUBIC_LEVELS } else { top }
-    }
-
     /// How many ciphertexts are uploaded at which level: data and labels, then offsets.
     pub(crate) fn upload_levels(&self, top: usize, offset: bool) -> [(usize, usize); 2] {
         let data = self.blocks().saturating_mul(self.uploads_per_block() + self.weight_ciphertexts());
@@ -191,6 +186,10 @@ impl Layout for ClassDiagonal {
 
     fn open_terms(&self) -> usize {
         self.groups()
+    }
+
+    fn first_residual_level(&self, top: usize, offset: bool) -> usize {
+        if offset { top - server::CUBIC_LEVELS } else { top }
     }
 
     fn shape(&self) -> Shape {

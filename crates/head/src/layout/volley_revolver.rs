@@ -90,12 +90,6 @@ impl VolleyRevolver {
     fn indent(&self) -> usize {
         self.class_rows - 1
     }
-
-    /// Level of the residuals of the first iteration, and of the data and labels, which nothing needs before: two
-    /// levels are spent on the cubic of an offset.
-    pub(crate) fn first_residual_level(&self, top: usize, offset: bool) -> usize {
-        if offset { top.saturating_sub(server::CUBIC_LEVELS) } else { top }
-    }
 }
 
 impl Layout for VolleyRevolver {
@@ -109,6 +103,10 @@ impl Layout for VolleyRevolver {
         let first = if offset { server::CUBIC_LEVELS + server::BACKWARD_LEVELS } else { server::BACKWARD_LEVELS };
         let every = server::FORWARD_LEVELS + server::CUBIC_LEVELS + server::BACKWARD_LEVELS;
         first + iterations.saturating_sub(1) * every
+    }
+
+    fn first_residual_level(&self, top: usize, offset: bool) -> usize {
+        if offset { top.saturating_sub(server::CUBIC_LEVELS) } else { top }
     }
 
     fn shape(&self) -> Shape {

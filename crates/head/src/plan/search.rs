@@ -305,11 +305,8 @@ impl Search<'_> {
         };
         let offset = self.recipe.initial_weight() != 0.0;
         let top = layout.levels(self.recipe.iterations(), offset);
-        let level = match layout {
-            AnyLayout::ClassDiagonal(layout) => layout.first_residual_level(top, offset),
-            AnyLayout::VolleyRevolver(layout) => layout.first_residual_level(top, offset),
-        };
-        let bits = BASE_BITS + level as u32 * prime_bits(log_n, top, special, self.constraints);
+        let bits = BASE_BITS
+            + layout.first_residual_level(top, offset) as u32 * prime_bits(log_n, top, special, self.constraints);
         let (limbs, data) = (top + 1, ciphertexts.saturating_mul((bits as usize) << (log_n + 1)) / 8);
         data.saturating_add(estimate::fixed_bytes(log_n, limbs + special))
     }

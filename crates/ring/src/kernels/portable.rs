@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::{BLOCK, SwitchLimb, Triple, Turned};
 use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
-use crate::packing::unpack_part;
+
+pub(super) use crate::packing::unpack_part as unpack;
 
 pub(super) fn add_assign(m: &Modulus, a: &mut [u64], b: &[u64]) {
     for (x, &y) in a.iter_mut().zip(b) {
@@ -67,10 +68,6 @@ pub(super) fn sum_of_products(m: &Modulus, pairs: &[(&[u64], &[u64])], out: &mut
     }
 }
 
-pub(super) fn unpack(m: &Modulus, limb: &[u8], first: usize, words: &mut [u64]) {
-    unpack_part(m, limb, first, words);
-}
-
 pub(super) fn dot(m: &Modulus, row: &[u64], column: &[u64], out: Triple) {
     dot_by(|pairs, out| sum_of_products(m, pairs, out), row, column, out);
 }
@@ -106,7 +103,7 @@ fn permute_blocks(permutation: &Permutation, a: &[u64], sources: &[u32], out: &m
 
 pub(super) fn switch(m: &Modulus, sum: &SwitchLimb, end: Option<ShoupConstant>, out: [&mut [u64]; 2]) {
     let finish = |sum: &[u64], out: &mut [u64], w| sub_mul_constant(m, sum, out, w);
-    let unpack = |limb: &[u8], first, words: &mut [u64]| unpack_part(m, limb, first, words);
+    let unpack = |limb: &[u8], first, words: &mut [u64]| unpack(m, limb, first, words);
     switch_by(unpack, |pairs, out| sum_of_products(m, pairs, out), finish, sum, end, out);
 }
 

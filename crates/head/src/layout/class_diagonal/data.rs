@@ -59,40 +59,36 @@ impl ClassDiagonal {
     /// 2^(i+1), so sum and difference split even from odd. Every split doubles the values, which the scale takes up.
     /// One key switch less than there are parts.
     fn expand<M: Arithmetic>(&self, m: &M, packed: M::Ciphertext) -> Result<Vec<M::Ciphertext>> {
-        let mut power = self.height() / self.diagonals_together();
-        let mut parts = vec![packed];
-        while parts.len() < CHAINS && power < self.height() {
-            let split = m.each(parts, |part| self.split(m, part, power))?;
-            let (mut even, mut odd): (Vec<_>, Vec<_>) = split.into_iter().map(|[even, odd]| (even, odd)).unzip();
-            even.append(&mut odd);
-            parts = even;
-            power *= 2;
-        }
-        let parts = m.each(parts, |part| self.split_on(m, part, power))?;
-        // The low bits of a part's place say which of these it is of.
-        let each = parts.first().map_or(0, Vec::len);
-        let mut parts: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
-        Ok((0..each).flat_map(|_| parts.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>()).collect())
+        self.split(m, packed, self.height() / self.diagonals_together(), CHAINS)
     }
 
-    /// The coefficients of even and of odd multiples of X^power.
-    fn split<M: Arithmetic>(&self, m: &M, part: M::Ciphertext, power: usize) -> Result<[M::Ciphertext; 2]> {
-        let turned = m.rotate(&part, (self.slots / (2 * power)) as isize)?;
-        let doubled = 2.0 * m.scale(&part);
-        let sum = m.add(&part, &turned)?;
-        let difference = m.mul_monomial(&m.sub(&part, &turned)?, 4 * self.slots - power);
-        Ok([m.with_scale(&sum, doubled), m.with_scale(&difference, doubled)])
-    }
-
-    /// All parts, packed. Depth first and one half after the other: few are in hand at a time.
-    fn split_on<M: Arithmetic>(&self, m: &M, part: M::Ciphertext, power: usize) -> Result<Vec<M::Ciphertext>> {
+    /// The coefficients of X^power and its multiples, in so many chains side by side. Each goes on depth first and one
+    /// half after the other: few parts are in hand at a time.
+    fn split<M: Arithmetic>(
+        &self,
+        m: &M,
+        part: M::Ciphertext,
+        power: usize,
+        chains: usize,
+    ) -> Result<Vec<M::Ciphertext>> {
         if power == self.height() {
             return Ok(vec![m.packed(&part)]);
         }
-        let [even, odd] = self.split(m, part, power)?;
-        let (even, odd) = (self.split_on(m, even, 2 * power)?, self.split_on(m, odd, 2 * power)?);
+        let halves = {
+            let turned = m.rotate(&part, (self.slots / (2 * power)) as isize)?;
+            let doubled = 2.0 * m.scale(&part);
+            let sum = m.add(&part, &turned)?;
+            let difference = m.mul_monomial(&m.sub(&part, &turned)?, 4 * self.slots - power);
+            vec![m.with_scale(&sum, doubled), m.with_scale(&difference, doubled)]
+        };
+        drop(part);
+        let split = |half| self.split(m, half, 2 * power, chains / 2);
+        let parts: Vec<_> =
+            if chains > 1 { m.each(halves, split)? } else { halves.into_iter().map(split).collect::<Result<_>>()? };
         // The lowest bit of a part's place says even or odd at this split.
-        Ok(even.into_iter().zip(odd).flat_map(|(even, odd)| [even, odd]).collect())
+        let places = parts.iter().map(Vec::len).sum::<usize>();
+        let mut parts: Vec<_> = parts.into_iter().map(Vec::into_iter).collect();
+        Ok((0..places).filter_map(|place| parts[place % 2].next()).collect())
     }
 
     /// Ciphertexts that several processors may have in hand in an expansion beyond those of a single one.
