@@ -75,6 +75,9 @@ pub enum BackboneError {
     /// The caller's sink for features asked to stop.
     #[error("extraction was stopped: {0}")]
     Stopped(String),
+    /// Whoever watches the extraction asked for it to end.
+    #[error("stopped")]
+    Cancelled,
 }
 
 impl BackboneError {

@@ -112,18 +112,19 @@ pub struct Collected {
 }
 
 /// Extracts the features of `source` and hands each row to `sink`, in the order of the images; `progress` hears after
-/// every few dozen images. The first error of `sink` ends the extraction.
+/// every few dozen images. The first error of `sink` or `progress` ends the extraction ([`BackboneError::Cancelled`] for
+/// whoever wants it to end).
 ///
 /// # Errors
-/// Those of the source, the images (unless [`ExtractOptions::skip_bad`]), the preprocessing, the backbone, the cache
-/// and the sink; [`BackboneError::Stopped`] where a pool of threads cannot be started.
+/// Those of the source, the images (unless [`ExtractOptions::skip_bad`]), the preprocessing, the backbone, the cache,
+/// the sink and `progress`; [`BackboneError::Stopped`] where a pool of threads cannot be started.
 pub fn extract(
     backbone: &dyn Backbone,
     preprocess: &Preprocess,
     source: Source,
     options: &ExtractOptions,
     sink: &mut dyn FnMut(Row<'_>) -> Result<()>,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Progress) -> Result<()>,
 ) -> Result<Summary> {
     preprocess.check()?;
     preprocess.check_input(backbone.input_size().width, backbone.input_size().height)?;
@@ -175,7 +176,7 @@ pub fn extract(
             }
         }
         let done = summary.rows + summary.skipped.len();
-        progress(Progress { done, images, from_cache: summary.from_cache, elapsed: started.elapsed() });
+        progress(Progress { done, images, from_cache: summary.from_cache, elapsed: started.elapsed() })?;
     }
     summary.elapsed = started.elapsed();
     Ok(summary)
@@ -190,7 +191,7 @@ pub fn collect(
     preprocess: &Preprocess,
     source: Source,
     options: &ExtractOptions,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut dyn FnMut(Progress) -> Result<()>,
 ) -> Result<Collected> {
     let (mut values, mut names, mut places, mut labels) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut sink = |row: Row<'_>| {

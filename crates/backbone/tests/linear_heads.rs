@@ -75,7 +75,7 @@ fn a_head_on_4096_rows_of_mnist_has_97_percent_of_the_test_images_right() {
         let source = Source::open(&path("images-idx3"), Some(&path("labels-idx1"))).expect("MNIST");
         let options = ExtractOptions::default();
         let all: Collected =
-            collect(&network, network.preprocess(), source, &options, &mut |_| {}).expect("MNIST's images");
+            collect(&network, network.preprocess(), source, &options, &mut |_| Ok(())).expect("MNIST's images");
         println!("{part}: {:.0} images a second", all.names.len() as f64 / all.summary.elapsed.as_secs_f64());
         table(all.features.values(), network.features(), all.labels.expect("labels")).first_rows(rows)
     };

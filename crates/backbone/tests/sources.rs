@@ -246,6 +246,7 @@ fn extraction_keeps_the_order_and_a_second_run_comes_from_the_cache() {
         let mut progress = |progress: ciphertune_backbone::Progress| {
             assert!(progress.done > last && progress.images == Some(100));
             last = progress.done;
+            Ok(())
         };
         let all = collect(&Means, &Preprocess::paper(), source, &options, &mut progress).expect("extracted");
         assert_eq!(last, 100);
@@ -255,7 +256,7 @@ fn extraction_keeps_the_order_and_a_second_run_comes_from_the_cache() {
         }
     }
     let source = Source::open(&path, None).expect("a source");
-    let other = collect(&Means, &Preprocess::onnx_default(), source, &options, &mut |_| {}).expect("extracted");
+    let other = collect(&Means, &Preprocess::onnx_default(), source, &options, &mut |_| Ok(())).expect("extracted");
     assert_eq!(other.summary.from_cache, 0, "other preprocessing, other features");
     assert!(clear_cache(cache.path()).expect("cleared") > 0);
 }
@@ -269,7 +270,7 @@ fn an_unreadable_image_ends_the_extraction_unless_it_is_to_be_skipped() {
     let run = |skip_bad| {
         let source = Source::open(folder.path(), None).expect("a source");
         let options = ExtractOptions { skip_bad, ..Default::default() };
-        collect(&Means, &Preprocess::paper(), source, &options, &mut |_| {})
+        collect(&Means, &Preprocess::paper(), source, &options, &mut |_| Ok(()))
     };
     let error = run(false).expect_err("the first image is empty").to_string();
     assert!(error.contains("0.png") && error.contains("skipped"), "{error}");
@@ -305,7 +306,7 @@ fn mnist_through_mobilenet_equals_the_given_features_to_half_precision() {
     let source = Source::open(&images, Some(&names)).expect("a source");
     let source = Source::from_samples(Some(ROWS), source.take(ROWS));
     let options = ExtractOptions::default();
-    let all = collect(&network, &Preprocess::onnx_default(), source, &options, &mut |_| {}).expect("extracted");
+    let all = collect(&network, &Preprocess::onnx_default(), source, &options, &mut |_| Ok(())).expect("extracted");
     assert_eq!(all.labels.expect("labels")[..5], ["5", "0", "4", "1", "9"]);
     let given = given_features(&data.join("mnist_mobilenet_v1_0.75/train_first8192.npz"), ROWS);
     // Rounding to a half moves a value by up to half a step of 11 significant bits; to that comes the arithmetic of

@@ -57,6 +57,9 @@ pub enum Error {
     /// Two artefacts were made under different parameters.
     #[error("made under other parameters than the keys: use the keys of the same plan")]
     ParameterMismatch,
+    /// [`Evaluator::stop`](crate::Evaluator::stop) was called.
+    #[error("stopped")]
+    Stopped,
     /// A file is not what it should be.
     #[error("{0}")]
     File(String),

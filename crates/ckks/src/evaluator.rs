@@ -5,7 +5,7 @@
 //! rescale are one, and key switches whose results are added share it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ciphertune_ring::{Digits, FactorPair, RnsPoly, Switch, galois};
 use rayon::prelude::*;
@@ -28,6 +28,7 @@ pub struct Evaluator {
     encoder: Encoder,
     key_switches: AtomicU64,
     products: AtomicU64,
+    stopped: AtomicBool,
 }
 
 /// Two scales count as equal when they agree to this relative difference, far below any noise.
@@ -37,7 +38,13 @@ impl Evaluator {
     /// An evaluator with the given keys.
     pub fn new(keys: EvaluationKeys) -> Self {
         let encoder = Encoder::new(keys.parameters().ring().log_n());
-        Self { keys, encoder, key_switches: AtomicU64::new(0), products: AtomicU64::new(0) }
+        Self {
+            keys,
+            encoder,
+            key_switches: AtomicU64::new(0),
+            products: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+        }
     }
 
     /// The keys.
@@ -58,17 +65,32 @@ impl Evaluator {
         }
     }
 
+    /// From now on every key switch is refused with [`Error::Stopped`]: whoever waits for a circuit on another thread has
+    /// it end within some operations.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts a key switch, unless the evaluator was stopped.
+    fn count_key_switch(&self) -> Result<()> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(Error::Stopped);
+        }
+        self.key_switches.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// A key switch with the relinearisation key.
     fn relinearization<'a>(&'a self, digits: &'a Digits, level: usize) -> Result<Switch<'a>> {
         let key = &self.keys.relinearization(level)?.digits;
-        self.key_switches.fetch_add(1, Ordering::Relaxed);
+        self.count_key_switch()?;
         Ok(Switch { digits, key, element: 1 })
     }
 
     /// A key switch with the key of an automorphism.
     fn automorphism<'a>(&'a self, digits: &'a Digits, element: usize, level: usize) -> Result<Switch<'a>> {
         let key = &self.keys.galois(element, level)?.digits;
-        self.key_switches.fetch_add(1, Ordering::Relaxed);
+        self.count_key_switch()?;
         Ok(Switch { digits, key, element })
     }
 

@@ -1,19 +1,16 @@
 //! `ciphertune`: train a classifier head on encrypted features, from the command line.
 //!
-//! One module a command in [`commands`]; what they share in the modules beside it. The roles themselves, as functions
-//! from documents to documents, are in [`roles`].
+//! One module a command in [`commands`]; what they share in the modules beside it. What the commands do is in the crate
+//! `ciphertune_session`: here are flags, words and tables.
 
 mod commands;
 mod errors;
-mod files;
 mod inputs;
-mod keys_folder;
-mod memory;
+mod interrupt;
 mod options;
 mod progress;
-mod rehearsal;
 mod report;
-mod roles;
+mod sizes;
 mod text;
 
 use std::io::Write;
@@ -43,6 +40,7 @@ fn main() -> ExitCode {
         let text = info.payload_as_str().unwrap_or("unknown");
         complain(&format!("this is a bug in ciphertune{place}, please report it: {text}"));
     }));
+    interrupt::watch();
     let outcome = panic::catch_unwind(|| {
         ciphertune_ring::kernels::check_choice()?;
         arguments.command.execute()

@@ -9,10 +9,14 @@ use ciphertune_head::recipe::{Bound, Cubic, Gradient, Preset, RecipeOverrides};
 use ciphertune_head::{Plan, Recipe, ScalerKind};
 use clap::{Args, ValueEnum};
 
-use crate::errors::{CliError, InFile, Result};
-use crate::inputs::{BackboneFlags, Place, Reader};
-use crate::memory;
-use crate::progress::Progress;
+use crate::errors::{CliError, Result};
+use crate::inputs::BackboneFlags;
+use crate::sizes;
+use ciphertune_session::InFile;
+use ciphertune_session::Observer;
+use ciphertune_session::examples::{Place, Reader};
+use ciphertune_session::memory;
+use ciphertune_session::observer::{Running, Step};
 
 /// How to train.
 #[derive(Args, Clone, Debug)]
@@ -165,7 +169,7 @@ pub struct PlanFlags {
 
     /// Most memory that training may take, such as 8G; data for which it does not suffice are read again and again
     /// [default: what this machine has available]
-    #[arg(long, value_name = "BYTES", value_parser = memory::parse_size)]
+    #[arg(long, value_name = "BYTES", value_parser = sizes::parse_size)]
     pub memory: Option<usize>,
 
     /// Ring dimension 2^LOG_N, from 13 to 16 [default: the one that trains fastest]
@@ -193,17 +197,17 @@ fn parse_bits(text: &str) -> std::result::Result<f64, String> {
 
 impl PlanFlags {
     /// The fastest plan that respects the flags.
-    pub fn choose(&self, shape: Shape, recipe: &Recipe) -> Result<Plan> {
+    pub fn choose(&self, shape: Shape, recipe: &Recipe, observer: &dyn Observer) -> ciphertune_session::Result<Plan> {
         // Of the paper's layout, it can take long.
-        let _progress = Progress::spinner("planning");
+        let _running = Running::new(observer, Step::Planning, None);
         Ok(plan::choose(shape, recipe, &self.constraints())?)
     }
 
     /// What the fastest plan of layout `class-diagonal` would be with other numbers of classes in a ciphertext of
     /// weights than `chosen` has; those that no ring or memory has room for are left out.
-    pub fn alternatives(&self, chosen: &Plan) -> Vec<(usize, Plan)> {
+    pub fn alternatives(&self, chosen: &Plan, observer: &dyn Observer) -> Vec<(usize, Plan)> {
         let AnyLayout::ClassDiagonal(layout) = chosen.layout() else { return Vec::new() };
-        let _progress = Progress::spinner("planning");
+        let _running = Running::new(observer, Step::Planning, None);
         let most = chosen.shape().classes.next_power_of_two();
         let numbers = std::iter::successors(Some(1), |number| Some(2 * number)).take_while(|&number| number <= most);
         numbers
@@ -271,20 +275,26 @@ impl ShapeFlags {
     }
 
     /// The fastest plan for the shape.
-    pub fn plan(&self, backbone: &BackboneFlags, recipe: &Recipe, flags: &PlanFlags) -> Result<Plan> {
-        let plan = flags.choose(self.shape(backbone)?, recipe);
+    pub fn plan(
+        &self,
+        backbone: &BackboneFlags,
+        recipe: &Recipe,
+        flags: &PlanFlags,
+        observer: &dyn Observer,
+    ) -> Result<Plan> {
+        let plan = flags.choose(self.shape(backbone, observer)?, recipe, observer);
         match self.train.as_ref().or(self.images.as_ref()) {
-            Some(path) => plan.in_file(path),
-            None => plan,
+            Some(path) => Ok(plan.in_file(path)?),
+            None => Ok(plan?),
         }
     }
 
     /// The shape.
-    fn shape(&self, backbone: &BackboneFlags) -> Result<Shape> {
+    fn shape(&self, backbone: &BackboneFlags, observer: &dyn Observer) -> Result<Shape> {
         let place = self.place();
-        let reader = Reader::new(backbone, None, &[place])?;
+        let reader = Reader::new(backbone.choice(), None, &[place], observer)?;
         if place.table.or(place.images).is_some() {
-            return reader.shape(&place);
+            return Ok(reader.shape(&place)?);
         }
         match (self.rows, self.features, self.classes) {
             (Some(rows), Some(features), Some(classes)) => {

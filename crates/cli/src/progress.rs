@@ -1,97 +1,91 @@
 //! Progress of long steps, with an estimate of the time left: on a terminal only.
 
 use std::io::{IsTerminal, stderr};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ciphertune_session::Observer;
+use ciphertune_session::observer::Step;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::text::seconds;
+use crate::text;
 
-/// A bar on standard error, or nothing if that is no terminal. It disappears when dropped.
-pub struct Progress {
-    bar: ProgressBar,
-    visible: bool,
+/// A bar on standard error for the step that runs, or nothing if that is no terminal; warnings and notes go there as
+/// well.
+#[derive(Default)]
+pub struct Terminal {
+    bar: Mutex<Option<ProgressBar>>,
 }
 
-impl Progress {
-    /// A bar of `total` units.
-    pub fn new(what: &'static str, total: u64) -> Self {
-        Self::start(what, Some(total), "{msg:<12} {bar:32} {percent:>3} %  {elapsed}, {eta} left")
+impl Terminal {
+    /// For one command.
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// A bar of images, or a counter if nobody knows how many there are.
-    pub fn images(total: Option<u64>) -> Self {
-        match total {
-            Some(_) => Self::start("", total, "features     {bar:20} {pos}/{len} images  {msg}"),
-            None => Self::start("", None, "features     {spinner} {pos} images  {msg}"),
+    fn bar(&self) -> MutexGuard<'_, Option<ProgressBar>> {
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Prints above the bar.
+    fn print(&self, print: impl FnOnce()) {
+        match &*self.bar() {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+}
+
+impl Observer for Terminal {
+    fn begin(&self, step: Step, units: Option<u64>) {
+        if !stderr().is_terminal() {
+            return;
+        }
+        let bar = ProgressBar::with_draw_target(units, ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template(template(step, units.is_some()));
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message(name(step));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        *self.bar() = Some(bar);
+    }
+
+    fn advance(&self, _step: Step, done: u64) {
+        if let Some(bar) = &*self.bar() {
+            bar.set_position(done);
         }
     }
 
-    /// Images done, at what pace, and the time left.
-    pub fn set_images(&self, now: &ciphertune_backbone::Progress) {
-        self.set(now.done as u64);
-        let left = now.time_left().map_or_else(String::new, |left| format!(", {} left", seconds(left.as_secs_f64())));
-        self.bar.set_message(format!("{:.0} a second{left}", now.images_per_second()));
-    }
-
-    /// A step whose length nobody knows.
-    pub fn spinner(what: &'static str) -> Self {
-        Self::start(what, None, "{msg:<12} {spinner} {elapsed}")
-    }
-
-    fn start(what: &'static str, total: Option<u64>, template: &str) -> Self {
-        let visible = stderr().is_terminal();
-        let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(total, target);
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.set_message(what);
-        if visible {
-            bar.enable_steady_tick(Duration::from_millis(200));
+    fn end(&self, _step: Step) {
+        if let Some(bar) = self.bar().take() {
+            bar.finish_and_clear();
         }
-        Self { bar, visible }
     }
 
-    /// Units done.
-    pub fn set(&self, done: u64) {
-        self.bar.set_position(done);
+    fn warn(&self, message: &str) {
+        self.print(|| text::warn(message));
     }
 
-    /// Does `work` while another thread asks `done` how far it is.
-    pub fn watch<T>(&self, done: impl Fn() -> u64 + Sync, work: impl FnOnce() -> T) -> T {
-        if !self.visible {
-            return work();
-        }
-        let finished = AtomicBool::new(false);
-        thread::scope(|scope| {
-            let watcher = scope.spawn(|| {
-                while !finished.load(Ordering::Acquire) {
-                    self.set(done());
-                    thread::park_timeout(Duration::from_millis(100));
-                }
-            });
-            // Also when `work` panics: the scope waits for the watcher.
-            let _end = End { finished: &finished, watcher: watcher.thread().clone() };
-            work()
-        })
+    fn note(&self, message: &str) {
+        self.print(|| text::note(message));
     }
 }
 
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
+fn name(step: Step) -> &'static str {
+    match step {
+        Step::Planning => "planning",
+        Step::Keys => "keys",
+        Step::Features => "features",
+        Step::Encrypting => "encrypting",
+        Step::Reading => "reading",
+        Step::Training | Step::Tracing => "training",
     }
 }
 
-struct End<'a> {
-    finished: &'a AtomicBool,
-    watcher: thread::Thread,
-}
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.finished.store(true, Ordering::Release);
-        self.watcher.unpark();
+fn template(step: Step, known: bool) -> &'static str {
+    match (step, known) {
+        (Step::Features, true) => "{msg:<12} {bar:20} {pos}/{len} images  {per_sec}, {eta} left",
+        (Step::Features, false) => "{msg:<12} {spinner} {pos} images  {per_sec}",
+        (_, true) => "{msg:<12} {bar:32} {percent:>3} %  {elapsed}, {eta} left",
+        (_, false) => "{msg:<12} {spinner} {elapsed}",
     }
 }

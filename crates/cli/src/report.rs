@@ -1,19 +1,30 @@
-//! Reports: one self-contained HTML page with its numbers beside it, for `--report DIR`.
-//!
-//! A page is rendered from the object that `--json` prints, which it also embeds. It loads nothing: style, figures and
-//! pictures are in it.
-//!
-//! * [`folder`] is where a report is written;
-//! * [`page`] is the frame of every page, [`chart`] draws curves, [`scores`] and [`specimens`] show what a head does;
-//! * [`training`] is the page of `run` and `demo`, [`evaluation`] that of `evaluate`; that of `curves` is with its
-//!   command.
+//! The flags that ask for a report.
 
-pub mod chart;
-pub mod evaluation;
-mod folder;
-pub mod page;
-pub mod scores;
-pub mod specimens;
-pub mod training;
+use std::path::PathBuf;
 
-pub use folder::ReportFlags;
+use ciphertune_report::ReportFolder;
+use ciphertune_session::files::Privacy;
+use clap::Args;
+
+use crate::errors::Result;
+
+/// Where a report goes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Report")]
+pub struct ReportFlags {
+    /// Folder to write a report to: report.html, one page that needs nothing else, and its numbers as report.json
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+
+    /// Replace an older report in that folder
+    #[arg(long, requires = "report")]
+    pub force: bool,
+}
+
+impl ReportFlags {
+    /// Checks before the work that the report can be written, if one is wanted.
+    pub fn plan(&self, privacy: Privacy) -> Result<Option<ReportFolder>> {
+        let Some(path) = &self.report else { return Ok(None) };
+        Ok(Some(ReportFolder::plan(path, privacy, self.force)?))
+    }
+}

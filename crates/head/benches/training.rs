@@ -62,7 +62,7 @@ fn bench_training(c: &mut Criterion, table: &FeatureTable, layout: LayoutKind, r
         keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
         let upload = {
             let mut out = std::io::Cursor::new(Vec::new());
-            owner::encrypt(&keys, table, None, &mut out, &|_, _| ()).unwrap();
+            owner::encrypt(&keys, table, None, &mut out, &|_, _| Ok(())).unwrap();
             out.into_inner()
         };
         b.iter_custom(|iterations| {

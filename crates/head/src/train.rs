@@ -91,6 +91,18 @@ pub fn train<L: Layout, M: Arithmetic, U: Upload<M::Ciphertext>>(
     upload: U,
     returned: Returned,
 ) -> Result<Vec<Iterate<M::Ciphertext>>> {
+    train_watched(m, layout, schedule, upload, returned, &mut |_| ())
+}
+
+/// As [`train`]; `after` hears of every iteration that is done, counted from 1.
+pub fn train_watched<L: Layout, M: Arithmetic, U: Upload<M::Ciphertext>>(
+    m: &M,
+    layout: &L,
+    schedule: &Schedule,
+    upload: U,
+    returned: Returned,
+    after: &mut (dyn FnMut(usize) + Send),
+) -> Result<Vec<Iterate<M::Ciphertext>>> {
     let data = layout.prepare(m, upload)?;
     let mut iterates = Vec::new();
     // V_{t-1} and V_{t-2}, `None` while zero.
@@ -117,6 +129,7 @@ pub fn train<L: Layout, M: Arithmetic, U: Upload<M::Ciphertext>>(
             before = last.replace(next);
             previous_eta = *eta;
         }
+        after(index + 1);
     }
     Ok(iterates)
 }

@@ -32,7 +32,7 @@ struct Job {
 
 fn encrypt(keys: &owner::Keys, table: &FeatureTable, scaler: Option<Scaler>) -> ciphertune_head::Result<Job> {
     let mut out = std::io::Cursor::new(Vec::new());
-    let record = owner::encrypt(keys, table, scaler, &mut out, &|_, _| ())?.record;
+    let record = owner::encrypt(keys, table, scaler, &mut out, &|_, _| Ok(()))?.record;
     Ok(Job { record, upload: out.into_inner() })
 }
 

@@ -6,8 +6,8 @@ use ciphertune_backbone::{cache_size, clear_cache};
 use clap::{Args, Subcommand};
 
 use crate::errors::{CliError, Result};
-use crate::inputs::cache;
 use crate::text::{bytes, count, say};
+use ciphertune_session::cache;
 
 /// Show or clear the features that were kept of images
 ///

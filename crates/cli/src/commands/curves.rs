@@ -1,21 +1,21 @@
 //! `curves`: how the paper's methods and our scalers learn, in the clear.
 
-mod outcome;
-mod page;
-
 use ciphertune_head::curves::{self, Method};
 use ciphertune_head::recipe::MAX_ITERATIONS;
 use clap::Args;
 
-use crate::errors::{CliError, InFile, Result};
-use crate::files::Privacy;
-use crate::inputs::{BackboneFlags, PairFlags, shape_of};
+use crate::errors::{CliError, Result};
+use crate::inputs::{BackboneFlags, PairFlags};
 use crate::options::ScalerName;
-use crate::progress::Progress;
-use crate::rehearsal::timed;
+use crate::progress::Terminal;
 use crate::report::ReportFlags;
 use crate::text::say;
-use outcome::Outcome;
+use ciphertune_report::curves::{Outcome, page};
+use ciphertune_session::InFile;
+use ciphertune_session::examples::shape_of;
+use ciphertune_session::files::Privacy;
+use ciphertune_session::observer::{Running, Step};
+use ciphertune_session::rehearsal::timed;
 
 /// Trace the paper's methods and our scalers over many iterations, in the clear
 ///
@@ -81,12 +81,13 @@ impl Curves {
     }
 
     fn trace(&self) -> Result<Outcome> {
-        let (train, test) = self.pair.read(&self.backbone)?;
+        let terminal = Terminal::new();
+        let (train, test) = self.pair.read(&self.backbone, &terminal)?;
         let methods = self.methods();
         let shape = shape_of(&train)?;
-        let progress = Progress::new("training", (methods.len() * self.iterations) as u64);
+        let running = Running::new(&terminal, Step::Tracing, Some((methods.len() * self.iterations) as u64));
         let (curves, seconds) = timed(|| {
-            curves::trace(&methods, &train.table, &test.table, self.iterations, &|done| progress.set(done))
+            curves::trace(&methods, &train.table, &test.table, self.iterations, &|done| running.advance(done))
                 .in_file(&train.path)
         })?;
         Ok(Outcome {

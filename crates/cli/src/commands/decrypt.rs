@@ -7,12 +7,13 @@ use ciphertune_ckks::files::KEY_ID;
 use ciphertune_head::job;
 use clap::Args;
 
-use crate::errors::{CliError, InFile, Result};
-use crate::files::{Document, NewFile, Privacy};
-use crate::keys_folder::{KeysFolder, Releases};
-use crate::rehearsal::timed;
-use crate::roles::owner;
+use crate::errors::{CliError, Result};
 use crate::text::{count, say, seconds};
+use ciphertune_session::InFile;
+use ciphertune_session::files::{Document, NewFile, Privacy};
+use ciphertune_session::keys_folder::{KeysFolder, Releases};
+use ciphertune_session::owner;
+use ciphertune_session::rehearsal::timed;
 
 /// Owner: decrypt a model into a head for raw features
 ///

@@ -7,13 +7,14 @@ use ciphertune_head::{Head, Recipe};
 use clap::Args;
 
 use crate::errors::Result;
-use crate::files::Privacy;
-use crate::inputs::{BackboneFlags, extraction_seconds, shape_of};
-use crate::memory;
 use crate::options::PlanFlags;
-use crate::rehearsal::{self, Findings, Played, RawPixels, Seconds, Sizes, timed};
-use crate::report::{self, ReportFlags};
+use crate::progress::Terminal;
+use crate::report::ReportFlags;
 use crate::text::{bytes, count, percent, say, seconds as duration, thousands};
+use ciphertune_session::examples::{BackboneChoice, extraction_seconds, shape_of};
+use ciphertune_session::files::Privacy;
+use ciphertune_session::memory;
+use ciphertune_session::rehearsal::{self, Findings, Played, RawPixels, Seconds, Sizes, timed};
 
 /// Share of the digits that is held out for testing: all but 500.
 const TEST_SHARE: f64 = 1.0 - 500.0 / 1797.0;
@@ -40,6 +41,7 @@ pub struct Demo {
 impl Demo {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
+        let terminal = Terminal::new();
         // The digits are public, and the keys vanish with the process.
         let folder = self.report.plan(Privacy::Public)?;
         let recipe = Recipe::default_for(self.iterations)?;
@@ -53,13 +55,13 @@ impl Demo {
             thousands(test_rows.len() as u64)
         )?;
 
-        let backbone = BackboneFlags::builtin().open(None)?;
-        let featured = digits.through(&backbone)?;
+        let backbone = BackboneChoice::builtin().open(None)?;
+        let featured = digits.through(&backbone, &terminal)?;
         let (train, test) = (featured.select(&train_rows), featured.select(&test_rows));
 
         let mut seconds = Seconds { extract: extraction_seconds(&train, &test), ..Seconds::default() };
         let plan;
-        (plan, seconds.plan) = timed(|| PlanFlags::default().choose(shape_of(&train)?, &recipe))?;
+        (plan, seconds.plan) = timed(|| PlanFlags::default().choose(shape_of(&train)?, &recipe, &terminal))?;
         let estimate = plan.estimate()?;
         let allotment = plan.allot(memory::limit(None))?;
         let literal = plan.literal();
@@ -77,20 +79,21 @@ impl Demo {
         step("owner", "makes features", seconds.extract, &features)?;
 
         let keys;
-        (keys, seconds.keygen) = timed(|| rehearsal::keygen(&plan))?;
+        (keys, seconds.keygen) = timed(|| rehearsal::keygen(&plan, &terminal))?;
         let (secret, evaluation) = (keys.secret.len(), keys.evaluation_bytes);
         step("owner", "makes keys", seconds.keygen, &format!("secret key {}, never leaves", bytes(secret)))?;
         more(&format!("evaluation keys {} for the server", bytes(evaluation)))?;
 
         let job;
-        (job, seconds.encrypt) = timed(|| rehearsal::encrypt(&plan, &keys.secret, &train, None, &allotment))?;
+        (job, seconds.encrypt) =
+            timed(|| rehearsal::encrypt(&plan, &keys.secret, &train, None, &allotment, &terminal))?;
         let (upload_bytes, upload_ciphertexts) = (job.bytes, job.ciphertexts);
         let upload = format!("job {} in {}", bytes(upload_bytes), count(upload_ciphertexts, "ciphertext"));
         step("owner", "whitens and encrypts", seconds.encrypt, &upload)?;
 
         // The page draws every iteration.
         let traced = folder.is_some();
-        let trained = rehearsal::train(job.job, keys.evaluation, traced, &allotment)?;
+        let trained = rehearsal::train(job.job, keys.evaluation, traced, &allotment, &terminal)?;
         let (counts, residence) = (trained.counts, trained.residence);
         (seconds.load, seconds.train) = (trained.load_seconds, trained.train_seconds);
         step("server", "reads job and keys", seconds.load, "and checks them")?;
@@ -128,7 +131,7 @@ impl Demo {
         }
         if let Some(folder) = folder {
             let json = findings.json()?;
-            let path = folder.write(&report::training::page(&findings, &test, &json)?, &json, &[])?;
+            let path = folder.write(&ciphertune_report::training::page(&findings, &test, &json)?, &json, &[])?;
             say!("Report: {}\n", path.display())?;
         }
         say!("Next, on images of your own (a folder with a sub-folder a class), with a")?;

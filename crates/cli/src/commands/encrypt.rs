@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use ciphertune_head::{LabelColumn, Scaler};
 use clap::Args;
 
-use super::train::JOB_FILE;
-use crate::errors::{InFile, Result};
-use crate::files::{self, NewFolder, Privacy};
-use crate::inputs::{BackboneFlags, Reader, TrainFlags};
-use crate::keys_folder::KeysFolder;
-use crate::rehearsal::timed;
-use crate::roles::owner;
+use crate::errors::Result;
+use crate::inputs::{BackboneFlags, TrainFlags};
+use crate::progress::Terminal;
 use crate::text::{bytes, count, say, seconds};
+use ciphertune_session::InFile;
+use ciphertune_session::examples::Reader;
+use ciphertune_session::files::{self, NewFolder, Privacy};
+use ciphertune_session::job_folder::JOB_FILE;
+use ciphertune_session::keys_folder::KeysFolder;
+use ciphertune_session::owner;
+use ciphertune_session::rehearsal::timed;
 
 /// Owner: encrypt a training table into a job for the server
 ///
@@ -46,11 +49,13 @@ pub struct Encrypt {
 impl Encrypt {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
+        let terminal = Terminal::new();
         let folder = NewFolder::plan(&self.out, Privacy::Public, self.force, &[JOB_FILE], "the old job")?;
         let keys_folder = KeysFolder::open(&self.keys)?;
         let keys = keys_folder.keys()?;
         let place = self.train.place();
-        let train = Reader::new(&self.backbone, None, &[place])?.read(&place, LabelColumn::Present)?;
+        let train =
+            Reader::new(self.backbone.choice(), None, &[place], &terminal)?.read(&place, LabelColumn::Present)?;
         let scaler = match &self.scaler_file {
             Some(path) => {
                 let scaler = Scaler::from_bytes(&files::read(path)?).in_file(path)?;
@@ -62,7 +67,9 @@ impl Encrypt {
         let path = self.out.join(JOB_FILE);
         let filling = folder.fill()?;
         let (job, took) = timed(|| {
-            filling.write_with(JOB_FILE, Privacy::Public, |out| owner::encrypt(&keys, &train, scaler, out, &path))
+            filling.write_with(JOB_FILE, Privacy::Public, |out| {
+                owner::encrypt(&keys, &train, scaler, out, &path, &terminal)
+            })
         })?;
         // The record first: a job without its record could never be opened.
         keys_folder.keep(&job.record)?;

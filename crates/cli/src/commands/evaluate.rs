@@ -7,13 +7,16 @@ use ciphertune_head::metrics::{Evaluation, accuracy_interval};
 use clap::{ArgGroup, Args};
 use serde_json::json;
 
-use crate::errors::{InFile, Result};
-use crate::files;
-use crate::inputs::{BackboneFlags, Place, Reader};
-use crate::report::evaluation::About;
-use crate::report::specimens::Specimens;
-use crate::report::{self, ReportFlags};
-use crate::text::{Table, percent, printable, say, thousands};
+use crate::errors::Result;
+use crate::inputs::BackboneFlags;
+use crate::progress::Terminal;
+use crate::report::ReportFlags;
+use crate::text::{Table, percent, printable, say, thousands, warn_if_private};
+use ciphertune_report::evaluation::About;
+use ciphertune_session::InFile;
+use ciphertune_session::examples::{Place, Reader};
+use ciphertune_session::files;
+use ciphertune_session::specimens::Specimens;
 
 /// More columns than this do not fit on a screen.
 const WIDEST_CONFUSION: usize = 12;
@@ -57,6 +60,7 @@ pub struct Evaluate {
 impl Evaluate {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
+        let terminal = Terminal::new();
         let (head, privacy) = files::read_head(&self.head)?;
         let folder = self.report.plan(privacy)?;
         let place = Place {
@@ -65,7 +69,8 @@ impl Evaluate {
             labels: self.labels.as_deref(),
             rows: self.rows,
         };
-        let test = Reader::new(&self.backbone, head.provenance(), &[place])?.read(&place, LabelColumn::Present)?;
+        let test = Reader::new(self.backbone.choice(), head.provenance(), &[place], &terminal)?
+            .read(&place, LabelColumn::Present)?;
         let evaluation = head.evaluate(&test.table).in_file(&test.path)?;
         let names = head.classes().names();
         let specimens = Specimens::choose(&head, &test)?;
@@ -79,12 +84,12 @@ impl Evaluate {
                 let recipe = head.recipe().map(|recipe| (recipe.name(), recipe.iterations()));
                 let (features, provenance) = (head.features(), head.provenance());
                 let about = About { names, features, recipe, provenance, privacy };
-                let page = report::evaluation::page(&about, &evaluation, &specimens, &test, &object)?;
+                let page = ciphertune_report::evaluation::page(&about, &evaluation, &specimens, &test, &object)?;
                 Some(folder.write(&page, &object, &[])?)
             }
             None => None,
         };
-        files::warn_if_private(privacy, "scores");
+        warn_if_private(privacy, "scores");
         if self.json {
             say!("{object}")?;
             return Ok(());

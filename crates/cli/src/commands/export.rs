@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::errors::{InFile, Result};
-use crate::files::{self, NewFile};
-use crate::text::{bytes, say};
+use crate::errors::Result;
+use crate::text::{bytes, say, warn_if_private};
+use ciphertune_session::InFile;
+use ciphertune_session::files::{self, NewFile};
 
 /// Write a head as ONNX or JSON
 ///
@@ -52,7 +53,7 @@ impl Export {
             Format::Json => head.to_json().into_bytes(),
         };
         out.write(&content)?;
-        files::warn_if_private(privacy, "exports");
+        warn_if_private(privacy, "exports");
         say!("  {}  {}", path.display(), bytes(content.len()))?;
         Ok(())
     }

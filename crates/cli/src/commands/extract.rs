@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use ciphertune_head::{FeatureTable, LabelColumn};
 use clap::Args;
 
-use crate::errors::{CliError, InFile, Result};
-use crate::files::{NewFile, Privacy};
-use crate::inputs::{BackboneFlags, Opened, Place, Reader};
+use crate::errors::{CliError, Result};
+use crate::inputs::BackboneFlags;
+use crate::progress::Terminal;
 use crate::text::{Table, bytes, count, printable, say, seconds};
+use ciphertune_session::examples::{Opened, Place, Reader};
+use ciphertune_session::files::{NewFile, Privacy};
+use ciphertune_session::{Error, InFile};
 
 /// Turn images into a feature table with a pretrained network
 ///
@@ -45,11 +48,12 @@ pub struct Extract {
 impl Extract {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
+        let terminal = Terminal::new();
         let encode = encoder(&self.out)?;
         let out = NewFile::plan(&self.out, Privacy::Private, self.force)?;
         let (images, labels) = (Some(self.images.as_path()), self.labels.as_deref());
         let place = Place { table: None, images, labels, rows: self.rows };
-        let reader = Reader::new(&self.backbone, None, &[place])?;
+        let reader = Reader::new(self.backbone.choice(), None, &[place], &terminal)?;
         let examples = reader.read(&place, LabelColumn::Detect { features: 0 })?;
         let content = encode(&examples.table).in_file(&self.out)?;
         out.write(&content)?;
@@ -99,7 +103,7 @@ fn description(table: &FeatureTable, opened: &Opened, cached: usize, skipped: us
     lines
 }
 
-type Encode = fn(&FeatureTable) -> Result<Vec<u8>>;
+type Encode = fn(&FeatureTable) -> ciphertune_session::Result<Vec<u8>>;
 
 /// What writes a table in the format of the file's extension.
 fn encoder(path: &Path) -> Result<Encode> {
@@ -112,13 +116,13 @@ fn encoder(path: &Path) -> Result<Encode> {
 }
 
 /// The label first, if there is one; features in the fewest digits that give back the same number.
-fn csv_text(table: &FeatureTable) -> Result<Vec<u8>> {
-    let wrong = |error: csv::Error| CliError::failure(format!("the table cannot be written: {error}"));
+fn csv_text(table: &FeatureTable) -> ciphertune_session::Result<Vec<u8>> {
+    let wrong = |error: csv::Error| Error::failure(format!("the table cannot be written: {error}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
     for (row, features) in table.features().row_iter().enumerate() {
         let label = table.labels().map(|labels| labels[row].clone());
         let features = features.iter().map(|value| (*value as f32).to_string());
         writer.write_record(label.into_iter().chain(features.collect::<Vec<_>>())).map_err(wrong)?;
     }
-    writer.into_inner().map_err(|error| CliError::failure(error.to_string()))
+    writer.into_inner().map_err(|error| Error::failure(error.to_string()))
 }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::train::JOB_FILE;
 use crate::errors::{CliError, Result};
-use crate::keys_folder::{EVALUATION, JOBS, PLAN, RECORD, SECRET};
 use crate::text::say;
+use ciphertune_session::job_folder::JOB_FILE;
+use ciphertune_session::keys_folder::{EVALUATION, JOBS, PLAN, RECORD, SECRET};
 use description::Description;
 
 /// Say what a file of Ciphertune holds, after checking that it is whole

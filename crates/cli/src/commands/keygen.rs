@@ -4,14 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::errors::{InFile, Result};
-use crate::files::{NewFolder, Privacy};
+use crate::errors::Result;
 use crate::inputs::BackboneFlags;
-use crate::keys_folder::{EVALUATION, JOBS, PLAN, RELEASES, SECRET};
 use crate::options::{PlanFlags, RecipeFlags, ShapeFlags};
-use crate::rehearsal::timed;
-use crate::roles::owner;
+use crate::progress::Terminal;
 use crate::text::{Table, bytes, say, seconds};
+use ciphertune_session::files::{NewFolder, Privacy};
+use ciphertune_session::keys_folder::{EVALUATION, JOBS, PLAN, RELEASES, SECRET};
+use ciphertune_session::owner;
+use ciphertune_session::rehearsal::timed;
+use ciphertune_session::{Error, InFile};
 
 /// Owner: make a secret key, and evaluation keys for the server
 ///
@@ -47,22 +49,23 @@ pub struct Keygen {
 impl Keygen {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
+        let terminal = Terminal::new();
         let (ours, loss) = (
             [SECRET, EVALUATION, PLAN, JOBS, RELEASES],
             "the old secret key and with it every model that is encrypted under it",
         );
         let folder = NewFolder::plan(&self.out, Privacy::Private, self.force, &ours, loss)?;
         let recipe = self.recipe.recipe()?;
-        let plan = self.shape.plan(&self.backbone, &recipe, &self.plan)?;
+        let plan = self.shape.plan(&self.backbone, &recipe, &self.plan, &terminal)?;
         let filling = folder.fill()?;
         let evaluation = self.out.join(EVALUATION);
         let (key, took) = timed(|| {
             let mut made = None;
             filling.write_with(EVALUATION, Privacy::Public, |out| {
-                made = Some(owner::make_keys(&plan, out).in_file(&evaluation)?);
+                made = Some(owner::make_keys(&plan, out, &terminal).in_file(&evaluation)?);
                 Ok(())
             })?;
-            Ok(made)
+            Ok::<_, Error>(made)
         })?;
         let Some((secret, id)) = key else { unreachable!("the file was written, so the keys were made") };
         filling.write(SECRET, Privacy::Private, &secret)?;

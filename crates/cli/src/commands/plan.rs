@@ -8,6 +8,7 @@ use clap::Args;
 use crate::errors::Result;
 use crate::inputs::BackboneFlags;
 use crate::options::{PlanFlags, RecipeFlags, ShapeFlags};
+use crate::progress::Terminal;
 use crate::text::say;
 use report::Report;
 
@@ -38,10 +39,11 @@ pub struct PlanCommand {
 impl PlanCommand {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
+        let terminal = Terminal::new();
         let recipe = self.recipe.recipe()?;
-        let plan = self.shape.plan(&self.backbone, &recipe, &self.plan)?;
+        let plan = self.shape.plan(&self.backbone, &recipe, &self.plan, &terminal)?;
         let costs = UnitCosts::measure()?;
-        let report = Report::new(&plan, self.plan.memory(), &self.plan.alternatives(&plan), &costs)?;
+        let report = Report::new(&plan, self.plan.memory(), &self.plan.alternatives(&plan, &terminal), &costs)?;
         if self.json {
             say!("{}", serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?)?;
         } else {

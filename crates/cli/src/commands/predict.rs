@@ -8,10 +8,13 @@ use ciphertune_head::model::Prediction;
 use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::json;
 
-use crate::errors::{CliError, InFile, Result};
-use crate::files::{self, NewFile};
-use crate::inputs::{BackboneFlags, Place, Reader};
-use crate::text::printable_lines;
+use crate::errors::{CliError, Result};
+use crate::inputs::BackboneFlags;
+use crate::progress::Terminal;
+use crate::text::{printable_lines, warn_if_private};
+use ciphertune_session::InFile;
+use ciphertune_session::examples::{Place, Reader};
+use ciphertune_session::files::{self, NewFile};
 
 /// Label rows of features, or images, with a head
 ///
@@ -62,13 +65,14 @@ enum Format {
 impl Predict {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
+        let terminal = Terminal::new();
         let (head, privacy) = files::read_head(&self.head)?;
         let out = match &self.out {
             Some(path) => Some(NewFile::plan(path, privacy, self.force)?),
             None => None,
         };
         let place = Place { table: self.features.as_deref(), images: self.images.as_deref(), ..Place::default() };
-        let reader = Reader::new(&self.backbone, head.provenance(), &[place])?;
+        let reader = Reader::new(self.backbone.choice(), head.provenance(), &[place], &terminal)?;
         let rows = reader.read(&place, LabelColumn::Detect { features: head.features() })?;
         head.check(&rows.table).in_file(&rows.path)?;
         let predictions = head.predict(rows.table.features()).in_file(&rows.path)?;
@@ -78,9 +82,9 @@ impl Predict {
             Format::Csv => csv_text(&predictions, files, names)?,
             Format::Json => json_text(&predictions, files, names),
         };
-        files::warn_if_private(privacy, "predictions");
+        warn_if_private(privacy, "predictions");
         match out {
-            Some(file) => file.write(text.as_bytes()),
+            Some(file) => Ok(file.write(text.as_bytes())?),
             // Class names are a file's: a terminal would obey control characters in them.
             None if stdout().is_terminal() => Ok(stdout().lock().write_all(printable_lines(&text).as_bytes())?),
             None => Ok(stdout().lock().write_all(text.as_bytes())?),

@@ -1,17 +1,22 @@
 //! `run`: every role in one process on a user's own table, beside the same training in the clear.
 
+mod text;
+
 use std::path::PathBuf;
 
 use ciphertune_head::Scaler;
 use clap::Args;
 
-use crate::errors::{InFile, Result};
-use crate::files::{self, Privacy};
-use crate::inputs::{BackboneFlags, Examples, PairFlags, extraction_seconds, shape_of};
+use crate::errors::Result;
+use crate::inputs::{BackboneFlags, PairFlags};
 use crate::options::{PlanFlags, RecipeFlags};
-use crate::rehearsal::{self, Findings, Played, Seconds, Sizes, timed};
-use crate::report::{self, ReportFlags};
+use crate::progress::Terminal;
+use crate::report::ReportFlags;
 use crate::text::{say, warn};
+use ciphertune_session::InFile;
+use ciphertune_session::examples::{Examples, extraction_seconds, shape_of};
+use ciphertune_session::files::{self, Privacy};
+use ciphertune_session::rehearsal::{self, Findings, Played, Seconds, Sizes, timed};
 
 /// Play every role on your own table or images, and compare with training in the clear
 ///
@@ -61,14 +66,16 @@ impl Run {
         }
         let json = findings.json()?;
         let written = match folder {
-            Some(folder) => Some(folder.write(&report::training::page(&findings, &test, &json)?, &json, &[])?),
+            Some(folder) => {
+                Some(folder.write(&ciphertune_report::training::page(&findings, &test, &json)?, &json, &[])?)
+            }
             None => None,
         };
         if self.json {
             say!("{json}")?;
             return Ok(());
         }
-        say!("{}", findings.text().trim_end())?;
+        say!("{}", text::text(&findings).trim_end())?;
         if let Some(path) = written {
             say!("\nreport: {}", path.display())?;
         }
@@ -77,7 +84,8 @@ impl Run {
 
     /// Plays the roles; with `traced`, every iterate comes back. Returns the rows that were tested on as well.
     fn rehearse(&self, traced: bool) -> Result<(Findings, Examples)> {
-        let (train, test) = self.pair.read(&self.backbone)?;
+        let terminal = Terminal::new();
+        let (train, test) = self.pair.read(&self.backbone, &terminal)?;
         let scaler = match &self.scaler_file {
             Some(path) => Some(Scaler::from_bytes(&files::read(path)?).in_file(path)?),
             None => None,
@@ -86,14 +94,15 @@ impl Run {
         let shape = shape_of(&train)?;
         let mut seconds = Seconds { extract: extraction_seconds(&train, &test), ..Seconds::default() };
         let plan;
-        (plan, seconds.plan) = timed(|| self.plan.choose(shape, &recipe).in_file(&train.path))?;
+        (plan, seconds.plan) = timed(|| self.plan.choose(shape, &recipe, &terminal).in_file(&train.path))?;
 
         let allotment = plan.allot(self.plan.memory()).in_file(&train.path)?;
         let (keys, job);
-        (keys, seconds.keygen) = timed(|| rehearsal::keygen(&plan))?;
-        (job, seconds.encrypt) = timed(|| rehearsal::encrypt(&plan, &keys.secret, &train, scaler, &allotment))?;
+        (keys, seconds.keygen) = timed(|| rehearsal::keygen(&plan, &terminal))?;
+        (job, seconds.encrypt) =
+            timed(|| rehearsal::encrypt(&plan, &keys.secret, &train, scaler, &allotment, &terminal))?;
         let sizes = [job.bytes, keys.evaluation_bytes, job.ciphertexts];
-        let trained = rehearsal::train(job.job, keys.evaluation, traced, &allotment)?;
+        let trained = rehearsal::train(job.job, keys.evaluation, traced, &allotment, &terminal)?;
         (seconds.load, seconds.train) = (trained.load_seconds, trained.train_seconds);
         let (counts, residence) = (trained.counts, trained.residence);
         let model = trained.into_document();

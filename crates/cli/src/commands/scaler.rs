@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use ciphertune_head::{LabelColumn, Scaler, ScalerKind};
 use clap::{ArgGroup, Args, Subcommand};
 
-use crate::errors::{CliError, InFile, Result};
-use crate::files::{NewFile, Privacy};
-use crate::inputs::{BackboneFlags, Examples, Place, Reader};
+use crate::errors::{CliError, Result};
+use crate::inputs::BackboneFlags;
 use crate::options::ScalerName;
+use crate::progress::Terminal;
 use crate::text::{count, say};
+use ciphertune_session::InFile;
+use ciphertune_session::examples::{Examples, Place, Reader};
+use ciphertune_session::files::{NewFile, Privacy};
 
 /// Owner: fit a scaler on other data, to be shared by several owners
 #[derive(Args)]
@@ -72,12 +75,14 @@ impl ScalerCommand {
 
 impl Fit {
     fn execute(&self) -> Result<()> {
+        let terminal = Terminal::new();
         let out = NewFile::plan(&self.out, Privacy::Public, self.force)?;
         let place = Place { table: self.features.as_deref(), images: self.images.as_deref(), ..Place::default() };
         let extension = place.table.and_then(Path::extension);
         let is_csv = extension.is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         let labels = if self.no_labels || !is_csv { LabelColumn::Absent } else { LabelColumn::Present };
-        let Examples { path, table, .. } = Reader::new(&self.backbone, None, &[place])?.read(&place, labels)?;
+        let Examples { path, table, .. } =
+            Reader::new(self.backbone.choice(), None, &[place], &terminal)?.read(&place, labels)?;
         let kind = self.scaler.kind();
         if self.lambda.is_some() && kind != ScalerKind::Whiten {
             return Err(CliError::input("--lambda belongs to whitening: choose --scaler whiten with it"));

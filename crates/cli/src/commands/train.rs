@@ -1,20 +1,21 @@
 //! `train`: the server's command. Nothing here reads or needs what an owner keeps.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ciphertune_head::Plan;
 use ciphertune_head::train::Returned;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::errors::{CliError, InFile, Result};
-use crate::files::{NewFile, Privacy, Source};
-use crate::memory;
-use crate::roles::server::{self, Residence, Trained};
+use crate::errors::{CliError, Result};
+use crate::progress::Terminal;
+use crate::sizes;
 use crate::text::{bytes, count, say, seconds, thousands};
-
-/// The one file in JOB/.
-pub const JOB_FILE: &str = "job.safetensors";
+use ciphertune_session::InFile;
+use ciphertune_session::files::{NewFile, Privacy, Source};
+use ciphertune_session::job_folder::job_file;
+use ciphertune_session::memory;
+use ciphertune_session::server::{self, Residence, Trained};
 
 /// Server: train on a job, without any secret
 ///
@@ -40,7 +41,7 @@ pub struct Train {
 
     /// Most memory that training may take, such as 8G; data for which it does not suffice are read again and again
     /// [default: what this machine has available]
-    #[arg(long, value_name = "BYTES", value_parser = memory::parse_size)]
+    #[arg(long, value_name = "BYTES", value_parser = sizes::parse_size)]
     memory: Option<usize>,
 
     /// Replace a model that is there
@@ -70,7 +71,7 @@ impl Train {
         let allotment = plan.allot(memory::limit(self.memory)).in_file(&job_path)?;
         let returned = if self.trace { Returned::Every } else { Returned::Last };
         let keys = Source::open(&self.eval_keys)?;
-        let trained = server::train(job, keys, returned, allotment.room)?;
+        let trained = server::train(job, keys, returned, allotment.room, &Terminal::new())?;
         out.write(&trained.model)?;
         match self.json {
             true => Ok(say!("{:#}", describe(&trained))?),
@@ -113,17 +114,4 @@ fn describe(trained: &Trained) -> Value {
         "ciphertexts_read_again": read_again,
         "model_bytes": trained.model.len(),
     })
-}
-
-/// The job's file, from it or its folder.
-pub fn job_file(path: &Path) -> Result<PathBuf> {
-    if !path.is_dir() {
-        return Ok(path.to_owned());
-    }
-    let file = path.join(JOB_FILE);
-    if file.is_file() {
-        return Ok(file);
-    }
-    let message = format!("the folder holds no {JOB_FILE}: pass the folder that ciphertune encrypt wrote");
-    Err(CliError::input(message).in_file(path))
 }

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use ciphertune_head::LabelColumn;
+use ciphertune_session::Observer;
+use ciphertune_session::examples::{Examples, Place, Reader, shape_of};
 use clap::{ArgGroup, Args};
 
-use super::{BackboneFlags, Examples, Place, Reader, shape_of};
+use super::BackboneFlags;
 use crate::errors::Result;
-use crate::roles::owner;
+use ciphertune_session::owner;
 
 /// The training examples: a table, or images.
 #[derive(Args, Clone, Debug)]
@@ -73,7 +75,7 @@ pub struct PairFlags {
 
 impl PairFlags {
     /// The rows to train and to test on, which fit each other.
-    pub fn read(&self, backbone: &BackboneFlags) -> Result<(Examples, Examples)> {
+    pub fn read(&self, backbone: &BackboneFlags, observer: &dyn Observer) -> Result<(Examples, Examples)> {
         let train_place = self.train.place();
         let test_place = Place {
             table: self.test.as_deref(),
@@ -81,7 +83,7 @@ impl PairFlags {
             labels: self.test_labels.as_deref(),
             rows: None,
         };
-        let reader = Reader::new(backbone, None, &[train_place, test_place])?;
+        let reader = Reader::new(backbone.choice(), None, &[train_place, test_place], observer)?;
         let train = reader.read(&train_place, LabelColumn::Present)?;
         let (train, test) = match self.holdout {
             None => (train, reader.read(&test_place, LabelColumn::Present)?),

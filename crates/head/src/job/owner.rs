@@ -200,7 +200,8 @@ pub struct EncryptedJob {
 }
 
 /// Fits the scaler (or takes the given one), preconditions the features, encrypts a table and writes the job to `out`
-/// on the way, a few ciphertexts at a time. Calls `progress` with ciphertexts done and in all, from several threads.
+/// on the way, a few ciphertexts at a time. Calls `progress` with ciphertexts done and in all, from several threads; its
+/// first error ends the work.
 ///
 /// # Errors
 ///
@@ -211,7 +212,7 @@ pub fn encrypt(
     table: &FeatureTable,
     scaler: Option<Scaler>,
     out: &mut (impl Write + Seek),
-    progress: &(dyn Fn(usize, usize) + Sync),
+    progress: &(dyn Fn(usize, usize) -> Result<()> + Sync),
 ) -> Result<EncryptedJob> {
     let plan = &keys.plan;
     let names = table.require_labels()?;
@@ -263,7 +264,7 @@ fn write_upload(
     source: &Source,
     writer: ContainerWriter<'_>,
     out: &mut (impl Write + Seek),
-    progress: &(dyn Fn(usize, usize) + Sync),
+    progress: &(dyn Fn(usize, usize) -> Result<()> + Sync),
 ) -> Result<(u64, usize)> {
     let (plan, inputs) = (&keys.plan, keys.plan.inputs());
     let runs: Vec<&[Input]> = inputs.chunk_by(|a, b| a.role == b.role).collect();
@@ -282,7 +283,7 @@ fn write_upload(
             Plain::Subring(parts) => encoder.encode_subring(&parts, input.scale)?,
         };
         let ciphertext = encrypt_slots(&keys.parameters, &keys.secret, &coefficients, input.level, input.scale)?;
-        progress(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, inputs.len());
+        progress(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, inputs.len())?;
         Ok(ciphertext)
     };
     let starts: Vec<usize> = (0..runs.len()).map(|place| runs[..place].iter().map(|run| run.len()).sum()).collect();

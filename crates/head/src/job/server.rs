@@ -11,7 +11,7 @@ use ciphertune_ckks::{Arithmetic, Ciphertext, Counts, EvaluationKeys, Evaluator,
 use super::upload::StoredUpload;
 use super::{FORMAT, ITERATIONS, JOB, JOB_ID, JobId, MODEL, PLAN, origin};
 use crate::layout::upload::Room;
-use crate::train::{Iterate, Returned, train};
+use crate::train::{Iterate, Returned, train_watched};
 use crate::{HeadError, Plan, Result};
 
 /// A job of which only the header was read. The upload stays in its source until it is wanted.
@@ -150,14 +150,23 @@ impl<R: Read + Seek + Send> Trainer<R> {
     ///
     /// # Errors
     ///
-    /// [`HeadError::Ckks`] if the keys lack one that the plan needs, or if what is read again of the job is not what it
-    /// was.
+    /// [`HeadError::Ckks`] if the keys lack one that the plan needs, if what is read again of the job is not what it was,
+    /// or if the evaluator was stopped.
     pub fn train(self, returned: Returned) -> Result<EncryptedModel> {
+        self.train_watched(returned, &mut |_| ())
+    }
+
+    /// As [`Trainer::train`]; `after` hears of every iteration that is done, counted from 1.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::train`].
+    pub fn train_watched(self, returned: Returned, after: &mut (dyn FnMut(usize) + Send)) -> Result<EncryptedModel> {
         let schedule = self.plan.schedule();
         // Inside the thread pool, so that the thousands of parallel steps do not each wait for a hand-over to it.
         let (evaluator, layout, upload) = (&*self.evaluator, self.plan.layout(), self.upload);
         let upload = upload.into_upload();
-        let iterates = rayon::scope(|_| train(evaluator, layout, &schedule, upload, returned));
+        let iterates = rayon::scope(|_| train_watched(evaluator, layout, &schedule, upload, returned, after));
         // Limbs above the lowest carry nothing that the owner needs, beyond room for the message.
         let iterates = iterates?.into_iter().map(|iterate| lower(&self.evaluator, iterate)).collect::<Result<_>>()?;
         let (parameters, counts) = (self.evaluator.keys().parameters().clone(), self.evaluator.counts());

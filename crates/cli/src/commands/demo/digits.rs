@@ -5,7 +5,7 @@ use ciphertune_backbone::Picture;
 use ciphertune_head::{DMatrix, FeatureTable, Head};
 
 use crate::errors::Result;
-use crate::inputs::Examples;
+use ciphertune_session::examples::Examples;
 
 /// Pixels on each side.
 const SIDE: usize = 8;

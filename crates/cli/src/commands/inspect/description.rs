@@ -8,9 +8,10 @@ use ciphertune_ckks::container::{ContainerError, ContainerStream};
 use ciphertune_head::{FeatureTable, LabelColumn, Plan, Provenance, Recipe, TableFormat};
 use serde_json::{Map, Value, json};
 
-use crate::errors::{CliError, InFile, Result};
-use crate::files::{self, Source};
+use crate::errors::{CliError, Result};
 use crate::text::{Table, bytes, count, printable};
+use ciphertune_session::InFile;
+use ciphertune_session::files::{self, Source};
 
 /// The metadata entry of heads and records that names the backbone.
 const PROVENANCE: &str = "provenance";
@@ -56,7 +57,7 @@ impl Description {
         let mut stream = match ContainerStream::open_any(source.content) {
             // A table of features is no container of ours: other programs write it as well.
             Err(ContainerError::Foreign(key)) => {
-                return Self::of_table(path)?.ok_or(ContainerError::Foreign(key)).in_file(path);
+                return Ok(Self::of_table(path)?.ok_or(ContainerError::Foreign(key)).in_file(path)?);
             }
             stream => stream.in_file(path)?,
         };

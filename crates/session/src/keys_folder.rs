@@ -1,0 +1,182 @@
+//! KEYS/: what an owner keeps.
+//!
+//! ```text
+//! KEYS/                       mode 0700
+//!   secret.key                the secret key, mode 0600: never leaves the owner
+//!   evaluation.keys           for the server
+//!   plan.json                 ring, layout, recipe, shape: public
+//!   jobs/JOB-ID/record.safetensors    scaler and class names of an encrypted job: the owner's
+//!   releases.json             the models that were published, mode 0600: how much noise the next one needs
+//! ```
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use ciphertune_head::Plan;
+use ciphertune_head::job::JobId;
+use ciphertune_head::job::owner::{Keys, Record};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, InFile, Result};
+use crate::files::{self, NewFile, NewFolder, Privacy};
+use crate::owner;
+
+/// The secret key's file.
+pub const SECRET: &str = "secret.key";
+/// The evaluation keys' file.
+pub const EVALUATION: &str = "evaluation.keys";
+/// The plan's file.
+pub const PLAN: &str = "plan.json";
+/// The folder of records.
+pub const JOBS: &str = "jobs";
+/// A record's file.
+pub const RECORD: &str = "record.safetensors";
+/// The list of published models.
+pub const RELEASES: &str = "releases.json";
+
+/// A folder of keys that exists.
+pub struct KeysFolder<'a> {
+    path: &'a Path,
+}
+
+impl<'a> KeysFolder<'a> {
+    /// Finds the folder.
+    pub fn open(path: &'a Path) -> Result<Self> {
+        if path.is_dir() {
+            return Ok(Self { path });
+        }
+        Err(Error::input("there is no such folder of keys: make one with ciphertune keygen").in_file(path))
+    }
+
+    /// Reads plan and secret key.
+    pub fn keys(&self) -> Result<Keys> {
+        let path = self.path.join(PLAN);
+        let text = String::from_utf8(files::read(&path)?)
+            .map_err(|_| Error::input("the file is no plan: restore it, or make new keys").in_file(&path))?;
+        let plan = Plan::from_json(&text).in_file(&path)?;
+        plan.parameters().in_file(&path)?;
+        let path = self.path.join(SECRET);
+        owner::open_keys(&plan, &files::read_secret(&path)?, &path)
+    }
+
+    /// Keeps the record of a job.
+    pub fn keep(&self, record: &Record) -> Result<()> {
+        let jobs = self.path.join(JOBS);
+        if !jobs.is_dir() {
+            std::fs::create_dir(&jobs)
+                .map_err(|error| Error::failure(format!("cannot be made: {error}")).in_file(&jobs))?;
+        }
+        let folder = NewFolder::plan(&jobs.join(record.job().to_string()), Privacy::Private, false, &[], "a record")?;
+        let filling = folder.fill()?;
+        filling.write(RECORD, Privacy::Private, &record.to_bytes()?)?;
+        filling.finish()
+    }
+
+    /// Forgets the record of a job that was never written.
+    pub fn forget(&self, job: JobId) {
+        // What stays behind is unused and harmless.
+        let _ = std::fs::remove_dir_all(self.path.join(JOBS).join(job.to_string()));
+    }
+
+    /// The record of a job.
+    pub fn record(&self, job: JobId, model: &Path) -> Result<Record> {
+        let path = self.record_path(job);
+        if !path.exists() {
+            let message = format!(
+                "the model belongs to job {job}, of which {} has no record: use the keys that the job was encrypted with",
+                self.path.join(JOBS).display()
+            );
+            return Err(Error::input(message).in_file(model));
+        }
+        Record::from_bytes(&files::read(&path)?).in_file(&path)
+    }
+
+    /// The models that were published so far. Until it is dropped, no other process can publish one of these keys.
+    pub fn releases(&self) -> Result<Releases> {
+        let lock_path = self.path.join(SECRET);
+        let lock = files::open(&lock_path)?;
+        match lock.lock() {
+            Ok(()) => {}
+            // Without locks, only simultaneous publications could be miscounted.
+            Err(error) if error.kind() == ErrorKind::Unsupported => {}
+            Err(error) => {
+                return Err(Error::failure(format!("cannot be locked: {error}")).in_file(&lock_path));
+            }
+        }
+        let path = self.path.join(RELEASES);
+        // A link without a target is no empty list.
+        let made = match path.symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            _ => {
+                let list: Vec<Published> = serde_json::from_slice(&files::read(&path)?).map_err(|error| {
+                    let message = format!("the list of published models is damaged: restore it ({error})");
+                    Error::input(message).in_file(&path)
+                })?;
+                if list.iter().any(|published| published.releases == 0) {
+                    let message = "the list of published models is damaged: restore it (releases: 0)";
+                    return Err(Error::input(message).in_file(&path));
+                }
+                list
+            }
+        };
+        Ok(Releases { path, made, _lock: lock })
+    }
+
+    fn record_path(&self, job: JobId) -> PathBuf {
+        self.path.join(JOBS).join(job.to_string()).join(RECORD)
+    }
+}
+
+/// A model that was published.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Published {
+    job: String,
+    /// The number of models that its noise was made for.
+    releases: u32,
+}
+
+/// The models of these keys that were published.
+pub struct Releases {
+    path: PathBuf,
+    made: Vec<Published>,
+    _lock: File,
+}
+
+impl Releases {
+    /// Which one the next would be, counted from 1.
+    pub fn next(&self) -> usize {
+        self.made.len() + 1
+    }
+
+    /// Refuses a publication that takes the models of these keys past what is safe to show: noise for q models takes
+    /// 1/q of that.
+    pub fn check(&self, releases: u32) -> Result<()> {
+        const ROUNDING: f64 = 1e-9;
+        let used: f64 = self.made.iter().map(|published| 1.0 / f64::from(published.releases)).sum();
+        let (left, made) = (1.0 - used, self.made.len());
+        if 1.0 / f64::from(releases) <= left + ROUNDING {
+            return Ok(());
+        }
+        let message = if left > ROUNDING {
+            let least = (1.0 / left - ROUNDING).ceil();
+            format!(
+                "{made} published model(s) leave room for noise of --releases {least} or more: pass that, or make new keys"
+            )
+        } else {
+            format!(
+                "the {made} model(s) published with these keys are all that their noise covers: show those, or make new keys; and say with --releases how many there will be, from the first on"
+            )
+        };
+        Err(Error::input(message).in_file(&self.path))
+    }
+
+    /// Adds a model, before anybody can see it: a count that is too high does no harm.
+    pub fn add(&mut self, job: JobId, releases: u32) -> Result<()> {
+        self.made.push(Published { job: job.to_string(), releases });
+        let text = serde_json::to_string_pretty(&self.made)
+            .map_err(|error| Error::failure(error.to_string()).in_file(&self.path))?;
+        NewFile::plan(&self.path, Privacy::Private, true)?.write(format!("{text}\n").as_bytes())
+    }
+}

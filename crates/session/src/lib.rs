@@ -1,0 +1,28 @@
+//! The owner's and the server's steps, on paths and on bytes.
+//!
+//! Programs, services and notebooks are built on these. Nothing here knows a terminal or a socket: what a user should
+//! see of a long step goes to an [`Observer`], which can also stop it, and errors are sentences that name the file and
+//! the remedy.
+//!
+//! * [`examples`] reads tables, and images through a backbone; [`specimens`] looks at some of them;
+//! * [`owner`] makes keys, encrypts, decrypts; [`keys_folder`] is what an owner keeps;
+//! * [`server`] trains: nothing in it takes a type that holds a secret, a feature or a label;
+//! * [`rehearsal`] plays both in one process, beside the same training in the clear;
+//! * [`files`] reads and writes files whole or not at all; [`memory`] says how much there is.
+
+pub mod cache;
+mod error;
+pub mod examples;
+pub mod files;
+pub mod job_folder;
+pub mod keys_folder;
+pub mod memory;
+pub mod observer;
+pub mod owner;
+pub mod rehearsal;
+pub mod server;
+pub mod specimens;
+pub mod text;
+
+pub use error::{Error, InFile, Kind, Result};
+pub use observer::{Observer, Silent};

@@ -1,0 +1,107 @@
+//! The owner's steps: make keys, encrypt a table, decrypt a model; from documents to documents.
+
+use std::io::{Seek, Write};
+use std::path::Path;
+
+use ciphertune_ckks::container::ContainerError;
+use ciphertune_ckks::{self as ckks, KeyId};
+use ciphertune_head::job::owner::{self, Decrypted, EncryptedJob, Keys, Record};
+use ciphertune_head::{Classes, DMatrix, HeadError, Plan, Provenance, Scaler};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, InFile, Result};
+use crate::examples::Examples;
+use crate::files::{Document, cannot_write};
+use crate::observer::{Observer, Running, Step};
+
+/// Makes keys for a plan: returns the secret key's document and identifier, and writes the evaluation keys' document to
+/// `evaluation`.
+///
+/// # Errors
+///
+/// If the random generator or `evaluation` fails.
+pub fn make_keys(
+    plan: &Plan,
+    evaluation: &mut impl Write,
+    observer: &dyn Observer,
+) -> Result<(Zeroizing<Vec<u8>>, KeyId)> {
+    let _running = Running::new(observer, Step::Keys, None);
+    let keys = Keys::generate(plan)?;
+    keys.write_evaluation_keys(evaluation)?;
+    Ok((Zeroizing::new(keys.secret_key_to_bytes()?.to_vec()), keys.id()))
+}
+
+/// Reads the secret key that was made for a plan.
+pub fn open_keys(plan: &Plan, secret: &[u8], path: &Path) -> Result<Keys> {
+    Keys::from_bytes(plan, secret).in_file(path)
+}
+
+/// Encrypts examples: the record stays, the job, which is written to `out`, goes to the server.
+pub fn encrypt(
+    keys: &Keys,
+    train: &Examples,
+    scaler: Option<Scaler>,
+    out: &mut (impl Write + Seek),
+    job: &Path,
+    observer: &dyn Observer,
+) -> Result<EncryptedJob> {
+    if let Some(scaler) = &scaler {
+        check_scaler(keys.plan(), scaler)?;
+    }
+    let running = Running::new(observer, Step::Encrypting, Some(keys.plan().inputs().len() as u64));
+    let progress = |done, _| {
+        running.advance(done as u64);
+        if observer.is_stopped() { Err(ckks::Error::Stopped.into()) } else { Ok(()) }
+    };
+    match owner::encrypt(keys, &train.table, scaler, out, &progress) {
+        Err(HeadError::Container(ContainerError::Io(error))) => Err(cannot_write(job, &error)),
+        made => made.in_file(&train.path),
+    }
+}
+
+/// A scaler from a file must be of the kind that the recipe reckons with: steps are made for it.
+pub fn check_scaler(plan: &Plan, scaler: &Scaler) -> Result<()> {
+    let (expected, found) = (plan.recipe().scaler(), scaler.kind());
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "the scaler is of kind {found}, the keys' recipe was made for {expected}: make keys with --scaler {found}, or fit another scaler"
+    )))
+}
+
+/// A decrypted model, and what is known about its precision.
+pub struct Opened {
+    /// The heads.
+    pub decrypted: Decrypted,
+    /// log2 of the largest trained weight over the plan's bound on the error of any one weight; not a number if it was
+    /// published.
+    pub precision_bits: f64,
+    /// The iterates in the coordinates that were trained in, for comparison with a twin; none if it was published.
+    pub weights: Vec<(usize, DMatrix<f64>)>,
+}
+
+/// Decrypts a model; with `releases`, adds the noise that makes so many decrypted models safe to show.
+pub fn decrypt(keys: &Keys, record: &Record, model: &Document, releases: Option<u32>) -> Result<Opened> {
+    let decrypted = owner::decrypt(keys, record, &model.bytes, releases).in_file(&model.path)?;
+    if releases.is_some() {
+        return Ok(Opened { decrypted, precision_bits: f64::NAN, weights: Vec::new() });
+    }
+    let weights = owner::decrypt_weights(keys, &model.bytes).in_file(&model.path)?;
+    let largest = weights.last().map_or(0.0, |(_, u)| u.amax());
+    let precision_bits = (largest / keys.plan().estimate()?.weight_bound()).log2();
+    Ok(Opened { decrypted, precision_bits, weights })
+}
+
+/// Refuses, before any work, test labels that training never sees.
+pub fn check_test_table(train: &Examples, test: &Examples) -> Result<()> {
+    let classes = train.table.require_labels().and_then(Classes::from_labels).in_file(&train.path)?;
+    test.table.require_labels().and_then(|labels| classes.indices(labels)).in_file(&test.path)?;
+    Provenance::check(test.table.provenance(), train.table.provenance(), "training table").in_file(&test.path)?;
+    let (found, expected) = (test.table.columns(), train.table.columns());
+    if found != expected {
+        let error = HeadError::FeatureCount { found, expected, what: "training table" };
+        return Err(error).in_file(&test.path);
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! The server's step: training. Nothing here takes a type that an owner holds.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use ciphertune_ckks::Counts;
+use ciphertune_head::Plan;
+use ciphertune_head::job::server::{JobReader, KeyReader};
+use ciphertune_head::layout::upload::Room;
+use ciphertune_head::train::Returned;
+
+use crate::error::{InFile, Result};
+use crate::files::{Document, ReadSeek, Source};
+use crate::observer::{Observer, Running, Step};
+
+/// A relinearisation or rotation takes about this many times as long as a product of ciphertexts: for progress only.
+const KEY_SWITCH_WEIGHT: u64 = 10;
+
+/// What of a job was in memory during training.
+#[derive(Clone, Copy, Debug)]
+pub struct Residence {
+    /// Ciphertexts that were kept from the beginning.
+    pub kept: usize,
+    /// Ciphertexts in all.
+    pub ciphertexts: usize,
+    /// Ciphertexts that were read again, all iterations together.
+    pub read_again: u64,
+}
+
+/// What a training gives.
+pub struct Trained {
+    /// The encrypted model's document.
+    pub model: Vec<u8>,
+    /// The operations that it took.
+    pub counts: Counts,
+    /// What of the job was in memory.
+    pub residence: Residence,
+    /// Seconds of reading and checking the job and the keys.
+    pub load_seconds: f64,
+    /// Seconds of training: taking packed ciphertexts apart, all iterations, and the model's document.
+    pub train_seconds: f64,
+}
+
+impl Trained {
+    /// The model, to be handed on within one process.
+    pub fn into_document(self) -> Document {
+        Document { path: "the model".into(), bytes: self.model }
+    }
+}
+
+/// A job of which only the header was read.
+pub struct Job {
+    path: PathBuf,
+    reader: JobReader<Box<dyn ReadSeek>>,
+    seconds: f64,
+}
+
+impl Job {
+    /// Reads the header of a job.
+    pub fn open(source: Source) -> Result<Self> {
+        let start = Instant::now();
+        let reader = JobReader::open(source.content).in_file(&source.path)?;
+        Ok(Self { path: source.path, reader, seconds: start.elapsed().as_secs_f64() })
+    }
+
+    /// The plan in it.
+    pub fn plan(&self) -> &Plan {
+        self.reader.plan()
+    }
+}
+
+/// Trains on a job with the evaluation keys that belong to it. Each is dropped when it is read.
+///
+/// # Errors
+///
+/// For a job or keys that are damaged or do not belong together, and [`Error::is_stopped`](crate::Error::is_stopped)
+/// soon after the observer asks for it.
+pub fn train(
+    job: Job,
+    evaluation_keys: Source,
+    returned: Returned,
+    room: Room,
+    observer: &dyn Observer,
+) -> Result<Trained> {
+    let start = Instant::now();
+    let trainer = {
+        let _running = Running::new(observer, Step::Reading, None);
+        let Source { path, content } = evaluation_keys;
+        let keys = job.reader.open_keys(content).and_then(KeyReader::read).in_file(&path)?;
+        job.reader.read(keys, room).in_file(&job.path)?
+    };
+    let load_seconds = job.seconds + start.elapsed().as_secs_f64();
+    let iterations = trainer.plan().recipe().iterations();
+    let expected = &trainer.plan().estimate()?.operations;
+    let (key_switches, products) = (expected.key_switches, expected.products);
+    let weigh = |key_switches: u64, products: u64| KEY_SWITCH_WEIGHT * key_switches + products;
+    let all = weigh(key_switches, products);
+    let running = Running::new(observer, Step::Training, Some(all));
+    let (evaluator, (kept, ciphertexts), read_again) = (trainer.evaluator(), trainer.kept(), trainer.read_again());
+    let done = || weigh(evaluator.counts().key_switches, evaluator.counts().products);
+    let start = Instant::now();
+    let mut iterated = |iteration| observer.iterated(iteration, iterations);
+    let work = || trainer.train_watched(returned, &mut iterated);
+    let trained = running.watch(done, || evaluator.stop(), work).in_file(&job.path)?;
+    running.advance(all);
+    let (model, counts) = (trained.to_bytes()?, trained.counts());
+    let residence = Residence { kept, ciphertexts, read_again: read_again.load(Ordering::Relaxed) };
+    Ok(Trained { model, counts, residence, load_seconds, train_seconds: start.elapsed().as_secs_f64() })
+}
