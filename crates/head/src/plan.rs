@@ -7,6 +7,7 @@
 mod allotment;
 pub mod cost;
 pub mod estimate;
+mod measure;
 pub mod price;
 pub mod search;
 pub mod tracer;

@@ -15,7 +15,7 @@ use ciphertune_ckks::{Arithmetic, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::Recipe;
-use crate::layout::{GradientStep, Layout, Scales, Shape, Upload};
+use crate::layout::{GradientStep, Layout, Scales, Upload, weight_rms};
 
 /// The public numbers of a training: one gradient step and one eta an iteration.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,13 +132,6 @@ pub fn train_watched<L: Layout, M: Arithmetic, U: Upload<M::Ciphertext>>(
         after(index + 1);
     }
     Ok(iterates)
-}
-
-/// Root mean square that is expected of the weights after `t` iterations. Preconditioning keeps the largest eigenvalue
-/// of x^T x / n at or below one, so one step of rate 4/n with residuals of at most 1/2 moves the weights of a class by
-/// at most 2 in norm.
-pub(crate) fn weight_rms(shape: Shape, t: usize) -> f64 {
-    2.0 * (t as f64 / shape.columns() as f64).sqrt()
 }
 
 /// a last + b before, at the levels and scales of `like`; `None` when it is zero.

@@ -3,8 +3,8 @@
 //! From the bottom up: [`modulus`] (arithmetic modulo one prime), [`kernels`] (the element-wise work on limbs, the one
 //! place where an instruction set is chosen), [`ntt`] (transforms), [`galois`] (automorphisms), [`RnsPoly`] and
 //! [`Ring`] (polynomials and their operations: products, rescaling, digit decomposition, key switches) and [`sampler`]
-//! (secrets, noise, seeded uniform polynomials); [`packing`] is what residues look like in files and keys. Nothing in
-//! this crate knows of keys or ciphertexts.
+//! (secrets, noise, seeded uniform polynomials); [`packing`] is what residues look like in files and keys,
+//! [`PackedPoly`] what holds them so. Nothing in this crate knows of keys or ciphertexts.
 
 mod arena;
 mod buffer;
@@ -14,6 +14,7 @@ pub mod galois;
 pub mod kernels;
 pub mod modulus;
 pub mod ntt;
+mod packed_poly;
 pub mod packing;
 mod poly;
 pub mod prime;
@@ -24,7 +25,7 @@ pub use buffer::{Buffer, release_memory};
 pub use error::{Error, Result};
 pub use modulus::Modulus;
 pub use ntt::Ntt;
-pub use packing::PackedPoly;
+pub use packed_poly::PackedPoly;
 pub use poly::RnsPoly;
 pub use ring::{Automorphic, Digits, Factor, FactorPair, Ring, Switch};
 pub use sampler::{Sampler, Seed};

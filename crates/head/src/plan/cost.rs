@@ -3,15 +3,6 @@
 //! [`Work`] counts what a kernel does; the functions below it say what each operation of the evaluator consists of. The
 //! tracer adds them up along a circuit, [`super::price`] in closed form.
 
-use std::time::Instant;
-
-use ciphertune_ckks::{
-    Arithmetic, Complex64, Encoder, EvaluationKeys, Evaluator, KeySet, Parameters, ParametersLiteral, SecretKey,
-};
-use ciphertune_ckks::{encrypt, galois};
-
-use crate::Result;
-
 /// Transforms and word products, in limbs (N words each).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
@@ -100,37 +91,6 @@ impl UnitCosts {
     /// A fixed ratio, so that the same question has the same plan on every machine. Measured with AVX2 and FMA on a
     /// 2.4 GHz core.
     pub const REFERENCE: UnitCosts = UnitCosts { transform: 0.28e-9, product: 0.5e-9 };
-
-    /// Scales [`Self::REFERENCE`] to this machine, all its threads together, by timing rotations in the smallest ring
-    /// that trainings use (some tens of milliseconds).
-    pub fn measure() -> Result<Self> {
-        let literal = ParametersLiteral::choose(14, 45, 35, 5, 2)?;
-        let mut keys = KeySet::default();
-        keys.need_galois(galois::rotation_element(14, 1), 5);
-        let parameters = Parameters::new(literal.clone())?;
-        let owner = SecretKey::generate(&parameters)?;
-        let server = Evaluator::new(EvaluationKeys::generate(&parameters, &owner, &keys)?);
-        let message = Encoder::new(14).encode(&[Complex64::ONE], 1e9)?;
-        let mut x = encrypt(&parameters, &owner, &message, 5, 1e9)?.expand(parameters.ring());
-        let tracer = super::tracer::Tracer::new(&literal);
-        let input = crate::layout::Input {
-            role: crate::layout::Role::Data,
-            level: 5,
-            scale: 1e9,
-            packing: crate::layout::Packing::Slots,
-            rms: 1.0,
-        };
-        tracer.rotate(&tracer.fresh(&input), 1)?;
-        let predicted = Self::REFERENCE.seconds(14, tracer.operations().work);
-        let mut best = f64::INFINITY;
-        for _ in 0..8 {
-            let start = Instant::now();
-            x = server.rotate(&x, 1)?;
-            best = best.min(start.elapsed().as_secs_f64());
-        }
-        let factor = best / predicted;
-        Ok(Self { transform: Self::REFERENCE.transform * factor, product: Self::REFERENCE.product * factor })
-    }
 
     /// Seconds for the given work in a ring of dimension 2^log_n.
     pub fn seconds(&self, log_n: u32, work: Work) -> f64 {

@@ -3,17 +3,22 @@
 //! Every traced ciphertext carries level, scale, the root mean square of its values and the variance of its error;
 //! every operation counts itself, the transforms and word products that it consists of, the key that it needs, and the
 //! memory that is live. The error's variance follows [`ciphertune_ckks::noise`] with errors taken as independent;
-//! circuits vouch for magnitudes with [`Arithmetic::expect_magnitude`].
+//! circuits vouch for magnitudes with [`ciphertune_ckks::Arithmetic::expect_magnitude`].
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+mod arithmetic;
+mod memory;
+mod store;
+
 use std::sync::{Arc, Mutex};
 
 use ciphertune_ckks::noise::NoiseModel;
-use ciphertune_ckks::{Arithmetic, Complex64, Error, KeySet, ParametersLiteral, Result, galois};
+use ciphertune_ckks::{Error, KeySet, ParametersLiteral, Result, galois};
 
+use self::memory::{Held, Memory};
 use super::cost::{self, Work};
 use crate::layout::Input;
-use crate::layout::upload::{Kept, Room, Store};
+
+pub use store::TracedStore;
 
 /// What a traced circuit consists of.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,33 +87,6 @@ impl Traced {
     }
 }
 
-/// Bytes that count as alive until dropped.
-#[derive(Debug)]
-struct Held {
-    bytes: usize,
-    memory: Arc<Memory>,
-}
-
-#[derive(Debug, Default)]
-struct Memory {
-    now: AtomicUsize,
-    peak: AtomicUsize,
-}
-
-impl Held {
-    fn new(bytes: usize, memory: &Arc<Memory>) -> Self {
-        let now = memory.now.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        memory.peak.fetch_max(now, Ordering::Relaxed);
-        Self { bytes, memory: memory.clone() }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.memory.now.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
 impl Tracer {
     /// A machine for the given parameters.
     pub fn new(literal: &ParametersLiteral) -> Self {
@@ -126,7 +104,7 @@ impl Tracer {
     /// What has been done so far.
     pub fn operations(&self) -> Operations {
         let operations = self.operations.lock().expect("no code panics while it holds this lock").clone();
-        Operations { peak_bytes: self.memory.peak.load(Ordering::Relaxed), ..operations }
+        Operations { peak_bytes: self.memory.peak(), ..operations }
     }
 
     /// A fresh ciphertext.
@@ -232,206 +210,5 @@ impl Tracer {
 
     fn element(&self, k: isize) -> usize {
         galois::rotation_element(self.log_n, k)
-    }
-}
-
-/// An upload of which nothing is known but its inputs.
-pub struct TracedStore<'a> {
-    tracer: &'a Tracer,
-    inputs: Vec<Input>,
-    limbs_read: Arc<AtomicU64>,
-}
-
-impl<'a> TracedStore<'a> {
-    /// An upload that is kept as far as there is room for it, and the number of limbs that were read again.
-    pub fn upload(tracer: &'a Tracer, inputs: Vec<Input>, room: Room) -> (Kept<Self>, Arc<AtomicU64>) {
-        let levels: Vec<usize> = inputs.iter().map(|input| input.level).collect();
-        let count = Kept::<Self>::from_the_beginning(&levels, &tracer.packed, room);
-        let kept = inputs.iter().enumerate().map(|(i, input)| (i < count).then(|| tracer.fresh(input))).collect();
-        let limbs_read = Arc::new(AtomicU64::new(0));
-        let store = Self { tracer, inputs, limbs_read: limbs_read.clone() };
-        (Kept::new(store, levels, tracer.packed.clone(), room, kept), limbs_read)
-    }
-}
-
-impl Store for TracedStore<'_> {
-    type Ciphertext = Traced;
-
-    fn read(&self, places: &[usize], level: usize) -> Result<Vec<Traced>> {
-        let one = |&place: &usize| {
-            let input = &self.inputs[place];
-            self.limbs_read.fetch_add(level.min(input.level) as u64 + 1, Ordering::Relaxed);
-            self.tracer.fresh_at(input, level)
-        };
-        Ok(places.iter().map(one).collect())
-    }
-
-    fn lowered(&self, a: &Traced, level: usize) -> Traced {
-        self.tracer.made_in(self.tracer.packed[level], level, a.scale, a.rms(), a.variance)
-    }
-}
-
-impl Arithmetic for Tracer {
-    type Ciphertext = Traced;
-    type Product = Traced;
-
-    fn slots(&self) -> usize {
-        1 << (self.log_n - 1)
-    }
-
-    fn prime(&self, level: usize) -> f64 {
-        self.primes[level]
-    }
-
-    fn level(&self, a: &Traced) -> usize {
-        a.level
-    }
-
-    fn scale(&self, a: &Traced) -> f64 {
-        a.scale
-    }
-
-    fn product_scale(&self, a: &Traced) -> f64 {
-        a.scale
-    }
-
-    fn product_level(&self, a: &Traced) -> usize {
-        a.level
-    }
-
-    fn add(&self, a: &Traced, b: &Traced) -> Result<Traced> {
-        self.sum(a, b, 2)
-    }
-
-    fn sub(&self, a: &Traced, b: &Traced) -> Result<Traced> {
-        self.sum(a, b, 2)
-    }
-
-    fn negate(&self, a: &Traced) -> Traced {
-        a.clone()
-    }
-
-    fn drop_to(&self, a: &Traced, level: usize) -> Result<Traced> {
-        if level > a.level {
-            return Err(Error::NoLevelLeft { needed: level - a.level, left: 0 });
-        }
-        Ok(self.made(level, a.scale, a.rms(), a.variance))
-    }
-
-    fn packed(&self, a: &Traced) -> Traced {
-        self.made_in(self.packed[a.level], a.level, a.scale, a.rms(), a.variance)
-    }
-
-    fn rescale(&self, a: &Traced) -> Result<Traced> {
-        if a.level == 0 {
-            return Err(Error::NoLevelLeft { needed: 1, left: 0 });
-        }
-        self.count_work(Work { transforms: 2 * (a.level as u64 + 1), limb_products: 2 * a.level as u64 });
-        let scale = a.scale / self.primes[a.level];
-        Ok(self.made(a.level - 1, scale, a.rms(), a.variance + self.noise.rounding() / (scale * scale)))
-    }
-
-    fn with_scale(&self, a: &Traced, scale: f64) -> Traced {
-        let factor = a.scale / scale;
-        self.made(a.level, scale, a.rms() * factor, a.variance * factor * factor)
-    }
-
-    fn mul_plain(&self, a: &Traced, values: &[Complex64], scale: f64) -> Result<Traced> {
-        if values.len() != self.slots() {
-            return Err(Error::Length { found: values.len(), expected: self.slots() });
-        }
-        self.count_work(cost::plain_product(a.level));
-        let mean_square = values.iter().map(|v| v.norm_sqr()).sum::<f64>() / values.len() as f64;
-        let variance = a.variance * mean_square + a.rms().powi(2) * self.noise.encoding() / (scale * scale);
-        Ok(self.made(a.level, a.scale * scale, a.rms() * mean_square.sqrt(), variance))
-    }
-
-    fn mul_scalar(&self, a: &Traced, factor: f64, scale: f64) -> Result<Traced> {
-        Ok(self.scaled(a, factor, scale, 2))
-    }
-
-    fn add_scalar(&self, a: &Traced, value: f64) -> Result<Traced> {
-        Ok(self.made(a.level, a.scale, a.rms().hypot(value), a.variance))
-    }
-
-    fn mul_monomial(&self, a: &Traced, _power: usize) -> Traced {
-        self.count_work(cost::plain_product(a.level));
-        a.clone()
-    }
-
-    fn dot(&self, pairs: &[(&Traced, &Traced)]) -> Result<Traced> {
-        let Some((a, b)) = pairs.first() else {
-            return Err(Error::Length { found: 0, expected: 1 });
-        };
-        let level = pairs.iter().map(|(a, b)| a.level.min(b.level)).min().unwrap_or(0);
-        for (x, y) in pairs {
-            Self::check_scales(a.scale, x.scale)?;
-            Self::check_scales(b.scale, y.scale)?;
-        }
-        self.count(|o| {
-            o.products += pairs.len() as u64;
-            o.work += cost::products(pairs.len() as u64, level);
-        });
-        let (mut square, mut variance) = (0.0, 0.0);
-        for (a, b) in pairs {
-            let (ra, rb) = (a.rms().powi(2), b.rms().powi(2));
-            square += ra * rb;
-            variance += ra * b.variance + rb * a.variance + a.variance * b.variance;
-        }
-        Ok(self.made_of(3, level, a.scale * b.scale, square.sqrt(), variance))
-    }
-
-    fn add_products(&self, a: &Traced, b: &Traced) -> Result<Traced> {
-        self.sum(a, b, 3)
-    }
-
-    fn mul_product_scalar(&self, a: &Traced, factor: f64, scale: f64) -> Result<Traced> {
-        Ok(self.scaled(a, factor, scale, 3))
-    }
-
-    fn relinearize(&self, a: &Traced) -> Result<Traced> {
-        self.relinearize_with(a, None, 0)
-    }
-
-    fn relinearize_rescale(&self, a: &Traced) -> Result<Traced> {
-        self.relinearize_with(a, None, 1)
-    }
-
-    fn relinearize_add_rotated(&self, a: &Traced, b: &Traced, k: isize, rescale: bool) -> Result<Traced> {
-        let element = self.element(k);
-        if element == 1 {
-            let sum = self.add(&self.relinearize(a)?, b)?;
-            return if rescale { self.rescale(&sum) } else { Ok(sum) };
-        }
-        self.relinearize_with(a, Some((b, element)), rescale.into())
-    }
-
-    fn rotate(&self, a: &Traced, k: isize) -> Result<Traced> {
-        let element = self.element(k);
-        if element == 1 {
-            return Ok(a.clone());
-        }
-        self.count_decomposition(a.level);
-        Ok(self.automorphism(a, element))
-    }
-
-    fn rotate_hoisted(&self, a: &Traced, ks: &[isize]) -> Result<Vec<Traced>> {
-        let elements: Vec<usize> = ks.iter().map(|&k| self.element(k)).collect();
-        if elements.iter().any(|&element| element != 1) {
-            self.count_decomposition(a.level);
-        }
-        Ok(elements
-            .iter()
-            .map(|&element| if element == 1 { a.clone() } else { self.automorphism(a, element) })
-            .collect())
-    }
-
-    fn conjugate(&self, a: &Traced) -> Result<Traced> {
-        self.count_decomposition(a.level);
-        Ok(self.automorphism(a, galois::conjugation_element(self.log_n)))
-    }
-
-    fn expect_magnitude(&self, a: &Traced, rms: f64) {
-        *a.rms.lock().expect("no code panics while it holds this lock") = rms;
     }
 }

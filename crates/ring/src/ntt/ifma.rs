@@ -16,6 +16,7 @@
 //! once, the last six of them ([`pieces`]) without going through memory. The roots are 6 N bytes a prime and direction
 //! ([`roots`]).
 
+mod butterflies;
 mod forward;
 mod inverse;
 mod pieces;

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::*;
 use crate::layout::upload::Working;
-use crate::train::weight_rms;
+use crate::layout::weight_rms;
 
 /// Levels of the forward pass.
 pub(super) const FORWARD_LEVELS: usize = 1;

@@ -15,7 +15,7 @@
 use ciphertune_ckks::{Arithmetic, Complex64, Error, Result};
 
 use super::{GradientStep, VolleyRevolver};
-use crate::train::weight_rms;
+use crate::layout::weight_rms;
 
 /// Levels of the logits: the product with the data. Their mask rides in the cubic's coefficients.
 pub(super) const FORWARD_LEVELS: usize = 1;

@@ -1,7 +1,6 @@
 //! The inverse transform (Gentleman-Sande).
 
-use std::arch::x86_64::*;
-
+use super::butterflies::{inverse_butterfly, inverse_two_levels};
 use super::pieces::{inverse_first, untwisting_butterfly};
 use super::words::*;
 use super::{CACHED, IfmaNtt};
@@ -121,22 +120,7 @@ pub(super) fn inverse_top<const ROOM: bool>(
     }
 }
 
-/// x0 + x1 and (x0 - x1) w for both below 2^`LOG_BOUND` q: the sum below twice that with room, else (for bounds of 2)
-/// reduced, and the product below 2q.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn inverse_butterfly<const ROOM: bool, const LOG_BOUND: u32>(
-    wide: Wide,
-    x0: Words,
-    x1: Words,
-    w: WideConstant,
-) -> (Words, Words) {
-    let sum = _mm512_add_epi64(x0, x1);
-    let product = wide.mul_constant(difference::<ROOM, LOG_BOUND>(wide, x0, x1), w);
-    (if ROOM { sum } else { wide.reduce(sum) }, product)
-}
-
-/// The same in [0, q): the end of an inverse transform, where a = 1/N and b = w/N.
+/// a (x0 + x1) and b (x0 - x1) in [0, q): the end of an inverse transform, where a = 1/N and b = w/N.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
 pub(super) fn scaled_butterfly<const ROOM: bool, const LOG_BOUND: u32>(
@@ -148,21 +132,6 @@ pub(super) fn scaled_butterfly<const ROOM: bool, const LOG_BOUND: u32>(
 ) -> (Words, Words) {
     let (sum, product) = untwisting_butterfly::<ROOM, LOG_BOUND>(wide, x0, x1, a, b);
     (wide.canonical(sum), wide.canonical(product))
-}
-
-/// Two levels; sums are not reduced where there is room: bounds 8, 4, 2, 2 from 2.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512ifma")]
-pub(super) fn inverse_two_levels<const ROOM: bool>(
-    wide: Wide,
-    [x0, x1, x2, x3]: [Words; 4],
-    roots: &[WideConstant; 3],
-) -> [Words; 4] {
-    let (x0, x1) = inverse_butterfly::<ROOM, 1>(wide, x0, x1, roots[1]);
-    let (x2, x3) = inverse_butterfly::<ROOM, 1>(wide, x2, x3, roots[2]);
-    let (x0, x2) = inverse_butterfly::<ROOM, 2>(wide, x0, x2, roots[0]);
-    let (x1, x3) = inverse_butterfly::<ROOM, 1>(wide, x1, x3, roots[0]);
-    [x0, x1, x2, x3]
 }
 
 /// Two levels, from bounds of 2 to bounds of 2.

@@ -10,8 +10,7 @@ use std::arch::x86_64::*;
 use crate::kernels::ifma::{Wide, WideConstant, Words, eights_mut};
 
 use super::IfmaNtt;
-use super::forward::{forward_butterfly, forward_four};
-use super::inverse::{inverse_butterfly, inverse_two_levels};
+use super::butterflies::{forward_butterfly, forward_four, inverse_butterfly, inverse_two_levels};
 use super::roots::{Twists, lanes};
 use super::words::*;
 
