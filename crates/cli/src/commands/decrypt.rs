@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ciphertune_ckks::container::Container;
 use ciphertune_ckks::files::KEY_ID;
-use ciphertune_head::job;
+use ciphertune_head::job::{self, owner::Release};
 use clap::Args;
 
 use crate::errors::{CliError, Result};
@@ -46,6 +46,10 @@ pub struct Decrypt {
     #[arg(long, value_name = "Q", default_value_t = 1, requires = "publish", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     releases: u32,
 
+    /// Publish a head even if less than half a bit of its logits is left above the noise
+    #[arg(long, requires = "publish")]
+    anyway: bool,
+
     /// Replace a head that is there
     #[arg(long)]
     force: bool,
@@ -77,6 +81,10 @@ impl Decrypt {
             published.check(self.releases)?;
         }
         let (opened, took) = timed(|| owner::decrypt(&keys, &record, &model, releases))?;
+        // Before the release is counted: a head that was refused was shown to nobody.
+        if let Some(release) = &opened.decrypted.release {
+            require_bits_in_logits(release, self.anyway)?;
+        }
         let head = opened.decrypted.last();
         let content = head.to_bytes()?;
         let which = published.as_ref().map_or(0, Releases::next);
@@ -100,6 +108,7 @@ impl Decrypt {
                 };
                 say!("  {shown}")?;
                 say!("  precision: {:.1} bits of the largest weight are left above the noise", release.precision_bits)?;
+                say!("  precision: {:.1} bits of a logit are left above the noise", release.logit_bits())?;
             }
             None => {
                 if record.is_within_plan() {
@@ -112,5 +121,41 @@ impl Decrypt {
         }
         say!("next:\n  ciphertune evaluate --head {} --test FILE", self.out.display())?;
         Ok(())
+    }
+}
+
+/// The fewest bits of a logit that a head is published with, unless the owner asks for it.
+const LEAST_LOGIT_BITS: f64 = 0.5;
+
+/// Refuses a head whose logits are mostly noise.
+fn require_bits_in_logits(release: &Release, anyway: bool) -> Result<()> {
+    let bits = release.logit_bits();
+    if anyway || bits >= LEAST_LOGIT_BITS {
+        return Ok(());
+    }
+    Err(CliError::input(format!(
+        "only {bits:.1} bits of a logit would be left above the noise that makes the head safe to show, at least \
+         {LEAST_LOGIT_BITS} are needed: make keys with a larger --publish-bits and train again, or publish this head \
+         with --anyway"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn release(precision_bits: f64, features: usize) -> Release {
+        Release { deviation: 1.0, precision_bits, features }
+    }
+
+    #[test]
+    fn a_head_with_less_than_half_a_bit_a_logit_is_refused_unless_asked_for() {
+        // log2 sqrt(1024) = 5.
+        let error = require_bits_in_logits(&release(5.4, 1023), false).unwrap_err().to_string();
+        assert!(error.contains("0.4 bits of a logit") && error.contains("--anyway"), "{error}");
+        require_bits_in_logits(&release(5.4, 1023), true).unwrap();
+        require_bits_in_logits(&release(5.6, 1023), false).unwrap();
+        // The same weights are enough for a head of few features.
+        require_bits_in_logits(&release(5.4, 255), false).unwrap();
     }
 }

@@ -301,6 +301,16 @@ pub struct Release {
     pub deviation: f64,
     /// log2 of the largest weight over that deviation: the bits of the weights that are left.
     pub precision_bits: f64,
+    /// Features of the head.
+    pub features: usize,
+}
+
+impl Release {
+    /// Bits that are left in a logit: [`Self::precision_bits`] - log2 sqrt(d + 1) for d features. A logit of a row of
+    /// whitened features sums d + 1 noises of the weights, and so carries sqrt(d + 1) times the noise of one.
+    pub fn logit_bits(&self) -> f64 {
+        self.precision_bits - ((self.features + 1) as f64).log2() / 2.0
+    }
 }
 
 /// A decrypted model.
@@ -449,5 +459,5 @@ fn flood(plan: &Plan, releases: u32, weights: &mut Vec<(usize, DMatrix<f64>)>) -
     if precision_bits < LEAST_PUBLISHED_BITS {
         return Err(HeadError::NothingLeft { bits: precision_bits, least: LEAST_PUBLISHED_BITS });
     }
-    Ok(Release { deviation, precision_bits })
+    Ok(Release { deviation, precision_bits, features: plan.shape().features })
 }
