@@ -2,9 +2,9 @@
 //! network of that form whose weights come with the program.
 
 mod builtin;
+mod external;
 mod graph;
 mod onnx;
-mod protobuf;
 mod regnet;
 
 pub use builtin::Builtin;

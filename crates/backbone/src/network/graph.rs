@@ -1,6 +1,6 @@
 //! A convolutional network being written down as an ONNX model (opset 13): the operators that RegNetX needs.
 
-use super::protobuf::Message;
+use ciphertune_formats::protobuf::Message;
 
 /// A value in the graph, by its name.
 #[derive(Clone, Debug)]

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use ciphertune_formats::onnx::{self, External};
 use rten::{Dimension, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value};
 use rten_tensor::NdTensorView;
 use rten_tensor::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::protobuf;
+use super::external::Beside;
 use crate::backbone::{Backbone, InputSize, Matrix, pictures};
 use crate::error::{BackboneError, Result};
 use crate::weights::read_model_file;
@@ -39,6 +40,8 @@ pub struct OnnxNetwork {
     size: InputSize,
     features: usize,
     digest: [u8; 32],
+    /// What the user should know of the output, if anything.
+    warning: Option<String>,
     /// Pools of one thread, one for each call under way: the callers are the parallelism.
     pools: Mutex<Vec<Arc<ThreadPool>>>,
 }
@@ -50,23 +53,37 @@ impl OnnxNetwork {
     /// [`BackboneError::File`], and [`BackboneError::BadModel`] when the file is no ONNX model that can be run, has no
     /// such output, another input than described above, or features that are no vector.
     pub fn load(path: &Path, options: &OnnxOptions) -> Result<Self> {
-        let bytes = read_model_file(path)?;
-        Self::from_bytes(&bytes, options).map_err(|reason| BackboneError::model(path, reason))
+        let (bytes, mut beside) = (read_model_file(path)?, Beside::new(path));
+        Self::with_external(&bytes, options, &mut |external| beside.read(external))
+            .map_err(|reason| BackboneError::model(path, reason))
     }
 
     /// As [`OnnxNetwork::load`], from memory; the error is a sentence without the file's name.
     pub(super) fn from_bytes(bytes: &[u8], options: &OnnxOptions) -> std::result::Result<Self, String> {
+        let none =
+            |external: &External| Err(format!("its weights lie in {:?}, and there is no folder", external.location));
+        Self::with_external(bytes, options, &mut { none })
+    }
+
+    /// The same, with what reads the weights that lie elsewhere.
+    fn with_external(
+        bytes: &[u8],
+        options: &OnnxOptions,
+        external: &mut dyn FnMut(&External) -> std::result::Result<Vec<u8>, String>,
+    ) -> std::result::Result<Self, String> {
         let mut hash = Sha256::new();
         hash.update(b"onnx 1");
         hash.update(bytes);
-        let cut = match &options.output {
-            None => bytes.to_vec(),
-            Some(output) => {
-                check_output(bytes, output)?;
-                hash.update(output.as_bytes());
-                protobuf::with_output(bytes, output).ok_or("not an ONNX model")?
-            }
-        };
+        let cut = onnx::prepare(bytes, options.output.as_deref(), &mut |place| {
+            let values = external(place)?;
+            hash.update(&values);
+            Ok(values)
+        })?;
+        if let Some(output) = &options.output {
+            check_output(bytes, output)?;
+            hash.update(output.as_bytes());
+        }
+        let warning = probabilities(&cut);
         let mut settings = ModelOptions::with_all_ops();
         settings.prepack_weights(true);
         let model = settings.load(cut).map_err(|error| format!("not an ONNX model that can be run ({error})"))?;
@@ -83,7 +100,7 @@ impl OnnxNetwork {
         hash.update((size.width as u64).to_le_bytes());
         hash.update((size.height as u64).to_le_bytes());
         let (digest, pools) = (hash.finalize().into(), Mutex::new(Vec::new()));
-        let mut network = Self { model, input, output, single, size, features: 0, digest, pools };
+        let mut network = Self { model, input, output, single, size, features: 0, digest, warning, pools };
         let probe = network
             .run(&vec![0.0; size.values()], 1)
             .map_err(|error| format!("the model fails on a picture of {} x {} ({error})", size.width, size.height))?;
@@ -92,6 +109,11 @@ impl OnnxNetwork {
             return Err("the model's output is empty".into());
         }
         Ok(network)
+    }
+
+    /// What the user should know of the features, if anything: that they look like a classifier's probabilities.
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     /// The output for `count` pictures, flattened; every picture must give a vector.
@@ -148,12 +170,31 @@ impl Backbone for OnnxNetwork {
 
 /// Refuses a name that no node writes, and shows the last ones that there are.
 fn check_output(model: &[u8], output: &str) -> std::result::Result<(), String> {
-    let names = protobuf::value_names(model).ok_or("not an ONNX model")?;
-    if names.iter().any(|name| name == output) {
+    let values = onnx::values(model).ok_or("not an ONNX model")?;
+    if values.iter().any(|(name, _)| name == output) {
         return Ok(());
     }
-    let last: Vec<&str> = names.iter().rev().take(8).map(String::as_str).collect();
+    let last: Vec<&str> = values.iter().rev().take(8).map(|(name, _)| name.as_str()).collect();
     Err(format!("the graph has no value {output:?}; its last ones, from the end, are {}", last.join(", ")))
+}
+
+/// What to say of a model whose output is a softmax or a sigmoid.
+fn probabilities(model: &[u8]) -> Option<String> {
+    let (outputs, values) = (onnx::outputs(model)?, onnx::values(model)?);
+    let output = outputs.first()?;
+    let last = values.iter().position(|(name, _)| name == output)?;
+    let operator = &values[last].1;
+    if !["Softmax", "LogSoftmax", "Sigmoid"].contains(&operator.as_str()) {
+        return None;
+    }
+    let before: Vec<&str> = values[..last].iter().rev().take(4).map(|(name, _)| name.as_str()).collect();
+    let choice = match before.as_slice() {
+        [] => String::new(),
+        names => format!(" with --output; the values before it are, from the end, {}", names.join(", ")),
+    };
+    Some(format!(
+        "the model's output {output:?} is a {operator}: these look like class probabilities, which make poor features; take a layer before the classifier{choice}"
+    ))
 }
 
 /// The size of the input, and whether it is declared for a single picture.

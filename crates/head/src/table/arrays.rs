@@ -23,17 +23,6 @@ pub(super) enum Element {
     U64,
 }
 
-impl Element {
-    pub fn size(self) -> usize {
-        match self {
-            Element::Bool | Element::I8 | Element::U8 => 1,
-            Element::F16 | Element::Bf16 | Element::I16 | Element::U16 => 2,
-            Element::F32 | Element::I32 | Element::U32 => 4,
-            Element::F64 | Element::I64 | Element::U64 => 8,
-        }
-    }
-}
-
 /// An array whose bytes are as many as its shape and element say.
 pub(super) struct Array<'a> {
     /// `None` for an element that no table holds.

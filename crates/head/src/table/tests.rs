@@ -200,6 +200,22 @@ fn safetensors_features_come_in_every_width() {
 }
 
 #[test]
+fn npz_numbers_that_do_not_match_the_archives_checksum_are_refused_and_their_array_named() {
+    for damaged in ["features", "labels"] {
+        let values = if damaged == "features" { [9, 9, 9, 9] } else { [1, 2, 3, 4] };
+        let arrays = [
+            ("features", npy("|u1", false, "(4, 1)", &[9, 9, 9, 9])),
+            ("labels", npy("|u1", false, "(4,)", &[1, 2, 3, 4])),
+        ];
+        let mut bytes = npz(&arrays, zip::CompressionMethod::Stored);
+        let place = bytes.windows(4).position(|found| found == values).expect("values as they were written");
+        bytes[place] ^= 1;
+        let message = FeatureTable::parse(&bytes, TableFormat::Npz, LabelColumn::Present).unwrap_err().to_string();
+        assert!(message.contains("checksum") && message.contains(damaged), "{message}");
+    }
+}
+
+#[test]
 fn npz_features_may_be_integers_and_labels_booleans() {
     let parse = |features, label_bytes: &[u8]| {
         stored(&[("features", features), ("labels", npy("|b1", false, "(2,)", label_bytes))]).unwrap()

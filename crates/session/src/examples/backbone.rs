@@ -60,6 +60,8 @@ pub struct Opened {
     pub cache: Option<PathBuf>,
     /// What the user should know of the features, once there are some.
     pub remarks: RefCell<Vec<String>>,
+    /// What the user should know and may have to act upon.
+    pub warnings: RefCell<Vec<String>>,
 }
 
 impl BackboneChoice {
@@ -96,7 +98,7 @@ impl BackboneChoice {
     /// Opens the backbone. What the flags leave open is taken from `expected`, the features of a head that is used
     /// again, where it fits; a backbone that does not is refused.
     pub fn open(&self, expected: Option<&Provenance>) -> Result<Opened> {
-        let Parts { backbone, own, weights, name, mut remarks } = match self.name(expected)? {
+        let Parts { backbone, own, weights, name, mut remarks, warnings } = match self.name(expected)? {
             Builtin::NAME => self.open_builtin()?,
             name if is_onnx(name) => self.open_onnx(Path::new(name))?,
             name if RegNetX::names().any(|known| known == name) => self.open_regnet(name)?,
@@ -130,7 +132,15 @@ impl BackboneChoice {
             (Some(folder), _) => Some(folder.clone()),
             (None, _) => cache::folder(),
         };
-        Ok(Opened { backbone, preprocess, provenance, weights, cache, remarks: remarks.into() })
+        Ok(Opened {
+            backbone,
+            preprocess,
+            provenance,
+            weights,
+            cache,
+            remarks: remarks.into(),
+            warnings: warnings.into(),
+        })
     }
 
     /// The backbone's name; without one, that of a head which needs no file for it.
@@ -157,7 +167,7 @@ impl BackboneChoice {
         let network = Builtin::load()?;
         let own = Some(network.preprocess().clone());
         let (name, backbone) = (Builtin::NAME.to_owned(), Box::new(network));
-        Ok(Parts { backbone, own, weights: None, name, remarks: Vec::new() })
+        Ok(Parts { backbone, own, weights: None, name, remarks: Vec::new(), warnings: Vec::new() })
     }
 
     fn open_onnx(&self, path: &Path) -> Result<Parts> {
@@ -169,7 +179,8 @@ impl BackboneChoice {
         let beside = path.with_extension("toml");
         let own = if beside.is_file() && self.preprocess.is_none() { Some(Preprocess::load(&beside)?) } else { None };
         let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        Ok(Parts { backbone: Box::new(network), own, weights: None, name, remarks: Vec::new() })
+        let warnings = network.warning().map(str::to_owned).into_iter().collect();
+        Ok(Parts { backbone: Box::new(network), own, weights: None, name, remarks: Vec::new(), warnings })
     }
 
     fn open_regnet(&self, name: &str) -> Result<Parts> {
@@ -198,7 +209,7 @@ impl BackboneChoice {
         let own = Some(network.preprocess().clone());
         let known = known.map_or_else(|| "not torchvision's".to_owned(), |known| format!("torchvision's {known}"));
         let weights = Some(format!("{known}, SHA-256\n{sha256}"));
-        Ok(Parts { backbone: Box::new(network), own, weights, name: name.to_owned(), remarks })
+        Ok(Parts { backbone: Box::new(network), own, weights, name: name.to_owned(), remarks, warnings: Vec::new() })
     }
 
     /// Whether a flag says anything of the preprocessing.
@@ -238,6 +249,7 @@ struct Parts {
     weights: Option<String>,
     name: String,
     remarks: Vec<String>,
+    warnings: Vec<String>,
 }
 
 fn is_onnx(name: &str) -> bool {

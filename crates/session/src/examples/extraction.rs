@@ -179,6 +179,7 @@ fn table_of(
 }
 
 fn tell(with: &Opened, summary: &Summary, observer: &dyn Observer) {
+    with.warnings.take().iter().for_each(|warning| observer.warn(warning));
     with.remarks.take().iter().for_each(|remark| observer.note(remark));
     for skipped in summary.skipped.iter().take(NAMED) {
         observer.warn(&format!("left out {}: {}", printable(&skipped.name), printable(&skipped.reason)));

@@ -1,35 +1,46 @@
-//! Protocol buffers as far as ONNX models need them: writing messages, and replacing a model's outputs.
+//! Protocol buffers as far as ONNX models need them: messages written and taken apart, without a schema.
 //!
 //! A message is a run of fields; a field is a tag `number << 3 | kind` and a value: kind 0 a varint, kind 2 a length
 //! and bytes, kinds 1 and 5 eight and four bytes (the wire format of Protocol Buffers).
 
 /// A message being written.
 #[derive(Default)]
-pub(super) struct Message(Vec<u8>);
+pub struct Message(Vec<u8>);
 
 impl Message {
-    pub(super) fn number(mut self, field: u32, value: u64) -> Self {
+    /// With a number.
+    pub fn number(mut self, field: u32, value: u64) -> Self {
         self.varint(u64::from(field) << 3);
         self.varint(value);
         self
     }
 
-    pub(super) fn bytes(mut self, field: u32, value: &[u8]) -> Self {
+    /// With bytes.
+    pub fn bytes(mut self, field: u32, value: &[u8]) -> Self {
         self.varint(u64::from(field) << 3 | 2);
         self.varint(value.len() as u64);
         self.0.extend_from_slice(value);
         self
     }
 
-    pub(super) fn text(self, field: u32, value: &str) -> Self {
+    /// With text.
+    pub fn text(self, field: u32, value: &str) -> Self {
         self.bytes(field, value.as_bytes())
     }
 
-    pub(super) fn message(self, field: u32, value: Message) -> Self {
+    /// With a message in it.
+    pub fn message(self, field: u32, value: Message) -> Self {
         self.bytes(field, &value.0)
     }
 
-    pub(super) fn into_bytes(self) -> Vec<u8> {
+    /// With a field of another message, as it stood there.
+    pub fn field(mut self, field: &Field<'_>) -> Self {
+        self.0.extend_from_slice(field.whole);
+        self
+    }
+
+    /// The message.
+    pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 
@@ -42,24 +53,29 @@ impl Message {
     }
 }
 
-/// A field of a message: its number, its content if it is of kind 2, and the whole of it, tag included.
-pub(super) struct Field<'a> {
-    pub(super) number: u32,
-    pub(super) content: Option<&'a [u8]>,
-    pub(super) whole: &'a [u8],
+/// A field of a message.
+pub struct Field<'a> {
+    /// Its number.
+    pub number: u32,
+    /// Its content, if it is of kind 2.
+    pub content: Option<&'a [u8]>,
+    /// Its value, if it is of kind 0.
+    pub varint: Option<u64>,
+    /// The whole of it, tag included.
+    pub whole: &'a [u8],
 }
 
 /// The fields of a message, or `None` if the bytes are none.
-pub(super) fn fields(bytes: &[u8]) -> Option<Vec<Field<'_>>> {
+pub fn fields(bytes: &[u8]) -> Option<Vec<Field<'_>>> {
     let mut fields = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
         let start = at;
         let tag = read_varint(bytes, &mut at)?;
-        let mut content = None;
+        let (mut content, mut varint) = (None, None);
         let length = match tag & 7 {
             0 => {
-                read_varint(bytes, &mut at)?;
+                varint = Some(read_varint(bytes, &mut at)?);
                 0
             }
             1 => 8,
@@ -72,41 +88,18 @@ pub(super) fn fields(bytes: &[u8]) -> Option<Vec<Field<'_>>> {
             content = Some(&bytes[at..end]);
         }
         at = end;
-        fields.push(Field { number: u32::try_from(tag >> 3).ok()?, content, whole: &bytes[start..end] });
+        fields.push(Field { number: u32::try_from(tag >> 3).ok()?, content, varint, whole: &bytes[start..end] });
     }
     Some(fields)
 }
 
-/// The ONNX model `model` with its outputs replaced by the one value called `output`; `None` if it is no ONNX model.
-/// (`ModelProto.graph` is field 7, `GraphProto.output` field 12, `ValueInfoProto.name` field 1.)
-pub(super) fn with_output(model: &[u8], output: &str) -> Option<Vec<u8>> {
-    let mut rewritten = Message::default();
-    for field in fields(model)? {
-        if field.number != 7 {
-            rewritten.0.extend_from_slice(field.whole);
-            continue;
-        }
-        let mut graph = Message::default();
-        for field in fields(field.content?)?.into_iter().filter(|field| field.number != 12) {
-            graph.0.extend_from_slice(field.whole);
-        }
-        rewritten = rewritten.message(7, graph.message(12, Message::default().text(1, output)));
+/// The varints of a packed field, or `None` if the bytes are none.
+pub fn varints(bytes: &[u8]) -> Option<Vec<u64>> {
+    let (mut values, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        values.push(read_varint(bytes, &mut at)?);
     }
-    Some(rewritten.into_bytes())
-}
-
-/// The names of the values that the nodes of an ONNX model write, in order; `None` if it is no ONNX model.
-/// (`GraphProto.node` is field 1, `NodeProto.output` field 2.)
-pub(super) fn value_names(model: &[u8]) -> Option<Vec<String>> {
-    let mut names = Vec::new();
-    for graph in fields(model)?.iter().filter(|field| field.number == 7) {
-        for node in fields(graph.content?)?.iter().filter(|field| field.number == 1) {
-            for output in fields(node.content?)?.iter().filter(|field| field.number == 2) {
-                names.push(String::from_utf8_lossy(output.content?).into_owned());
-            }
-        }
-    }
-    Some(names)
+    Some(values)
 }
 
 fn read_varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
