@@ -232,3 +232,48 @@ fn input_size(
     }
     Ok((size, batch.is_some()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::graph::{Convolution, Graph};
+    use super::*;
+
+    /// A convolution, a rectifier and a mean, for 8 x 8 pixels.
+    fn small_model() -> Vec<u8> {
+        let mut graph = Graph::default();
+        let input = graph.input();
+        let geometry = Convolution { inputs: 3, outputs: 4, kernel: 3, stride: 2, groups: 1 };
+        let weights: Vec<f32> = (0..108).map(|k| (k % 7) as f32 - 3.0).collect();
+        let convolved = graph.convolve(&input, geometry, &weights, &[0.5; 4]);
+        let rectified = graph.relu(&convolved);
+        let output = graph.average(&rectified);
+        graph.into_model(&output, 8, 8)
+    }
+
+    #[test]
+    fn no_damage_to_a_model_ends_the_process_or_takes_long() {
+        let (good, options) = (small_model(), OnnxOptions::default());
+        assert_eq!(OnnxNetwork::from_bytes(&good, &options).expect("a model").features(), 4);
+        // A linear congruential generator: the same damage in every run.
+        let mut state = 1u64;
+        let mut draw = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        };
+        let mut refused = 0;
+        for _ in 0..1500 {
+            let mut bad = good.clone();
+            for _ in 0..=draw(3) {
+                let place = draw(bad.len());
+                match draw(4) {
+                    0 => bad[place] ^= 1 << draw(8),
+                    1 => bad[place] = 0xff,
+                    2 => drop(bad.splice(place..=place, [0xff; 7])),
+                    _ => bad.truncate(place.max(1)),
+                }
+            }
+            refused += usize::from(OnnxNetwork::from_bytes(&bad, &options).is_err());
+        }
+        assert!(refused > 500, "{refused}");
+    }
+}
