@@ -12,8 +12,9 @@ use flate2::read::DeflateDecoder;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::{Sample, Source, records};
+use crate::decode::{MAX_DECODE_BYTES, MAX_SIDE};
 use crate::error::{BackboneError, Result};
-use crate::picture::{MAX_DECODE_BYTES, MAX_SIDE, Picture};
+use crate::picture::Picture;
 
 /// The longest `.npy` header that is read.
 const MAX_HEADER: usize = 4096;
@@ -54,7 +55,7 @@ pub(super) fn open(path: &Path) -> Result<Source> {
         }
     }
     let bytes = height * width * channels;
-    let samples = records(count, move |record| {
+    Ok(records(count, move |record| {
         let pixels = images.take(bytes)?;
         let label = match &mut labels {
             Some(labels) => Some(labels.read_integer(label_bytes)?),
@@ -66,8 +67,7 @@ pub(super) fn open(path: &Path) -> Result<Source> {
         }
         let picture = Picture::new(width, height, channels, pixels).expect("height * width * channels bytes were read");
         Ok(Sample::pixels(format!("{}, image {}", images.path.display(), record + 1), label, picture))
-    });
-    Ok(Source { images: Some(count), samples })
+    }))
 }
 
 /// An array of the archive, its header read, its values to come.
