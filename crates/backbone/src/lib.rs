@@ -14,6 +14,7 @@ mod picture;
 mod preprocess;
 pub mod resize;
 mod source;
+mod version;
 mod weights;
 
 pub use backbone::{Backbone, InputSize, Matrix};

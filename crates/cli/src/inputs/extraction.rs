@@ -169,6 +169,13 @@ fn tell(with: &Opened, summary: &Summary) {
     if summary.skipped.len() > NAMED {
         warn(&format!("left out {} more", count(summary.skipped.len() - NAMED, "image")));
     }
+    for name in summary.first_of_several.iter().take(NAMED) {
+        warn(&format!("{}: holds several frames or pages, of which the first is used", printable(name)));
+    }
+    if summary.first_of_several.len() > NAMED {
+        let more = count(summary.first_of_several.len() - NAMED, "image");
+        warn(&format!("the first of several frames or pages is used of {more} more"));
+    }
 }
 
 /// A backbone of that input size that sees nothing: for what depends on the images alone.
