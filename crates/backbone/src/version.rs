@@ -15,7 +15,8 @@ impl Version<'_> {
     /// of pixels; the tests below notice both kinds of change.
     pub(crate) const CURRENT: Version<'static> = Version {
         own: 2,
-        decoders: "fax 0.2.7, fdeflate 0.3.7, flate2 1.1.10, gif 0.14.2, image 0.25.10, image-webp 0.2.4, png 0.18.1, tiff 0.11.3, weezl 0.1.12, zune-core 0.5.3, zune-jpeg 0.5.15",
+        decoders: "fax 0.2.7, fdeflate 0.3.7, flate2 1.1.10, gif 0.14.2, image 0.25.10, \
+                   image-webp 0.2.4, png 0.18.1, tiff 0.11.3, weezl 0.1.12, zune-core 0.5.3, zune-jpeg 0.5.15",
     };
 }
 

@@ -1,4 +1,5 @@
-//! The data elements of a DICOM stream, one after the other (PS3.5, section 7): tag, type, length, value. Little endian.
+//! The data elements of a DICOM stream, one after the other (PS3.5, section 7): tag, type, length,
+//! value. Little endian.
 //!
 //! Values are slices of the file: nothing is copied, and no length that the file states is ever reserved.
 
