@@ -37,7 +37,7 @@ pub enum BackboneError {
         reason: String,
     },
     /// A set of images without a single one.
-    #[error("{}: no images found: give a folder of PNG, JPEG, BMP or WebP files (one sub-folder a class), a CSV of path and label, idx, CIFAR-10 or .npz files", path.display())]
+    #[error("{}: no images found: give a folder of PNG, JPEG, BMP, WebP, GIF, TIFF or DICOM files (one sub-folder a class), a CSV of path and label, idx, CIFAR-10 or .npz files", path.display())]
     NoImages {
         /// The folder or file.
         path: PathBuf,

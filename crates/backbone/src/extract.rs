@@ -15,6 +15,7 @@ use crate::cache::Cache;
 use crate::error::{BackboneError, Result};
 use crate::preprocess::Preprocess;
 use crate::source::{Sample, Source};
+use crate::version::Version;
 
 /// Images read ahead for each thread.
 const AHEAD: usize = 8;
@@ -92,6 +93,8 @@ pub struct Summary {
     pub from_cache: usize,
     /// Images left out.
     pub skipped: Vec<Skipped>,
+    /// The names of rows whose file holds more than the picture that was taken: frames or pages.
+    pub first_of_several: Vec<String>,
     /// The time it took.
     pub elapsed: Duration,
 }
@@ -134,7 +137,9 @@ pub fn extract(
         .build()
         .map_err(|error| BackboneError::Stopped(error.to_string()))?;
     let mut cache = match &options.cache {
-        Some(folder) => Some(Cache::open(folder, cache_owner(backbone, preprocess), backbone.features())?),
+        Some(folder) => {
+            Some(Cache::open(folder, cache_owner(backbone, preprocess, Version::CURRENT), backbone.features())?)
+        }
         None => None,
     };
     let most = options.rows.unwrap_or(usize::MAX);
@@ -170,6 +175,9 @@ pub fn extract(
                 Ok((features, cached)) => {
                     sink(Row { place, name: &sample.name, label: sample.label.as_deref(), features: &features })?;
                     summary.rows += 1;
+                    if sample.is_first_of_several() {
+                        summary.first_of_several.push(sample.name.clone());
+                    }
                     summary.from_cache += usize::from(cached);
                 }
                 Err(error) => skip_or_fail(error, options, &mut summary)?,
@@ -257,12 +265,35 @@ fn skip_or_fail(error: BackboneError, options: &ExtractOptions, summary: &mut Su
     }
 }
 
-/// What decides the features besides the image: the backbone and the preprocessing.
-fn cache_owner(backbone: &dyn Backbone, preprocess: &Preprocess) -> [u8; 32] {
+/// What decides the features besides the image: the backbone, the preprocessing, and what decodes and resizes.
+fn cache_owner(backbone: &dyn Backbone, preprocess: &Preprocess, version: Version<'_>) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(backbone.digest());
     // Every field of the settings is in their JSON text, and floats are written exactly.
     hash.update(serde_json::to_vec(preprocess).expect("settings of numbers and names are JSON"));
     hash.update((backbone.features() as u64).to_le_bytes());
+    hash.update(version.own.to_le_bytes());
+    hash.update(version.decoders);
     hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Builtin;
+
+    #[test]
+    fn features_of_other_decoders_or_another_resizer_are_not_found() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (network, preprocess) = (Builtin::load().expect("it is part of the program"), Preprocess::paper());
+        let open =
+            |version| Cache::open(folder.path(), cache_owner(&network, &preprocess, version), 1).expect("a cache");
+        open(Version::CURRENT).add(&[([1; 32], &[5.0])]).expect("written");
+        assert_eq!(open(Version::CURRENT).look_up(&[1; 32]), Some(vec![5.0]));
+        let raised = Version { own: Version::CURRENT.own + 1, ..Version::CURRENT };
+        let upgraded = Version { decoders: "image 9.9.9", ..Version::CURRENT };
+        for other in [raised, upgraded] {
+            assert_eq!(open(other).look_up(&[1; 32]), None, "{other:?}");
+        }
+    }
 }

@@ -6,6 +6,7 @@
 
 mod backbone;
 mod cache;
+mod decode;
 mod error;
 mod extract;
 mod network;
@@ -13,14 +14,16 @@ mod picture;
 mod preprocess;
 pub mod resize;
 mod source;
+mod version;
 mod weights;
 
 pub use backbone::{Backbone, InputSize, Matrix};
 pub use cache::{cache_size, clear_cache};
+pub use decode::{MAX_DECODE_BYTES, MAX_FILE_BYTES, MAX_SIDE};
 pub use error::{BackboneError, Result};
 pub use extract::{Collected, ExtractOptions, Progress, Row, Skipped, Summary, collect, extract};
 pub use network::{Builtin, OnnxNetwork, OnnxOptions, RegNetX};
-pub use picture::{MAX_DECODE_BYTES, MAX_FILE_BYTES, MAX_SIDE, Picture};
+pub use picture::Picture;
 pub use preprocess::{Channels, Filter, Preprocess};
 pub use source::{Sample, Source};
 pub use weights::{MAX_WEIGHTS_BYTES, Tensor, Weights};

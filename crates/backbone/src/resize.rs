@@ -15,6 +15,18 @@ use crate::picture::Picture;
 /// Bits after the point of a weight, so that 255 times the sum of the weights stays within 32 bits.
 const WEIGHT_BITS: u32 = 22;
 
+impl Picture {
+    /// The picture with its longer side at `side` pixels, the proportions kept; unchanged if it is not longer.
+    pub fn thumbnail(&self, side: usize) -> Self {
+        let longer = self.width().max(self.height());
+        if longer <= side || side == 0 {
+            return self.clone();
+        }
+        let scaled = |length: usize| (length * side / longer).max(1);
+        antialiased(self, scaled(self.width()), scaled(self.height()))
+    }
+}
+
 /// `picture` at `width` x `height`, antialiased, as Pillow's bilinear filter does it.
 ///
 /// # Panics
@@ -145,6 +157,15 @@ mod tests {
                 "{width} x {height}"
             );
         }
+    }
+
+    #[test]
+    fn thumbnails_keep_the_proportions_and_never_enlarge() {
+        let picture = Picture::new(40, 10, 3, vec![77; 1200]).expect("40 x 10 pixels");
+        let small = picture.thumbnail(20);
+        assert_eq!((small.width(), small.height(), small.pixels()[0]), (20, 5, 77));
+        assert_eq!(picture.thumbnail(40), picture);
+        assert_eq!(Picture::new(900, 1, 1, vec![5; 900]).expect("a line").thumbnail(9).height(), 1);
     }
 
     #[test]

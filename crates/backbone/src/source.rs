@@ -8,9 +8,10 @@
 //! | idx (MNIST), also gzipped | its magic number | a second idx file |
 //! | CIFAR-10 binary | `.bin`, or a folder with `data_batch_1.bin` | in the file |
 //! | NumPy | `.npz` with `images` (uint8, n x h x w or n x h x w x 3) | its array `labels`, if any |
-//! | one image | PNG, JPEG, BMP, WebP | none |
+//! | one image | its content: PNG, JPEG, BMP, WebP, GIF, TIFF, DICOM | none |
 //!
-//! Nothing is held but the list of paths: images are read when their turn comes.
+//! Image files are told by their content, whatever they are called. Nothing is held but the list of paths: images are
+//! read when their turn comes.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -18,8 +19,9 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::decode::{HEAD_BYTES, ImageFormat, MAX_FILE_BYTES, holds_more_than_one};
 use crate::error::{BackboneError, Result};
-use crate::picture::{MAX_FILE_BYTES, Picture};
+use crate::picture::Picture;
 
 mod cifar;
 mod files;
@@ -64,6 +66,14 @@ impl Sample {
         }
     }
 
+    /// Whether its file holds more pictures than the one that is decoded: frames of an animation, or pages.
+    pub fn is_first_of_several(&self) -> bool {
+        match &self.content {
+            Content::Encoded(bytes) => holds_more_than_one(bytes),
+            Content::Pixels(_) => false,
+        }
+    }
+
     /// The bytes that the sample holds.
     pub(crate) fn bytes(&self) -> usize {
         match &self.content {
@@ -98,7 +108,14 @@ impl Sample {
 /// image) or when the set itself is damaged (the iterator ends after it).
 pub struct Source {
     images: Option<usize>,
-    samples: Box<dyn Iterator<Item = Result<Sample>> + Send>,
+    samples: Samples,
+}
+
+enum Samples {
+    /// In files of their own.
+    Files(files::Files),
+    /// Read one after the other from something else.
+    Stream(Box<dyn Iterator<Item = Result<Sample>> + Send>),
 }
 
 impl Source {
@@ -127,7 +144,18 @@ impl Source {
 
     /// A set from samples that are already at hand; `images` is how many, where it is known.
     pub fn from_samples(images: Option<usize>, samples: impl Iterator<Item = Result<Sample>> + Send + 'static) -> Self {
-        Self { images, samples: Box::new(samples) }
+        Self { images, samples: Samples::Stream(Box::new(samples)) }
+    }
+
+    /// The same images with every class in turn, so that the first n hold as many of each class as can be: the first of
+    /// each class in the order of the classes, then the second of each, and so on.
+    ///
+    /// Only folders with a sub-folder a class are put in another order: any other set has one that somebody gave it.
+    pub fn classes_in_turn(self) -> Self {
+        match self.samples {
+            Samples::Files(files) => Self { samples: Samples::Files(files.classes_in_turn()), ..self },
+            samples => Self { samples, ..self },
+        }
     }
 
     /// The number of images in the set, where it is known before reading.
@@ -140,12 +168,15 @@ impl Iterator for Source {
     type Item = Result<Sample>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.samples.next()
+        self.nth(0)
     }
 
     // Files of their own are passed over without being read.
     fn nth(&mut self, n: usize) -> Option<Self::Item> {
-        self.samples.nth(n)
+        match &mut self.samples {
+            Samples::Files(files) => files.nth(n),
+            Samples::Stream(samples) => samples.nth(n),
+        }
     }
 }
 
@@ -164,25 +195,26 @@ fn recognise(path: &Path) -> Result<Form> {
         let batches = cifar::batches_of(path);
         return Ok(if batches.is_empty() { Form::Folder } else { Form::Cifar(batches) });
     }
-    match extension(path).as_str() {
-        "csv" => return Ok(Form::List),
-        "npz" => return Ok(Form::Npz),
-        "bin" => return Ok(Form::Cifar(vec![path.to_owned()])),
-        known if files::is_image_extension(known) => return Ok(Form::Image),
-        _ => {}
-    }
-    let mut head = [0u8; 4];
-    let read = File::open(path).and_then(|mut file| file.read(&mut head)).map_err(BackboneError::file(path))?;
-    if read == 0 {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
+    if read.map_err(BackboneError::file(path))? == 0 {
         return Err(BackboneError::source(path, "the file is empty"));
     }
-    if head.starts_with(&[0x1f, 0x8b]) || head.starts_with(&[0, 0, 8]) {
-        return Ok(Form::Idx);
+    if ImageFormat::of(&head).is_some() {
+        return Ok(Form::Image);
     }
-    Err(BackboneError::source(
-        path,
-        "not a known form of images: give a folder, a .csv list, an idx file, CIFAR-10's .bin, an .npz or an image",
-    ))
+    match extension(path).as_str() {
+        "csv" => Ok(Form::List),
+        "npz" => Ok(Form::Npz),
+        "bin" => Ok(Form::Cifar(vec![path.to_owned()])),
+        // It is refused as the damaged image that it is, with its name.
+        known if files::is_image_extension(known) => Ok(Form::Image),
+        _ if head.starts_with(&[0x1f, 0x8b]) || head.starts_with(&[0, 0, 8]) => Ok(Form::Idx),
+        _ => Err(BackboneError::source(
+            path,
+            "not a known form of images: give a folder, a .csv list, an idx file, CIFAR-10's .bin, an .npz or an image",
+        )),
+    }
 }
 
 fn extension(path: &Path) -> String {
@@ -209,18 +241,16 @@ fn length(file: &mut File) -> std::io::Result<u64> {
     Ok(length)
 }
 
-/// The iterator over a container's records: `read(i)` for `i` from 0, ending after the first error.
-fn records(
-    images: usize,
-    mut read: impl FnMut(usize) -> Result<Sample> + Send + 'static,
-) -> Box<dyn Iterator<Item = Result<Sample>> + Send> {
+/// A container's records: `read(i)` for `i` from 0, ending after the first error.
+fn records(images: usize, mut read: impl FnMut(usize) -> Result<Sample> + Send + 'static) -> Source {
     let mut failed = false;
-    Box::new((0..images).map_while(move |record| {
+    let samples = (0..images).map_while(move |record| {
         if failed {
             return None;
         }
         let sample = read(record);
         failed = sample.is_err();
         Some(sample)
-    }))
+    });
+    Source::from_samples(Some(images), samples)
 }

@@ -59,11 +59,87 @@ fn a_folder_with_a_sub_folder_a_class_is_read_in_the_order_of_names() {
 fn images_of_forms_that_are_not_read_are_refused_by_name_and_not_passed_over() {
     let folder = tempfile::tempdir().expect("a folder");
     class_folder(folder.path());
-    fs::write(folder.path().join("cat/3.gif"), b"GIF89a\x01\x00\x01\x00").expect("written");
+    fs::write(folder.path().join("cat/3.heic"), b"\0\0\0\x18ftypheic\0\0\0\0").expect("written");
+    fs::write(folder.path().join("cat/4"), b"\0\0\0\x1cftypavif\0\0\0\0").expect("written");
     let samples = read(Source::open(folder.path(), None).expect("a source"));
-    assert_eq!(labels(&samples), ["cat", "cat", "cat", "dog"]);
-    let message = samples[2].decode().expect_err("a GIF").to_string();
-    assert!(message.contains("3.gif") && message.contains("convert it"), "{message}");
+    assert_eq!(labels(&samples), ["cat", "cat", "cat", "cat", "dog"]);
+    let message = samples[2].decode().expect_err("a HEIC image").to_string();
+    assert!(message.contains("3.heic") && message.contains("convert it"), "{message}");
+    let message = samples[3].decode().expect_err("an AVIF image").to_string();
+    assert!(message.contains("AVIF images are not read"), "{message}");
+}
+
+#[test]
+fn images_without_an_extension_or_with_a_wrong_one_are_told_by_their_content() {
+    let folder = tempfile::tempdir().expect("a folder");
+    class_folder(folder.path());
+    let at = |name: &str| folder.path().join(name);
+    let image = fs::read(at("cat/1.png")).expect("read");
+    for name in ["cat/IM000001", "cat/3.dat", "dog/scan.txt"] {
+        fs::write(at(name), &image).expect("written");
+    }
+    // What is no image is passed over, and so is what is hidden.
+    for name in ["cat/.DS_Store", "cat/Thumbs.db", "cat/README", "dog/empty", "dog/list.csv"] {
+        fs::write(at(name), if name.ends_with("empty") { "" } else { "BM, but no bitmap" }).expect("written");
+    }
+    fs::write(at("dog/.hidden.png"), &image).expect("written");
+    let samples = read(Source::open(folder.path(), None).expect("a source"));
+    let names: Vec<_> = samples.iter().map(|sample| sample.name.rsplit('/').next().unwrap_or("")).collect();
+    assert_eq!(names, ["1.png", "2.png", "3.dat", "IM000001", "1.PNG", "scan.txt"]);
+    assert_eq!(samples[3].decode().expect("an image").pixels()[0], 10);
+    // The same for one file, whatever form its name belongs to.
+    for name in ["one", "one.csv", "one.npz", "one.bin", "one.jpg"] {
+        fs::write(at(name), &image).expect("written");
+        let samples = read(Source::open(&at(name), None).expect("a source"));
+        assert_eq!(samples[0].decode().expect("an image").pixels()[0], 10, "{name}");
+    }
+    fs::write(at("text"), "hello").expect("written");
+    assert!(refused(&at("text"), None).contains("not a known form"));
+}
+
+#[test]
+fn class_folders_in_turn_give_the_first_of_every_class_then_the_second() {
+    let folder = tempfile::tempdir().expect("a folder");
+    class_folder(folder.path());
+    fs::create_dir(folder.path().join("bird")).expect("created");
+    for number in 0..3 {
+        png(&folder.path().join(format!("bird/{number}.png")), 100 + number);
+    }
+    let in_turn = || Source::open(folder.path(), None).expect("a source").classes_in_turn();
+    assert_eq!(in_turn().images(), Some(6));
+    let samples = read(in_turn());
+    assert_eq!(labels(&samples), ["bird", "cat", "dog", "bird", "cat", "bird"]);
+    let grey = |sample: &Sample| sample.decode().expect("an image").pixels()[0];
+    assert_eq!(samples.iter().map(grey).collect::<Vec<_>>(), [100, 10, 30, 101, 20, 102]);
+    assert_eq!(grey(&in_turn().nth(4).expect("a fifth image").expect("readable")), 20);
+    assert!(in_turn().nth(6).is_none());
+
+    // A list has the order that somebody gave it.
+    let list = folder.path().join("list.csv");
+    fs::write(&list, "bird/0.png,b\nbird/1.png,b\ncat/1.png,c\n").expect("written");
+    let listed = Source::open(&list, None).expect("a source").classes_in_turn();
+    assert_eq!(labels(&read(listed)), ["b", "b", "c"]);
+}
+
+#[test]
+fn images_with_more_frames_are_named_in_the_summary_whether_cached_or_not() {
+    let (folder, cache) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    png(&folder.path().join("1.png"), 1);
+    let mut file = fs::File::create(folder.path().join("2.gif")).expect("created");
+    let mut encoder = image::codecs::gif::GifEncoder::new(&mut file);
+    for grey in [10, 200] {
+        let picture = image::RgbaImage::from_pixel(4, 3, image::Rgba([grey, grey, grey, 255]));
+        encoder.encode_frame(image::Frame::new(picture)).expect("a frame");
+    }
+    drop(encoder);
+    let options = ExtractOptions { cache: Some(cache.path().to_owned()), ..Default::default() };
+    for cached in [0, 2] {
+        let source = Source::open(folder.path(), None).expect("a source");
+        let all = collect(&Means, &Preprocess::paper(), source, &options, &mut |_| {}).expect("extracted");
+        assert_eq!(all.summary.from_cache, cached);
+        assert!(matches!(&all.summary.first_of_several[..], [name] if name.ends_with("2.gif")));
+        assert!((all.features.row(1)[0] - 10.0).abs() < 1e-3, "{:?}", all.features.row(1));
+    }
 }
 
 #[test]

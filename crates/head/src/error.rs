@@ -69,7 +69,7 @@ pub enum HeadError {
     #[error("the table has no {0}: give it at least one")]
     EmptyTable(&'static str),
     /// An array that should be there is not.
-    #[error("the file has no array `{name}`, only {found}: save the arrays as `features` and `labels`")]
+    #[error("the file has no array `{name}`, only {found}: save the arrays as `features` and `labels`, or as X and y")]
     MissingArray {
         /// The array's name.
         name: &'static str,

@@ -3,7 +3,7 @@
 //! * CSV: a line a row, the label first, commas between; a header line is recognised and passed over. Labels are whole
 //!   numbers (`3.0` is `3`) or words.
 //! * `.npz`: an array `features` of floats, integers or booleans, rows x features in C or Fortran order, and an array
-//!   `labels` of integers or booleans (0 and 1).
+//!   `labels` of whole numbers, words or one-hot rows. `X` and `y`, `x` and `y`, `arr_0` and `arr_1` do as well.
 //! * `.safetensors`: tensors `features` and `labels` alike. Those that [`FeatureTable::to_safetensors`] writes have
 //!   words as labels and the features' [`Provenance`] in their metadata, too.
 

@@ -37,7 +37,7 @@ pub(super) fn open(path: &Path, batches: Vec<PathBuf>) -> Result<Source> {
     let mut parts = parts.into_iter();
     let mut current = parts.next();
     let mut done = 0;
-    let samples = records(images, move |record| {
+    Ok(records(images, move |record| {
         if current.as_ref().is_some_and(|(_, count, _)| record - done == *count) {
             done = record;
             current = parts.next();
@@ -53,6 +53,5 @@ pub(super) fn open(path: &Path, batches: Vec<PathBuf>) -> Result<Source> {
         let pixels = (0..PLANE).flat_map(|at| [planes[at], planes[PLANE + at], planes[2 * PLANE + at]]).collect();
         let picture = Picture::new(SIDE, SIDE, 3, pixels).expect("32 x 32 x 3 bytes");
         Ok(Sample::pixels(format!("{}, image {}", path.display(), record - done + 1), Some(label.to_string()), picture))
-    });
-    Ok(Source { images: Some(images), samples })
+    }))
 }

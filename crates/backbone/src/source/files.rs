@@ -1,19 +1,25 @@
 //! Images in files of their own: folders and lists.
 
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{Sample, Source, extension, read_image_file};
+use super::{Sample, Samples, Source, extension, read_image_file};
+use crate::decode::{HEAD_BYTES, ImageFormat};
 use crate::error::{BackboneError, Result};
 
-const READABLE_EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "jfif", "bmp", "webp"];
-
-/// Images too, though not of a form that is read: they are refused by name rather than passed over in silence.
-const OTHER_EXTENSIONS: [&str; 7] = ["gif", "tif", "tiff", "heic", "heif", "avif", "jxl"];
+/// What is called like this is an image, or a damaged one, which is to be named: never passed over in silence.
+const EXTENSIONS: [&str; 19] = [
+    "png", "jpg", "jpeg", "jfif", "bmp", "webp", "gif", "tif", "tiff", "dcm", "dicom", "heic", "heif", "avif", "jxl",
+    "jp2", "j2k", "jpx", "apng",
+];
 
 pub(super) fn is_image_extension(extension: &str) -> bool {
-    READABLE_EXTENSIONS.contains(&extension) || OTHER_EXTENSIONS.contains(&extension)
+    EXTENSIONS.contains(&extension)
 }
 
+#[derive(Debug)]
 struct Entry {
     path: PathBuf,
     label: Option<String>,
@@ -24,7 +30,8 @@ struct Entry {
 pub(super) fn open_folder(path: &Path) -> Result<Source> {
     let (folders, images) = list(path)?;
     if folders.is_empty() {
-        return Ok(source(images.into_iter().map(|path| Entry { path, label: None }).collect()));
+        let entries = images.into_iter().map(|path| Entry { path, label: None }).collect();
+        return Ok(source(entries, false));
     }
     if let Some(stray) = images.first() {
         let reason = format!(
@@ -42,12 +49,12 @@ pub(super) fn open_folder(path: &Path) -> Result<Source> {
             return Err(BackboneError::source(nested, reason));
         }
         if images.is_empty() {
-            let reason = "a class folder without a PNG, JPEG, BMP or WebP image: fill it or remove it";
+            let reason = "a class folder without an image: fill it or remove it";
             return Err(BackboneError::source(&folder, reason));
         }
         entries.extend(images.into_iter().map(|path| Entry { path, label: Some(label.clone()) }));
     }
-    Ok(source(entries))
+    Ok(source(entries, true))
 }
 
 /// A CSV list of path and, optionally, label; a first line `path,label` or `path` is a heading.
@@ -78,32 +85,57 @@ pub(super) fn open_list(path: &Path) -> Result<Source> {
         }
         entries.push(Entry { path: folder.join(image), label });
     }
-    Ok(source(entries))
+    Ok(source(entries, false))
 }
 
 /// One image without a label.
 pub(super) fn open_one(path: &Path) -> Source {
-    source(vec![Entry { path: path.to_owned(), label: None }])
+    source(vec![Entry { path: path.to_owned(), label: None }], false)
 }
 
-fn source(entries: Vec<Entry>) -> Source {
-    Source { images: Some(entries.len()), samples: Box::new(Files(entries.into_iter())) }
+fn source(entries: Vec<Entry>, class_folders: bool) -> Source {
+    Source { images: Some(entries.len()), samples: Samples::Files(Files { entries: entries.into(), class_folders }) }
 }
 
 /// Reads each file when its turn comes, and none that is passed over.
-struct Files(std::vec::IntoIter<Entry>);
+pub(super) struct Files {
+    entries: VecDeque<Entry>,
+    class_folders: bool,
+}
+
+impl Files {
+    /// The first of every class, then the second, and so on; files without class folders stay as they are.
+    pub(super) fn classes_in_turn(self) -> Self {
+        if !self.class_folders {
+            return self;
+        }
+        let mut turns: Vec<VecDeque<Entry>> = Vec::new();
+        for entry in self.entries {
+            match turns.last_mut() {
+                // A class's files lie one after the other.
+                Some(class) if class.front().is_some_and(|first| first.label == entry.label) => class.push_back(entry),
+                _ => turns.push(VecDeque::from([entry])),
+            }
+        }
+        let mut entries = VecDeque::new();
+        while !turns.is_empty() {
+            entries.extend(turns.iter_mut().filter_map(VecDeque::pop_front));
+            turns.retain(|class| !class.is_empty());
+        }
+        Self { entries, ..self }
+    }
+}
 
 impl Iterator for Files {
     type Item = Result<Sample>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Entry { path, label } = self.0.next()?;
+        let Entry { path, label } = self.entries.pop_front()?;
         Some(read_image_file(&path).map(|bytes| Sample::encoded(path.display().to_string(), label, bytes)))
     }
 
     fn nth(&mut self, n: usize) -> Option<Self::Item> {
-        let skipped = n.min(self.0.len());
-        self.0.by_ref().take(skipped).for_each(drop);
+        self.entries.drain(..n.min(self.entries.len()));
         self.next()
     }
 }
@@ -118,11 +150,20 @@ fn list(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         }
         if path.is_dir() {
             folders.push(path);
-        } else if is_image_extension(&extension(&path)) {
+        } else if is_image_extension(&extension(&path)) || holds_an_image(&path) {
             images.push(path);
         }
     }
     folders.sort();
     images.sort();
     Ok((folders, images))
+}
+
+/// Whether a file with another name, or none that says what it is, holds an image. What is no file, or cannot be read,
+/// is passed over like other things that are no images.
+fn holds_an_image(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = |head: &mut Vec<u8>| File::open(path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(head));
+    // Opening a pipe would wait for somebody who writes to it.
+    path.is_file() && read(&mut head).is_ok() && ImageFormat::of(&head).is_some()
 }

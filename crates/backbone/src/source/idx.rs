@@ -10,8 +10,9 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 
 use super::{Sample, Source, length, records};
+use crate::decode::MAX_SIDE;
 use crate::error::{BackboneError, Result};
-use crate::picture::{MAX_SIDE, Picture};
+use crate::picture::Picture;
 
 pub(super) fn open(path: &Path, labels: Option<&Path>) -> Result<Source> {
     let mut images = Idx::open(path, 3)?;
@@ -27,7 +28,7 @@ pub(super) fn open(path: &Path, labels: Option<&Path>) -> Result<Source> {
     if count == 0 {
         return Err(BackboneError::NoImages { path: path.to_owned() });
     }
-    let samples = records(count, move |record| {
+    Ok(records(count, move |record| {
         let pixels = images.read(record, rows * columns)?;
         let label = match &mut labels {
             Some(labels) => Some(labels.read(record, 1)?[0].to_string()),
@@ -35,8 +36,7 @@ pub(super) fn open(path: &Path, labels: Option<&Path>) -> Result<Source> {
         };
         let picture = Picture::new(columns, rows, 1, pixels).expect("rows * columns bytes were read");
         Ok(Sample::pixels(format!("{}, image {}", images.path.display(), record + 1), label, picture))
-    });
-    Ok(Source { images: Some(count), samples })
+    }))
 }
 
 struct Idx {

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use ciphertune_formats::npz::{self, Element, NpzError};
 
 use super::{Sample, Source, records};
+use crate::decode::{MAX_DECODE_BYTES, MAX_SIDE};
 use crate::error::{BackboneError, Result};
-use crate::picture::{MAX_DECODE_BYTES, MAX_SIDE, Picture};
+use crate::picture::Picture;
 
 pub(super) fn open(path: &Path) -> Result<Source> {
     let mut images = Array::open(path, "images")?.ok_or_else(|| {
@@ -49,7 +50,7 @@ pub(super) fn open(path: &Path) -> Result<Source> {
         }
     }
     let bytes = height * width * channels;
-    let samples = records(count, move |record| {
+    Ok(records(count, move |record| {
         let pixels = images.take(bytes as u64)?;
         let label = match &mut labels {
             Some(labels) => Some(labels.read_integer(label_bytes)?),
@@ -61,8 +62,7 @@ pub(super) fn open(path: &Path) -> Result<Source> {
         }
         let picture = Picture::new(width, height, channels, pixels).expect("height * width * channels bytes were read");
         Ok(Sample::pixels(format!("{}, image {}", images.path.display(), record + 1), label, picture))
-    });
-    Ok(Source { images: Some(count), samples })
+    }))
 }
 
 /// An array of the archive, and the archive's name for messages.

@@ -21,7 +21,8 @@ use ciphertune_session::{Error, InFile};
 #[derive(Args)]
 pub struct Extract {
     /// Images: a folder with a sub-folder a class, or of images without labels; a .csv of path and label; idx files
-    /// (.gz); CIFAR-10's binary batches; an .npz of images and labels; one image. PNG, JPEG, BMP and WebP are read
+    /// (.gz); CIFAR-10's binary batches; an .npz of images and labels; one image. PNG, JPEG, BMP,
+    /// WebP, GIF, TIFF and grey DICOM are read
     #[arg(long, value_name = "DIR|FILE")]
     images: PathBuf,
 

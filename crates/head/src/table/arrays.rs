@@ -1,4 +1,4 @@
-//! Numbers in raw bytes, as `.npz` and `.safetensors` hold them.
+//! Numbers and words in raw bytes, as `.npz` and `.safetensors` hold them.
 
 use super::{FeatureTable, LabelColumn};
 use crate::error::{HeadError, Result};
@@ -21,7 +21,15 @@ pub(super) enum Element {
     U16,
     U32,
     U64,
+    /// Words of so many characters of four bytes, filled up with zeros.
+    Text(usize),
+    /// Words of so many bytes, filled up with zeros.
+    Bytes(usize),
 }
+
+/// What arrays of features and of labels are called, in the order in which they are looked for: our own names, those of
+/// most programs, and those that `numpy.savez` gives to arrays without a name.
+const NAMES: [(&str, &str); 4] = [("features", "labels"), ("X", "y"), ("x", "y"), ("arr_0", "arr_1")];
 
 /// An array whose bytes are as many as its shape and element say.
 pub(super) struct Array<'a> {
@@ -46,48 +54,80 @@ pub(super) fn table_of_arrays<'a>(
         let found = if names.is_empty() { "none at all".to_owned() } else { names.join(", ") };
         HeadError::MissingArray { name, found }
     };
-    let features = find("features")?.ok_or_else(|| missing("features"))?.features()?;
-    let labels = match labels {
-        LabelColumn::Absent => None,
-        LabelColumn::Present => Some(find("labels")?.ok_or_else(|| missing("labels"))?.labels()?),
-        LabelColumn::Detect { .. } => find("labels")?.map(|array| array.labels()).transpose()?,
-    };
-    FeatureTable::new(features, labels)
+    for (features_name, labels_name) in NAMES {
+        let Some(features) = find(features_name)? else { continue };
+        let features = features.features(features_name)?;
+        let labels = match labels {
+            LabelColumn::Absent => None,
+            LabelColumn::Present => Some(find(labels_name)?.ok_or_else(|| missing(labels_name))?.labels(labels_name)?),
+            LabelColumn::Detect { .. } => find(labels_name)?.map(|array| array.labels(labels_name)).transpose()?,
+        };
+        return FeatureTable::new(features, labels);
+    }
+    Err(missing("features"))
 }
 
 impl Array<'_> {
-    fn features(&self) -> Result<DMatrix<f64>> {
+    fn features(&self, name: &'static str) -> Result<DMatrix<f64>> {
         let &[rows, columns] = self.shape.as_slice() else {
-            return Err(self.wrong("features", "it needs two axes, rows x features"));
+            return Err(self.wrong(name, "it needs two axes, rows x features"));
         };
-        let values = match self.element {
-            Some(Element::F16) => self.decode(|bytes| f16::from_le_bytes(bytes).to_f64()),
-            Some(Element::Bf16) => self.decode(|bytes| bf16::from_le_bytes(bytes).to_f64()),
-            Some(Element::F32) => self.decode(|bytes| f64::from(f32::from_le_bytes(bytes))),
-            Some(Element::F64) => self.decode(f64::from_le_bytes),
-            Some(Element::Bool | Element::U8) => self.decode(|[byte]| f64::from(byte)),
-            Some(Element::I8) => self.decode(|bytes| f64::from(i8::from_le_bytes(bytes))),
-            Some(Element::I16) => self.decode(|bytes| f64::from(i16::from_le_bytes(bytes))),
-            Some(Element::U16) => self.decode(|bytes| f64::from(u16::from_le_bytes(bytes))),
-            Some(Element::I32) => self.decode(|bytes| f64::from(i32::from_le_bytes(bytes))),
-            Some(Element::U32) => self.decode(|bytes| f64::from(u32::from_le_bytes(bytes))),
+        let values = self.numbers().ok_or_else(|| self.wrong(name, "save features as float16, float32 or float64"))?;
+        Ok(self.matrix(rows, columns, values))
+    }
+
+    /// The elements as numbers, in the order of the file; `None` for what are none.
+    fn numbers(&self) -> Option<Vec<f64>> {
+        Some(match self.element? {
+            Element::F16 => self.decode(|bytes| f16::from_le_bytes(bytes).to_f64()),
+            Element::Bf16 => self.decode(|bytes| bf16::from_le_bytes(bytes).to_f64()),
+            Element::F32 => self.decode(|bytes| f64::from(f32::from_le_bytes(bytes))),
+            Element::F64 => self.decode(f64::from_le_bytes),
+            Element::Bool | Element::U8 => self.decode(|[byte]| f64::from(byte)),
+            Element::I8 => self.decode(|bytes| f64::from(i8::from_le_bytes(bytes))),
+            Element::I16 => self.decode(|bytes| f64::from(i16::from_le_bytes(bytes))),
+            Element::U16 => self.decode(|bytes| f64::from(u16::from_le_bytes(bytes))),
+            Element::I32 => self.decode(|bytes| f64::from(i32::from_le_bytes(bytes))),
+            Element::U32 => self.decode(|bytes| f64::from(u32::from_le_bytes(bytes))),
             // Beyond 2^53 rounded, as any other program would.
-            Some(Element::I64) => self.decode(|bytes| i64::from_le_bytes(bytes) as f64),
-            Some(Element::U64) => self.decode(|bytes| u64::from_le_bytes(bytes) as f64),
-            None => return Err(self.wrong("features", "save features as float16, float32 or float64")),
-        };
-        Ok(match self.column_major {
-            true => DMatrix::from_vec(rows, columns, values),
-            false => crate::linalg::from_rows(rows, columns, &values),
+            Element::I64 => self.decode(|bytes| i64::from_le_bytes(bytes) as f64),
+            Element::U64 => self.decode(|bytes| u64::from_le_bytes(bytes) as f64),
+            Element::Text(_) | Element::Bytes(_) => return None,
         })
     }
 
-    fn labels(&self) -> Result<Vec<String>> {
-        match self.shape.as_slice() {
+    fn matrix(&self, rows: usize, columns: usize, values: Vec<f64>) -> DMatrix<f64> {
+        match self.column_major {
+            true => DMatrix::from_vec(rows, columns, values),
+            false => crate::linalg::from_rows(rows, columns, &values),
+        }
+    }
+
+    /// Labels as whole numbers (floats that are whole ones too), words, or rows with a single one, whose place is the
+    /// label.
+    fn labels(&self, name: &'static str) -> Result<Vec<String>> {
+        match *self.shape.as_slice() {
             [_] | [_, 1] => {}
-            _ => return Err(self.wrong("labels", "it needs one axis, a label a row")),
+            [rows, classes] if classes > 1 => return self.one_hot(name, rows, classes),
+            _ => return Err(self.wrong(name, "it needs one axis, a label a row, or one-hot rows")),
         }
         Ok(match self.element {
+            Some(Element::F16 | Element::Bf16 | Element::F32 | Element::F64) => {
+                let numbers = self.numbers().unwrap_or_default();
+                if numbers.iter().any(|number| number.fract() != 0.0 || number.abs() >= 2f64.powi(53)) {
+                    return Err(self.wrong(
+                        name,
+                        "these are no whole numbers, so no classes: save class numbers or words, one a row",
+                    ));
+                }
+                numbers.into_iter().map(|number| (number as i64).to_string()).collect()
+            }
+            Some(Element::Text(characters)) => {
+                self.words(name, characters.saturating_mul(4), |word| self.text(word))?
+            }
+            Some(Element::Bytes(bytes)) => {
+                self.words(name, bytes, |word| std::str::from_utf8(word).ok().map(str::to_owned))?
+            }
             Some(Element::I8) => self.decode(|bytes| i8::from_le_bytes(bytes).to_string()),
             Some(Element::I16) => self.decode(|bytes| i16::from_le_bytes(bytes).to_string()),
             Some(Element::I32) => self.decode(|bytes| i32::from_le_bytes(bytes).to_string()),
@@ -96,8 +136,38 @@ impl Array<'_> {
             Some(Element::U16) => self.decode(|bytes| u16::from_le_bytes(bytes).to_string()),
             Some(Element::U32) => self.decode(|bytes| u32::from_le_bytes(bytes).to_string()),
             Some(Element::U64) => self.decode(|bytes| u64::from_le_bytes(bytes).to_string()),
-            _ => return Err(self.wrong("labels", "save labels as integers, or use CSV for words")),
+            None => return Err(self.wrong(name, "save labels as whole numbers or as words")),
         })
+    }
+
+    /// Words of so many bytes each, without the zeros that fill them up.
+    fn words(&self, name: &'static str, size: usize, read: impl Fn(&[u8]) -> Option<String>) -> Result<Vec<String>> {
+        let word = |bytes: &[u8]| read(bytes).map(|word| word.trim_end_matches('\0').trim().to_owned());
+        // Words of no bytes are all empty.
+        let words = self.bytes.chunks_exact(size.max(1)).map(word).map(|word| word.filter(|word| !word.is_empty()));
+        let words: Option<Vec<String>> = words.collect();
+        words.ok_or_else(|| self.wrong(name, "a label is empty or no text: give every row one"))
+    }
+
+    /// Four bytes a character.
+    fn text(&self, word: &[u8]) -> Option<String> {
+        let (characters, _) = word.as_chunks::<4>();
+        let order = if self.big_endian { u32::from_be_bytes } else { u32::from_le_bytes };
+        characters.iter().map(|&bytes| char::from_u32(order(bytes))).collect()
+    }
+
+    /// The place of the single one in every row.
+    fn one_hot(&self, name: &'static str, rows: usize, classes: usize) -> Result<Vec<String>> {
+        let wrong = || {
+            self.wrong(name, "it has several columns, but not a single 1 among zeros in every row: save a label a row")
+        };
+        let matrix = self.matrix(rows, classes, self.numbers().ok_or_else(wrong)?);
+        let label = |row: usize| {
+            let mut ones = (0..classes).filter(|&class| matrix[(row, class)] == 1.0);
+            let zeros = (0..classes).filter(|&class| matrix[(row, class)] == 0.0).count();
+            ones.next().filter(|_| zeros == classes - 1).map(|class| class.to_string())
+        };
+        (0..rows).map(label).collect::<Option<_>>().ok_or_else(wrong)
     }
 
     fn decode<T, const SIZE: usize>(&self, decode: impl Fn([u8; SIZE]) -> T) -> Vec<T> {

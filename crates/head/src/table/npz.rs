@@ -16,7 +16,7 @@ pub(super) fn parse(bytes: &[u8], labels: LabelColumn) -> Result<FeatureTable> {
 }
 
 fn read_array(array: npz::Array<Cursor<&[u8]>>) -> Result<Array<'static>> {
-    let element = array.element().and_then(element);
+    let element = array.element().map(element);
     let (element_name, shape) = (array.descriptor().to_owned(), array.shape().to_vec());
     let (column_major, big_endian) = (array.column_major(), array.big_endian());
     // What no table holds is refused by its type: its values need not be read.
@@ -24,8 +24,8 @@ fn read_array(array: npz::Array<Cursor<&[u8]>>) -> Result<Array<'static>> {
     Ok(Array { element, element_name, shape, column_major, big_endian, bytes: bytes.into() })
 }
 
-fn element(element: npz::Element) -> Option<Element> {
-    Some(match element {
+fn element(element: npz::Element) -> Element {
+    match element {
         npz::Element::Bool => Element::Bool,
         npz::Element::F16 => Element::F16,
         npz::Element::F32 => Element::F32,
@@ -38,8 +38,9 @@ fn element(element: npz::Element) -> Option<Element> {
         npz::Element::U16 => Element::U16,
         npz::Element::U32 => Element::U32,
         npz::Element::U64 => Element::U64,
-        npz::Element::Text(_) | npz::Element::Bytes(_) => return None,
-    })
+        npz::Element::Text(characters) => Element::Text(characters),
+        npz::Element::Bytes(bytes) => Element::Bytes(bytes),
+    }
 }
 
 fn unreadable(error: npz::NpzError) -> HeadError {

@@ -131,16 +131,52 @@ fn npz_labels_are_integers_of_any_width_and_may_be_left_out() {
     let with = |labels| stored(&[("features", features()), ("labels", labels)]);
     let big = npy(">i4", false, "(2, 1)", &[(-5i32).to_be_bytes(), 9i32.to_be_bytes()].concat());
     assert_eq!(labels(&with(big).unwrap()), ["-5", "9"]);
-    let floats = npy("<f4", false, "(2,)", &[0; 8]);
-    assert!(message(with(floats)).starts_with("the array `labels` is <f4 of shape (2): save labels as integers"));
-    let words = npy("<U3", false, "(2,)", &[0; 24]);
-    assert!(message(with(words)).contains("use CSV for words"));
+    let halves = npy("<f4", false, "(2,)", &[1f32.to_le_bytes(), 1.5f32.to_le_bytes()].concat());
+    assert!(message(with(halves)).starts_with("the array `labels` is <f4 of shape (2): these are no whole numbers"));
+    let empty = npy("<U3", false, "(2,)", &[0; 24]);
+    assert!(message(with(empty)).contains("a label is empty"));
     let three = npy("|i1", false, "(3,)", &[0; 3]);
     assert!(message(with(three)).starts_with("the table has 2 rows of features but 3 labels"));
     assert!(message(stored(&[("features", features())])).starts_with("the file has no array `labels`, only features"));
     let file = npz(&[("features", features())], zip::CompressionMethod::Stored);
     let table = FeatureTable::parse(&file, TableFormat::Npz, LabelColumn::Detect { features: 1 }).unwrap();
     assert_eq!(table.labels(), None);
+}
+
+#[test]
+fn npz_labels_may_be_words_whole_floats_or_one_hot_rows() {
+    let with = |array| stored(&[("features", npy("<f4", false, "(2, 1)", &[0; 8])), ("labels", array)]);
+    let found = |array| labels(&with(array).unwrap()).to_vec();
+    let wide = |word: &str, order: fn(u32) -> [u8; 4]| {
+        let mut characters: Vec<u32> = word.chars().map(u32::from).collect();
+        characters.resize(3, 0);
+        characters.into_iter().flat_map(order).collect::<Vec<u8>>()
+    };
+    let words = [wide("äx", u32::to_le_bytes), wide("bee", u32::to_le_bytes)].concat();
+    assert_eq!(found(npy("<U3", false, "(2,)", &words)), ["äx", "bee"]);
+    let words = [wide("äx", u32::to_be_bytes), wide("bee", u32::to_be_bytes)].concat();
+    assert_eq!(found(npy(">U3", false, "(2,)", &words)), ["äx", "bee"]);
+    assert_eq!(found(npy("|S3", false, "(2,)", b"a\0\0bee")), ["a", "bee"]);
+    let floats = [3f64.to_le_bytes(), (-1f64).to_le_bytes()].concat();
+    assert_eq!(found(npy("<f8", false, "(2, 1)", &floats)), ["3", "-1"]);
+    assert_eq!(found(npy("|u1", false, "(2, 3)", &[0, 0, 1, 1, 0, 0])), ["2", "0"]);
+    assert_eq!(found(npy("|b1", true, "(2, 3)", &[0, 1, 0, 0, 1, 0])), ["2", "0"]);
+    for rows in [[0, 0, 0, 1, 0, 0], [1, 1, 0, 1, 0, 0], [2, 0, 0, 1, 0, 0]] {
+        assert!(message(with(npy("|u1", false, "(2, 3)", &rows))).contains("a single 1"));
+    }
+    assert!(message(with(npy("|S0", false, "(2,)", &[]))).contains("2 rows of features but 0 labels"));
+}
+
+#[test]
+fn npz_arrays_may_have_the_names_of_other_programs() {
+    for (features, labels_name) in [("X", "y"), ("x", "y"), ("arr_0", "arr_1")] {
+        let arrays =
+            [(features, npy("<f4", false, "(2, 1)", &[0; 8])), (labels_name, npy("|i1", false, "(2,)", &[4, 5]))];
+        assert_eq!(labels(&stored(&arrays).unwrap()), ["4", "5"]);
+        assert!(message(stored(&arrays[..1])).contains(labels_name));
+    }
+    let found = message(stored(&[("a", npy("<f4", false, "(2, 1)", &[0; 8]))]));
+    assert!(found.contains("only a") && found.contains("X and y"), "{found}");
 }
 
 #[test]

@@ -187,6 +187,13 @@ fn tell(with: &Opened, summary: &Summary, observer: &dyn Observer) {
     if summary.skipped.len() > NAMED {
         observer.warn(&format!("left out {} more", count(summary.skipped.len() - NAMED, "image")));
     }
+    for name in summary.first_of_several.iter().take(NAMED) {
+        observer.warn(&format!("{}: holds several frames or pages, of which the first is used", printable(name)));
+    }
+    if summary.first_of_several.len() > NAMED {
+        let more = count(summary.first_of_several.len() - NAMED, "image");
+        observer.warn(&format!("the first of several frames or pages is used of {more} more"));
+    }
 }
 
 /// A backbone of that input size that sees nothing: for what depends on the images alone.
