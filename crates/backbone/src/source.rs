@@ -7,7 +7,7 @@
 //! | list | `.csv`: path, label; paths relative to the list | the second column, if any |
 //! | idx (MNIST), also gzipped | its magic number | a second idx file |
 //! | CIFAR-10 binary | `.bin`, or a folder with `data_batch_1.bin` | in the file |
-//! | NumPy | `.npz` with `images` (uint8, n x h x w or n x h x w x 3) | its array `labels`, if any |
+//! | NumPy | `.npz` with `images` (uint8, n x h x w or n x h x w x 3) | its array `labels`, if any; parts as MedMNIST or Keras name them |
 //! | one image | its content: PNG, JPEG, BMP, WebP, GIF, TIFF, DICOM | none |
 //!
 //! Image files are told by their content, whatever they are called. Nothing is held but the list of paths: images are
@@ -17,6 +17,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
+use ciphertune_formats::splits::Split;
 use sha2::{Digest, Sha256};
 
 use crate::decode::{HEAD_BYTES, ImageFormat, MAX_FILE_BYTES, holds_more_than_one};
@@ -125,7 +126,18 @@ impl Source {
     /// [`BackboneError::File`], [`BackboneError::NoImages`], and [`BackboneError::BadSource`] for what is not of these
     /// forms, or whose header is wrong, or when `labels` is given for a form that has its own.
     pub fn open(path: &Path, labels: Option<&Path>) -> Result<Self> {
+        Self::open_part(path, labels, None)
+    }
+
+    /// As [`Source::open`], of an archive that holds several parts one of them; without a name, the part to train on.
+    ///
+    /// # Errors
+    /// As [`Source::open`], and [`BackboneError::BadSource`] for what has no such part.
+    pub fn open_part(path: &Path, labels: Option<&Path>, split: Option<Split>) -> Result<Self> {
         let source = match recognise(path)? {
+            form if split.is_some() && !matches!(form, Form::Npz) => {
+                return Err(BackboneError::source(path, "only an .npz of several parts has a --split: leave it out"));
+            }
             Form::Idx => return idx::open(path, labels),
             _ if labels.is_some() => {
                 return Err(BackboneError::source(path, "a file of labels belongs to idx images only: leave it out"));
@@ -134,7 +146,8 @@ impl Source {
             Form::List => files::open_list(path),
             Form::Image => Ok(files::open_one(path)),
             Form::Cifar(batches) => cifar::open(path, batches),
-            Form::Npz => npz::open(path),
+            // With a file of labels it was refused above.
+            Form::Npz => npz::open(path, split),
         }?;
         if source.images == Some(0) {
             return Err(BackboneError::NoImages { path: path.to_owned() });

@@ -10,6 +10,7 @@ use ciphertune_backbone::{
     Backbone, BackboneError, ExtractOptions, InputSize, Matrix, OnnxNetwork, OnnxOptions, Picture, Preprocess, Sample,
     Source, clear_cache, collect,
 };
+use ciphertune_formats::splits::Split;
 use common::data_folder;
 
 fn png(path: &Path, grey: u8) {
@@ -135,7 +136,7 @@ fn images_with_more_frames_are_named_in_the_summary_whether_cached_or_not() {
     let options = ExtractOptions { cache: Some(cache.path().to_owned()), ..Default::default() };
     for cached in [0, 2] {
         let source = Source::open(folder.path(), None).expect("a source");
-        let all = collect(&Means, &Preprocess::paper(), source, &options, &mut |_| {}).expect("extracted");
+        let all = collect(&Means, &Preprocess::paper(), source, &options, &mut |_| Ok(())).expect("extracted");
         assert_eq!(all.summary.from_cache, cached);
         assert!(matches!(&all.summary.first_of_several[..], [name] if name.ends_with("2.gif")));
         assert!((all.features.row(1)[0] - 10.0).abs() < 1e-3, "{:?}", all.features.row(1));
@@ -253,6 +254,33 @@ fn npz(path: &Path, arrays: &[(&str, Vec<u8>)], method: zip::CompressionMethod) 
 }
 
 #[test]
+fn npz_archives_may_hold_parts_as_medmnist_and_keras_name_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("set.npz");
+    for [images, labels, test] in [["train_images", "train_labels", "test_images"], ["x_train", "y_train", "x_test"]] {
+        let arrays = [
+            (images, npy("|u1", "(2, 1, 2)", &[1, 2, 3, 4])),
+            (labels, npy("|u1", "(2, 1)", &[7, 8])),
+            (test, npy("|u1", "(1, 1, 2)", &[5, 6])),
+        ];
+        npz(&path, &arrays, zip::CompressionMethod::Deflated);
+        let read = |split| {
+            let source = Source::open_part(&path, None, split).expect("a source");
+            let samples = source.map(|sample| sample.expect("a sample"));
+            samples
+                .map(|sample| (sample.label.clone(), sample.decode().expect("a picture").pixels().to_vec()))
+                .collect::<Vec<_>>()
+        };
+        let train = [(Some("7".to_owned()), vec![1, 2]), (Some("8".to_owned()), vec![3, 4])];
+        assert_eq!(read(None), train);
+        assert_eq!(read(Some(Split::Train)), train);
+        assert_eq!(read(Some(Split::Test)), [(None, vec![5, 6])]);
+        let error = Source::open_part(&path, None, Some(Split::Validation)).err().expect("no such part").to_string();
+        assert!(error.contains("no part called validation"), "{error}");
+    }
+}
+
+#[test]
 fn npz_archives_are_streamed_stored_and_deflated() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("set.npz");
@@ -271,7 +299,7 @@ fn npz_archives_are_streamed_stored_and_deflated() {
         npz(&path, &[("images", npy("|u1", "(3, 2, 2, 3)", &pixels))], method);
         assert!(refused(&path, None).contains("shorter than its shape"));
         npz(&path, &[("images", npy("|u1", "(1, 2, 2, 3)", &pixels))], method);
-        assert!(refused(&path, None).contains("longer than its header says"));
+        assert!(refused(&path, None).contains("longer than its shape says"));
         npz(&path, &[("images", npy("<f4", "(2, 3)", &pixels))], method);
         assert!(refused(&path, None).contains("shape [2, 3]"));
         npz(&path, &[("images", npy("<f4", "(2, 3, 1)", &pixels))], method);

@@ -3,6 +3,7 @@
 //! * 2: the request or a file that was given cannot be used; the message names the file and the remedy;
 //! * 1: something failed that was none of the user's doing, such as a full disk.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -58,6 +59,12 @@ impl CliError {
             CliError::Step(error) => CliError::Step(error.in_file(path)),
             CliError::BrokenPipe => self,
         }
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message().unwrap_or("nobody reads the output"))
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod backbone;
 mod pair;
+mod part;
 
 pub use backbone::BackboneFlags;
 pub use pair::{PairFlags, TrainFlags};
+pub use part::{PartName, part_or_test};

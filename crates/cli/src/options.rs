@@ -271,6 +271,7 @@ impl ShapeFlags {
             images: self.images.as_deref(),
             labels: self.labels.as_deref(),
             rows: self.rows,
+            split: None,
         }
     }
 

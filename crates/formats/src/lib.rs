@@ -7,3 +7,4 @@
 pub mod npz;
 pub mod onnx;
 pub mod protobuf;
+pub mod splits;

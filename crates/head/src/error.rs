@@ -76,6 +76,14 @@ pub enum HeadError {
         /// The names of those that are there.
         found: String,
     },
+    /// A part of an archive that it does not have.
+    #[error("the file has no part called {split}, only {found}: leave --split out")]
+    NoPart {
+        /// The part.
+        split: ciphertune_formats::splits::Split,
+        /// What is there.
+        found: String,
+    },
     /// An array of another type or shape.
     #[error("the array `{name}` is {found}: {expected}")]
     WrongArray {

@@ -17,6 +17,7 @@ mod tests;
 
 use crate::error::{HeadError, Result};
 use crate::provenance::Provenance;
+pub use ciphertune_formats::splits::Split;
 use nalgebra::DMatrix;
 
 /// Finite features, rows x features, and as many labels as rows or none.
@@ -75,9 +76,22 @@ impl FeatureTable {
     ///
     /// One of [`HeadError`]'s variants about tables, naming the line or row; never a panic.
     pub fn parse(bytes: &[u8], format: TableFormat, labels: LabelColumn) -> Result<Self> {
+        Self::parse_part(bytes, format, labels, None)
+    }
+
+    /// As [`FeatureTable::parse`], of an archive that holds several parts one of them; without a name, the part to train
+    /// on.
+    ///
+    /// # Errors
+    ///
+    /// As [`FeatureTable::parse`], and [`HeadError::NoPart`].
+    pub fn parse_part(bytes: &[u8], format: TableFormat, labels: LabelColumn, split: Option<Split>) -> Result<Self> {
+        if let (Some(split), TableFormat::Csv | TableFormat::Safetensors) = (split, format) {
+            return Err(HeadError::NoPart { split, found: "one table".into() });
+        }
         let table = match format {
             TableFormat::Csv => csv::parse(bytes, labels)?,
-            TableFormat::Npz => npz::parse(bytes, labels)?,
+            TableFormat::Npz => npz::parse(bytes, labels, split)?,
             TableFormat::Safetensors => safetensors::parse(bytes, labels)?,
         };
         match labels {

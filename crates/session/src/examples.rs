@@ -6,7 +6,9 @@ mod extraction;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
-use ciphertune_backbone::{Picture, Source};
+use ciphertune_backbone::{BackboneError, Picture, Source};
+use ciphertune_formats::npz;
+use ciphertune_formats::splits::{self, Split};
 use ciphertune_head::layout::Shape;
 use ciphertune_head::{Classes, FeatureTable, LabelColumn, Provenance};
 
@@ -28,6 +30,15 @@ pub struct Place<'a> {
     pub labels: Option<&'a Path>,
     /// Only the first so many rows.
     pub rows: Option<usize>,
+    /// The part of an archive that holds several; without it, the part to train on.
+    pub split: Option<Split>,
+}
+
+/// Whether a file is an archive that holds such a part.
+pub fn has_part(path: &Path, split: Split) -> bool {
+    let is_npz = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"));
+    let names = || npz::names(files::open(path).ok()?).ok();
+    is_npz && names().is_some_and(|names| splits::names(&names, split).is_some())
 }
 
 impl Place<'_> {
@@ -69,7 +80,7 @@ impl<'a> Reader<'a> {
             return images.extract(self.opened()?, self.observer);
         }
         let path = place.table.ok_or_else(missing)?;
-        let examples = Examples::of_table(path, files::read_table(path, labels)?);
+        let examples = Examples::of_table(path, files::read_table(path, labels, place.split)?);
         let all = examples.table.rows();
         match place.rows {
             None => Ok(examples),
@@ -104,7 +115,7 @@ impl<'a> Reader<'a> {
             return Err(Error::input("--rows 0 leaves no image: choose a larger number"));
         }
         let (labelled, skip_bad) = (labels == LabelColumn::Present, self.choice.skip_bad);
-        Ok(Some(Images { path, labels: place.labels, rows: place.rows, labelled, skip_bad }))
+        Ok(Some(Images { path, labels: place.labels, rows: place.rows, split: place.split, labelled, skip_bad }))
     }
 }
 
@@ -138,7 +149,25 @@ enum Pictures {
     /// In memory, one a row.
     Held(Vec<Picture>),
     /// In a set of images: for every row, its place there, counted from 0.
-    Stored { images: PathBuf, labels: Option<PathBuf>, places: Vec<usize> },
+    Stored { set: ImageSet, places: Vec<usize> },
+}
+
+/// A set of images that can be opened again and gives the same images in the same order.
+#[derive(Clone)]
+struct ImageSet {
+    images: PathBuf,
+    labels: Option<PathBuf>,
+    /// Whether the classes of a folder take turns, so that the first rows hold as many of each as can be.
+    in_turn: bool,
+    /// The part of an archive that holds several.
+    split: Option<Split>,
+}
+
+impl ImageSet {
+    fn open(&self) -> std::result::Result<Source, BackboneError> {
+        let source = Source::open_part(&self.images, self.labels.as_deref(), self.split)?;
+        Ok(if self.in_turn { source.classes_in_turn() } else { source })
+    }
 }
 
 impl Examples {
@@ -168,9 +197,9 @@ impl Examples {
         match &self.pictures {
             Pictures::None => Ok(Vec::new()),
             Pictures::Held(pictures) => Ok(rows.iter().map(|&row| pictures[row].clone()).collect()),
-            Pictures::Stored { images, labels, places } => {
+            Pictures::Stored { set, places } => {
                 let wanted: Vec<usize> = rows.iter().map(|&row| places[row]).collect();
-                read_again(Source::open(images, labels.as_deref())?, &wanted)
+                read_again(set.open()?, &wanted)
             }
         }
     }
@@ -180,11 +209,9 @@ impl Examples {
         let pictures = match &self.pictures {
             Pictures::None => Pictures::None,
             Pictures::Held(pictures) => Pictures::Held(rows.iter().map(|&row| pictures[row].clone()).collect()),
-            Pictures::Stored { images, labels, places } => Pictures::Stored {
-                images: images.clone(),
-                labels: labels.clone(),
-                places: rows.iter().map(|&row| places[row]).collect(),
-            },
+            Pictures::Stored { set, places } => {
+                Pictures::Stored { set: set.clone(), places: rows.iter().map(|&row| places[row]).collect() }
+            }
         };
         let names = self.names.as_ref().map(|names| rows.iter().map(|&row| names[row].clone()).collect());
         let (table, extraction) = (self.table.select(rows), self.extraction.clone());

@@ -10,6 +10,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Cursor, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use ciphertune_head::table::Split;
 use ciphertune_head::{FeatureTable, Head, LabelColumn, TableFormat};
 use tempfile::Builder;
 use zeroize::Zeroizing;
@@ -135,8 +136,8 @@ fn cannot_read(path: &Path, error: &io::Error) -> Error {
     Error::input(reason).in_file(path)
 }
 
-/// Reads a feature table in the format of its extension.
-pub fn read_table(path: &Path, labels: LabelColumn) -> Result<FeatureTable> {
+/// Reads a feature table in the format of its extension, or one part of it.
+pub fn read_table(path: &Path, labels: LabelColumn, split: Option<Split>) -> Result<FeatureTable> {
     if path.is_dir() {
         let message = "this is a folder, a feature table is a file: give images with --images and --backbone";
         return Err(Error::input(message).in_file(path));
@@ -147,7 +148,7 @@ pub fn read_table(path: &Path, labels: LabelColumn) -> Result<FeatureTable> {
         return Err(Error::input(message).in_file(path));
     }
     let format = TableFormat::from_extension(extension).in_file(path)?;
-    FeatureTable::parse(&read(path)?, format, labels).in_file(path)
+    FeatureTable::parse_part(&read(path)?, format, labels, split).in_file(path)
 }
 
 /// Reads a head, and says who may read what is derived from it: a private head's scores and predictions are private as

@@ -1,32 +1,64 @@
 //! NumPy archives: `images` of uint8, n x h x w, n x h x w x 1 or n x h x w x 3, and `labels`, n whole numbers.
 //!
+//! An archive may hold several parts instead, named as MedMNIST or Keras do ([`splits`]).
+//!
 //! The images are read from the archive as they are needed, one after the other, never as a whole.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use ciphertune_formats::npz::{self, Element, NpzError};
+use ciphertune_formats::splits::{self, Names, Split};
 
 use super::{Sample, Source, records};
 use crate::decode::{MAX_DECODE_BYTES, MAX_SIDE};
 use crate::error::{BackboneError, Result};
 use crate::picture::Picture;
 
-pub(super) fn open(path: &Path) -> Result<Source> {
-    let mut images = Array::open(path, "images")?.ok_or_else(|| {
-        BackboneError::source(path, "no array `images`: save with numpy.savez(file, images=..., labels=...)")
-    })?;
+/// A set without parts, as our own documentation has it.
+const WHOLE: Names = Names { rows: "images", labels: "labels" };
+
+/// The names of the arrays to read: those of a part, if one is asked for; else the whole set, or the part to train on.
+fn names(path: &Path, split: Option<Split>) -> Result<Names> {
+    let file = File::open(path).map_err(BackboneError::file(path))?;
+    let arrays = npz::names(file).map_err(|error| bad(path, error))?;
+    let has_whole = arrays.iter().any(|array| array == WHOLE.rows);
+    match split {
+        None if has_whole => Ok(WHOLE),
+        None => splits::names(&arrays, Split::Train).ok_or_else(|| {
+            let reason = format!(
+                "no array `images`, only {}: save with numpy.savez(file, images=..., labels=...)",
+                arrays.join(", ")
+            );
+            BackboneError::source(path, reason)
+        }),
+        Some(split) => splits::names(&arrays, split).ok_or_else(|| {
+            let reason = format!(
+                "the archive has no part called {split}, only the arrays {}: leave --split out",
+                arrays.join(", ")
+            );
+            BackboneError::source(path, reason)
+        }),
+    }
+}
+
+pub(super) fn open(path: &Path, split: Option<Split>) -> Result<Source> {
+    let Names { rows: images_name, labels: labels_name } = names(path, split)?;
+    let missing = || BackboneError::source(path, format!("no array `{images_name}`"));
+    let mut images = Array::open(path, images_name)?.ok_or_else(missing)?;
     let (count, height, width, channels) = match *images.array.shape() {
         [count, height, width] => (count, height, width, 1),
         [count, height, width, channels @ (1 | 3)] => (count, height, width, channels),
         _ => {
-            let reason =
-                format!("`images` has shape {:?}: n x h x w, or n x h x w x 3, is expected", images.array.shape());
+            let reason = format!(
+                "`{images_name}` has shape {:?}: n x h x w, or n x h x w x 3, is expected",
+                images.array.shape()
+            );
             return Err(BackboneError::source(path, reason));
         }
     };
     if images.array.element() != Some(Element::U8) {
-        let reason = format!("`images` has type {:?}: save it as uint8 in 0 to 255", images.array.descriptor());
+        let reason = format!("`{images_name}` has type {:?}: save it as uint8 in 0 to 255", images.array.descriptor());
         return Err(BackboneError::source(path, reason));
     }
     let valid = |side: usize| (1..=MAX_SIDE as usize).contains(&side);
@@ -39,13 +71,13 @@ pub(super) fn open(path: &Path) -> Result<Source> {
             format!("images of {height} x {width} pixels are too large, or empty"),
         ));
     }
-    let mut labels = Array::open(path, "labels")?;
+    let mut labels = Array::open(path, labels_name)?;
     let mut label_bytes = 0;
     if let Some(labels) = &labels {
-        label_bytes = labels.integer_bytes()?;
-        if labels.array.shape() != [count] {
+        label_bytes = labels.integer_bytes(labels_name)?;
+        if ![&[count][..], &[count, 1]].contains(&labels.array.shape()) {
             let shape = labels.array.shape();
-            let reason = format!("`labels` has shape {shape:?}, where {count} labels are expected");
+            let reason = format!("`{labels_name}` has shape {shape:?}, where {count} labels are expected");
             return Err(BackboneError::source(path, reason));
         }
     }
@@ -94,7 +126,7 @@ impl Array {
         self.array.finish().map_err(|error| bad(&self.path, error))
     }
 
-    fn integer_bytes(&self) -> Result<usize> {
+    fn integer_bytes(&self, name: &str) -> Result<usize> {
         match self.array.element() {
             Some(
                 element @ (Element::U8
@@ -108,7 +140,7 @@ impl Array {
             ) if !self.array.big_endian() => Ok(element.size()),
             _ => {
                 let found = self.array.descriptor();
-                let reason = format!("`labels` has type {found:?}: save whole numbers, such as int64");
+                let reason = format!("`{name}` has type {found:?}: save whole numbers, such as int64");
                 Err(BackboneError::source(&self.path, reason))
             }
         }

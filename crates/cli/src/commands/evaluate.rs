@@ -8,7 +8,7 @@ use clap::{ArgGroup, Args};
 use serde_json::json;
 
 use crate::errors::Result;
-use crate::inputs::BackboneFlags;
+use crate::inputs::{BackboneFlags, PartName, part_or_test};
 use crate::progress::Terminal;
 use crate::report::ReportFlags;
 use crate::text::{Table, percent, printable, say, thousands, warn_if_private};
@@ -42,7 +42,11 @@ pub struct Evaluate {
     #[arg(long, value_name = "FILE", requires = "images", alias = "test-labels")]
     labels: Option<PathBuf>,
 
-    /// Only the first N rows of the table, or the first N images
+    /// Part of an .npz that holds several, as MedMNIST's and Keras' do: train, val or test [default: test]
+    #[arg(long, value_enum, value_name = "PART")]
+    split: Option<PartName>,
+
+    /// Only the first N rows of the table, or N images, every class of a folder in turn
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
 
@@ -68,6 +72,7 @@ impl Evaluate {
             images: self.images.as_deref(),
             labels: self.labels.as_deref(),
             rows: self.rows,
+            split: part_or_test(self.split, self.test.as_deref().or(self.images.as_deref())),
         };
         let test = Reader::new(self.backbone.choice(), head.provenance(), &[place], &terminal)?
             .read(&place, LabelColumn::Present)?;

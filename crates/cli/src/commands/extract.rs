@@ -6,7 +6,7 @@ use ciphertune_head::{FeatureTable, LabelColumn};
 use clap::Args;
 
 use crate::errors::{CliError, Result};
-use crate::inputs::BackboneFlags;
+use crate::inputs::{BackboneFlags, PartName};
 use crate::progress::Terminal;
 use crate::text::{Table, bytes, count, printable, say, seconds};
 use ciphertune_session::examples::{Opened, Place, Reader};
@@ -30,7 +30,11 @@ pub struct Extract {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
 
-    /// Only the first N images
+    /// Part of an .npz that holds several, as MedMNIST's and Keras' do: train, val or test [default: train]
+    #[arg(long, value_enum, value_name = "PART")]
+    split: Option<PartName>,
+
+    /// Only N images: of a folder with a sub-folder a class, every class in turn, else the first
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
 
@@ -53,7 +57,8 @@ impl Extract {
         let encode = encoder(&self.out)?;
         let out = NewFile::plan(&self.out, Privacy::Private, self.force)?;
         let (images, labels) = (Some(self.images.as_path()), self.labels.as_deref());
-        let place = Place { table: None, images, labels, rows: self.rows };
+        let split = self.split.map(PartName::part);
+        let place = Place { table: None, images, labels, rows: self.rows, split };
         let reader = Reader::new(self.backbone.choice(), None, &[place], &terminal)?;
         let examples = reader.read(&place, LabelColumn::Detect { features: 0 })?;
         let content = encode(&examples.table).in_file(&self.out)?;

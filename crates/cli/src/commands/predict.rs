@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::json;
 
 use crate::errors::{CliError, Result};
-use crate::inputs::BackboneFlags;
+use crate::inputs::{BackboneFlags, PartName, part_or_test};
 use crate::progress::Terminal;
 use crate::text::{printable_lines, warn_if_private};
 use ciphertune_session::InFile;
@@ -35,6 +35,10 @@ pub struct Predict {
     /// Images, instead of a table: a folder, an image, or any set that can be trained on
     #[arg(long, value_name = "DIR|FILE")]
     images: Option<PathBuf>,
+
+    /// Part of an .npz that holds several, as MedMNIST's and Keras' do: train, val or test [default: test]
+    #[arg(long, value_enum, value_name = "PART")]
+    split: Option<PartName>,
 
     /// Format of the output
     #[arg(long, value_enum, default_value_t)]
@@ -71,7 +75,8 @@ impl Predict {
             Some(path) => Some(NewFile::plan(path, privacy, self.force)?),
             None => None,
         };
-        let place = Place { table: self.features.as_deref(), images: self.images.as_deref(), ..Place::default() };
+        let (table, images) = (self.features.as_deref(), self.images.as_deref());
+        let place = Place { table, images, split: part_or_test(self.split, table.or(images)), ..Place::default() };
         let reader = Reader::new(self.backbone.choice(), head.provenance(), &[place], &terminal)?;
         let rows = reader.read(&place, LabelColumn::Detect { features: head.features() })?;
         head.check(&rows.table).in_file(&rows.path)?;

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use ciphertune_head::LabelColumn;
+use ciphertune_head::table::Split;
 use ciphertune_session::Observer;
-use ciphertune_session::examples::{Examples, Place, Reader, shape_of};
+use ciphertune_session::examples::{Examples, Place, Reader, has_part, shape_of};
 use clap::{ArgGroup, Args};
 
 use super::BackboneFlags;
-use crate::errors::Result;
+use crate::errors::{CliError, Result};
 use ciphertune_session::owner;
 
 /// The training examples: a table, or images.
@@ -28,7 +29,8 @@ pub struct TrainFlags {
     #[arg(long, value_name = "FILE", requires = "images")]
     labels: Option<PathBuf>,
 
-    /// Only the first N rows of the table, or the first N images
+    /// Only the first N rows of the table, or N images: of a folder with a sub-folder a class, every class in turn, else
+    /// the first
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
 }
@@ -41,13 +43,14 @@ impl TrainFlags {
             images: self.images.as_deref(),
             labels: self.labels.as_deref(),
             rows: self.rows,
+            split: None,
         }
     }
 }
 
 /// The examples to train on and to test on.
 #[derive(Args, Clone, Debug)]
-#[command(group = ArgGroup::new("testing").required(true).args(["test", "test_images", "holdout"]))]
+#[command(group = ArgGroup::new("testing").args(["test", "test_images", "holdout"]))]
 pub struct PairFlags {
     #[command(flatten)]
     train: TrainFlags,
@@ -64,7 +67,8 @@ pub struct PairFlags {
     #[arg(long, value_name = "FILE", requires = "test_images")]
     test_labels: Option<PathBuf>,
 
-    /// Share of every class's rows to hold out of the training examples for testing, such as 0.2
+    /// Share of every class's rows to hold out of the training examples for testing, such as 0.2; an .npz with a test
+    /// part of its own (test_images, x_test) needs none
     #[arg(long, value_name = "SHARE")]
     holdout: Option<f64>,
 
@@ -74,15 +78,29 @@ pub struct PairFlags {
 }
 
 impl PairFlags {
+    /// Where the examples to test on are; an archive to train on may hold some itself.
+    fn test_place<'a>(&'a self, train: &Place<'a>) -> Result<Place<'a>> {
+        let (table, images) = (self.test.as_deref(), self.test_images.as_deref());
+        if self.holdout.is_some() || table.or(images).is_some() {
+            return Ok(Place { table, images, labels: self.test_labels.as_deref(), ..Place::default() });
+        }
+        if train.table.or(train.images).is_some_and(|path| has_part(path, Split::Test)) {
+            return Ok(Place {
+                table: train.table,
+                images: train.images,
+                split: Some(Split::Test),
+                ..Place::default()
+            });
+        }
+        Err(CliError::input(
+            "there is nothing to test on: give --test FILE or --test-images DIR, or hold a share of the rows out with --holdout 0.2",
+        ))
+    }
+
     /// The rows to train and to test on, which fit each other.
     pub fn read(&self, backbone: &BackboneFlags, observer: &dyn Observer) -> Result<(Examples, Examples)> {
         let train_place = self.train.place();
-        let test_place = Place {
-            table: self.test.as_deref(),
-            images: self.test_images.as_deref(),
-            labels: self.test_labels.as_deref(),
-            rows: None,
-        };
+        let test_place = self.test_place(&train_place)?;
         let reader = Reader::new(backbone.choice(), None, &[train_place, test_place], observer)?;
         let train = reader.read(&train_place, LabelColumn::Present)?;
         let (train, test) = match self.holdout {

@@ -2,6 +2,7 @@
 
 use super::{FeatureTable, LabelColumn};
 use crate::error::{HeadError, Result};
+use ciphertune_formats::splits::{self, Names, Split};
 use half::{bf16, f16};
 use nalgebra::DMatrix;
 
@@ -43,9 +44,10 @@ pub(super) struct Array<'a> {
     pub bytes: std::borrow::Cow<'a, [u8]>,
 }
 
-/// Puts a table together from its arrays; `find` looks one up by its name.
+/// Puts a table together from its arrays, or from those of one part; `find` looks one up by its name.
 pub(super) fn table_of_arrays<'a>(
     labels: LabelColumn,
+    part: Option<Names>,
     mut find: impl FnMut(&'static str) -> Result<Option<Array<'a>>>,
     names: impl Fn() -> Vec<String>,
 ) -> Result<FeatureTable> {
@@ -54,7 +56,14 @@ pub(super) fn table_of_arrays<'a>(
         let found = if names.is_empty() { "none at all".to_owned() } else { names.join(", ") };
         HeadError::MissingArray { name, found }
     };
-    for (features_name, labels_name) in NAMES {
+    // Without a part's name, the part to train on comes last.
+    let train = splits::names(&names(), Split::Train);
+    let named = |part: Option<Names>| part.map(|part| (part.rows, part.labels));
+    let candidates = match part {
+        Some(part) => vec![(part.rows, part.labels)],
+        None => NAMES.into_iter().chain(named(train)).collect(),
+    };
+    for (features_name, labels_name) in candidates {
         let Some(features) = find(features_name)? else { continue };
         let features = features.features(features_name)?;
         let labels = match labels {

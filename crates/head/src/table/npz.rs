@@ -4,15 +4,22 @@ use super::arrays::{Array, Element, table_of_arrays};
 use super::{FeatureTable, LabelColumn};
 use crate::error::{HeadError, Result};
 use ciphertune_formats::npz;
+use ciphertune_formats::splits::{self, Split};
 use std::io::Cursor;
 
-pub(super) fn parse(bytes: &[u8], labels: LabelColumn) -> Result<FeatureTable> {
+pub(super) fn parse(bytes: &[u8], labels: LabelColumn, split: Option<Split>) -> Result<FeatureTable> {
     let names = npz::names(Cursor::new(bytes)).map_err(unreadable)?;
     let find = |name: &'static str| {
         let array = npz::Array::open(Cursor::new(bytes), name).map_err(unreadable)?;
         array.map(read_array).transpose()
     };
-    table_of_arrays(labels, find, || names.clone())
+    let part = match split {
+        Some(split) => {
+            Some(splits::names(&names, split).ok_or_else(|| HeadError::NoPart { split, found: names.join(", ") })?)
+        }
+        None => None,
+    };
+    table_of_arrays(labels, part, find, || names.clone())
 }
 
 fn read_array(array: npz::Array<Cursor<&[u8]>>) -> Result<Array<'static>> {

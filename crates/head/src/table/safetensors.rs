@@ -43,7 +43,7 @@ pub(super) fn parse(bytes: &[u8], labels: LabelColumn) -> Result<FeatureTable> {
         names.sort_unstable();
         names
     };
-    let table = table_of_arrays(labels, find, names)?;
+    let table = table_of_arrays(labels, None, find, names)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
     match header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY)) {
         Some(text) => annotate(table, serde_json::from_str(text).map_err(unreadable)?),

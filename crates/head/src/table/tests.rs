@@ -146,7 +146,10 @@ fn npz_labels_are_integers_of_any_width_and_may_be_left_out() {
 #[test]
 fn npz_labels_may_be_words_whole_floats_or_one_hot_rows() {
     let with = |array| stored(&[("features", npy("<f4", false, "(2, 1)", &[0; 8])), ("labels", array)]);
-    let found = |array| labels(&with(array).unwrap()).to_vec();
+    let found = |array| {
+        let table = with(array).unwrap();
+        labels(&table).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
     let wide = |word: &str, order: fn(u32) -> [u8; 4]| {
         let mut characters: Vec<u32> = word.chars().map(u32::from).collect();
         characters.resize(3, 0);
@@ -177,6 +180,25 @@ fn npz_arrays_may_have_the_names_of_other_programs() {
     }
     let found = message(stored(&[("a", npy("<f4", false, "(2, 1)", &[0; 8]))]));
     assert!(found.contains("only a") && found.contains("X and y"), "{found}");
+}
+
+#[test]
+fn npz_archives_may_hold_parts_to_train_and_to_test_on() {
+    let part = |value: u8| npy("|u1", false, "(2, 1)", &[value; 2]);
+    let arrays = [
+        ("x_train", part(1)),
+        ("y_train", npy("|u1", false, "(2,)", &[0, 1])),
+        ("x_test", part(2)),
+        ("y_test", npy("|u1", false, "(2, 1)", &[1, 0])),
+    ];
+    let bytes = npz(&arrays, zip::CompressionMethod::Stored);
+    let read = |split| FeatureTable::parse_part(&bytes, TableFormat::Npz, LabelColumn::Present, split);
+    assert_eq!(read(None).unwrap(), read(Some(Split::Train)).unwrap());
+    let test = read(Some(Split::Test)).unwrap();
+    assert_eq!((test.features()[(0, 0)], labels(&test)), (2.0, vec!["1", "0"]));
+    assert!(message(read(Some(Split::Validation))).contains("no part called validation, only x_test"));
+    let csv = FeatureTable::parse_part(b"1,2\n", TableFormat::Csv, LabelColumn::Present, Some(Split::Test));
+    assert!(message(csv).contains("--split"));
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::path::Path;
 use ciphertune_backbone::{
     Backbone, BackboneError, Collected, ExtractOptions, InputSize, Matrix, Picture, Sample, Source, Summary, collect,
 };
+use ciphertune_formats::splits::Split;
 use ciphertune_head::layout::Shape;
 use ciphertune_head::{Classes, DMatrix, FeatureTable, HeadError};
 
 use super::backbone::Opened;
-use super::{Examples, Pictures};
+use super::{Examples, ImageSet, Pictures};
 use crate::error::{Error, InFile, Result};
 use crate::observer::{Observer, Running, Step};
 use crate::text::{count, printable};
@@ -26,6 +27,8 @@ pub struct Images<'a> {
     pub labels: Option<&'a Path>,
     /// Only so many readable images from the start.
     pub rows: Option<usize>,
+    /// The part of an archive that holds several.
+    pub split: Option<Split>,
     /// Whether every image needs a label.
     pub labelled: bool,
     /// Whether unreadable images are left out.
@@ -57,7 +60,7 @@ impl Images<'_> {
         self.check_rows(names.len())?;
         tell(with, &summary, observer);
         let table = table_of(features, labels, with).in_file(self.path)?;
-        let stored = Pictures::Stored { images: self.path.to_owned(), labels: self.labels.map(Path::to_owned), places };
+        let stored = Pictures::Stored { set: self.set(), places };
         Ok(Examples {
             path: self.path.to_owned(),
             table,
@@ -91,13 +94,19 @@ impl Images<'_> {
         watched(backbone, with, source, &options, images, observer)
     }
 
+    /// The set; if only some of it is asked for, with its classes in turn.
+    fn set(&self) -> ImageSet {
+        let labels = self.labels.map(Path::to_owned);
+        ImageSet { images: self.path.to_owned(), labels, in_turn: self.rows.is_some(), split: self.split }
+    }
+
     /// Opens the set and, where labels are needed, looks for that of the first image: before any work.
     fn open(&self) -> std::result::Result<Source, BackboneError> {
-        let source = Source::open(self.path, self.labels)?;
+        let source = self.set().open()?;
         if !self.labelled {
             return Ok(source);
         }
-        let first = Source::open(self.path, self.labels)?.find_map(|sample| sample.ok());
+        let first = self.set().open()?.find_map(|sample| sample.ok());
         match first {
             Some(sample) if sample.label.is_none() => Err(BackboneError::BadSource {
                 path: self.path.to_owned(),
