@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ciphertune_backbone::Picture;
 use ciphertune_head::Head;
-use ciphertune_head::metrics::{predicted_classes, sigmoid};
+use ciphertune_head::metrics::{predicted_classes, probabilities};
 use maud::{Markup, html};
 use serde::Serialize;
 
@@ -45,12 +45,12 @@ pub struct Specimen {
     pub probabilities: Vec<Probability>,
 }
 
-/// How sure a head is of a class, asked by itself: sigma(z), so that they do not add up to one.
+/// How sure a head is of a class, among all classes: see [`probabilities`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Probability {
     /// The class.
     pub class: String,
-    /// sigma of its logit.
+    /// Its share of the row; those of all classes add up to one.
     pub probability: f64,
 }
 
@@ -78,11 +78,10 @@ impl Specimens {
         let specimen = |row: usize| {
             let mut order: Vec<usize> = (0..names.len()).collect();
             order.sort_by(|&a, &b| logits[(row, b)].total_cmp(&logits[(row, a)]));
+            let shares = probabilities(logits.row(row).iter().copied());
             let kept = |(rank, class): &(usize, usize)| *rank < PROBABILITIES || *class == truth[row];
-            let probability = |(_, class): (usize, usize)| Probability {
-                class: names[class].clone(),
-                probability: sigmoid(logits[(row, class)]),
-            };
+            let probability =
+                |(_, class): (usize, usize)| Probability { class: names[class].clone(), probability: shares[class] };
             Specimen {
                 row: row + 1,
                 name: test.names.as_ref().and_then(|names| Some(within(names.get(row)?, test))),
@@ -113,7 +112,7 @@ impl Specimens {
             section #rows {
                 h2 { "Test rows" }
                 @for part in &shown { (part) }
-                p.note { "A probability is the sigmoid of one class's logit: every class is a question of its own, so they do not add up to one. "
+                p.note { "A probability is the sigmoid of a class's logit, divided by the sum of all classes' sigmoids. "
                     "Rows count from 1." }
             }
         })
@@ -218,7 +217,8 @@ mod tests {
         assert_eq!(rows(&chosen.right), [1, 5, 4]);
         assert_eq!((chosen.wrong[0].label.as_str(), chosen.wrong[0].predicted.as_str()), ("\"", "&"));
         assert_eq!(chosen.wrong[0].probabilities.len(), 3);
-        assert!((chosen.right[0].probabilities[0].probability - 1.0 / (1.0 + (-3f64).exp())).abs() < 1e-15);
+        let sigmoid = 1.0 / (1.0 + (-3f64).exp());
+        assert!((chosen.right[0].probabilities[0].probability - sigmoid / (sigmoid + 2.0 * 0.5)).abs() < 1e-15);
     }
 
     #[test]
