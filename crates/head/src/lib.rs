@@ -36,5 +36,5 @@ pub use plan::Plan;
 pub use precondition::Preconditioned;
 pub use provenance::Provenance;
 pub use recipe::Recipe;
-pub use scaler::{Scaler, ScalerKind};
+pub use scaler::{Scaler, ScalerKind, SilentFeatures};
 pub use table::{FeatureTable, LabelColumn, TableFormat};

@@ -105,6 +105,24 @@ impl Evaluation {
     }
 }
 
+/// The probabilities of a row's classes from its logits: sigma(z_j) / sum_l sigma(z_l), which add up to one.
+///
+/// Every class was trained as a yes-or-no question of its own, and sigma(z_j) answers it; divided by their sum, as in
+/// any one-versus-rest classifier, the answers are shares of one row. Computed as the softmax of ln sigma(z_j), so that
+/// logits whose sigmoids all vanish keep their order and ratios. The class with the largest logit has the largest
+/// probability (others may share it where sigmoids round to one). Logits that are not finite give equal shares.
+pub fn probabilities(logits: impl IntoIterator<Item = f64>) -> Vec<f64> {
+    let logs: Vec<f64> = logits.into_iter().map(log_sigmoid).collect();
+    let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = logs.iter().map(|log| (log - largest).exp()).collect();
+    let sum: f64 = weights.iter().sum();
+    if sum.is_finite() {
+        weights.iter().map(|weight| weight / sum).collect()
+    } else {
+        vec![1.0 / logs.len() as f64; logs.len()]
+    }
+}
+
 /// The sigmoid 1 / (1 + exp(-z)).
 pub fn sigmoid(z: f64) -> f64 {
     log_sigmoid(z).exp()
@@ -160,6 +178,29 @@ mod tests {
         assert_eq!(squared_likelihood_error(&huge, &[1]), -2000.0);
         assert_eq!(log_likelihood(&huge, &[1]), -2000.0);
         assert_eq!((sigmoid(1000.0), sigmoid(-1000.0), sigmoid(0.0)), (1.0, 0.0, 0.5));
+    }
+
+    #[test]
+    fn probabilities_are_sigmoids_divided_by_their_sum() {
+        let logits = [2.0, -1.0, 0.5];
+        let sum: f64 = logits.iter().map(|&z| sigmoid(z)).sum();
+        for (p, z) in probabilities(logits).into_iter().zip(logits) {
+            assert!((p - sigmoid(z) / sum).abs() < 1e-15);
+        }
+    }
+
+    #[test]
+    fn probabilities_add_up_to_one_and_keep_their_order_where_every_sigmoid_vanishes() {
+        for row in [[-800.0, -801.0, -900.0], [1e300, 5.0, -1e300], [-1e300, -1e300, -1e300]] {
+            let p = probabilities(row);
+            assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-15, "{row:?}: {p:?}");
+            assert!(p[0] >= p[1] && p[1] >= p[2], "{row:?}: {p:?}");
+        }
+        assert_eq!(sigmoid(-800.0), 0.0);
+        assert!((probabilities([-800.0, -801.0])[0] - sigmoid(1.0)).abs() < 1e-12);
+        for odd in [f64::NEG_INFINITY, f64::NAN] {
+            assert_eq!(probabilities([odd; 4]), [0.25; 4]);
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod tests;
 use crate::classes::Classes;
 use crate::error::{HeadError, Result};
 use crate::linalg::multiply;
-use crate::metrics::{Evaluation, predicted_classes, sigmoid};
+use crate::metrics::{Evaluation, predicted_classes, probabilities};
 use crate::provenance::Provenance;
 use crate::recipe::Recipe;
 use crate::scaler::Scaler;
@@ -37,11 +37,9 @@ pub struct Head {
 pub struct Prediction {
     /// The predicted class's name.
     pub label: String,
-    /// The probability of every class by itself, sigma(z_j), in the order of the classes. Each class is a yes-or-no
-    /// question of its own, so they do not add up to one.
+    /// The probability of every class, in the order of the classes; they add up to one. See
+    /// [`crate::metrics::probabilities`].
     pub probabilities: Vec<f64>,
-    /// The probabilities divided by their sum.
-    pub shares: Vec<f64>,
 }
 
 impl Head {
@@ -157,12 +155,8 @@ impl Head {
     pub fn predict(&self, features: &DMatrix<f64>) -> Result<Vec<Prediction>> {
         let logits = self.logits(features)?;
         let predict = |(row, class): (usize, usize)| {
-            let probabilities: Vec<f64> = logits.row(row).iter().map(|&z| sigmoid(z)).collect();
-            let sum: f64 = probabilities.iter().sum();
-            // All may underflow to zero; then none has a larger share than another.
-            let even = 1.0 / probabilities.len() as f64;
-            let shares = probabilities.iter().map(|p| if sum > 0.0 { p / sum } else { even }).collect();
-            Prediction { label: self.classes.names()[class].clone(), probabilities, shares }
+            let label = self.classes.names()[class].clone();
+            Prediction { label, probabilities: probabilities(logits.row(row).iter().copied()) }
         };
         Ok(predicted_classes(&logits).into_iter().enumerate().map(predict).collect())
     }

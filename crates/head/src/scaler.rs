@@ -6,20 +6,32 @@
 //! * `none`: x;
 //! * `center`: x - mu;
 //! * `standardize`: (x_k - mu_k) / sqrt(Sigma_kk); a constant feature becomes 0;
-//! * `whiten`: S (x - mu) with S^T S = (Sigma + lambda * mean(eig Sigma) * I)^-1, and lambda = clamp(d / 2n, 0.05, 1)
-//!   if nobody says otherwise; mean(eig Sigma) is trace(Sigma) / d.
+//! * `whiten`: S (x - mu) with S = A D, A^T A = (D Sigma D + lambda * mean(eig D Sigma D) * I)^-1, D diagonal with D_kk^2
+//!   = 1 / (Sigma_kk kurtosis_k), and lambda = clamp(d / 2n, 0.05, 1) if nobody says otherwise; a constant feature
+//!   becomes 0 and is not counted in d or in the mean.
 //!
-//! For S we take L^-1, where L L^T is the Cholesky decomposition of the regularised covariance. Any other square root,
+//! D gives every feature the variance 1 / kurtosis, kurtosis_k = n sum_i (x_ik - mu_k)^4 / (sum_i (x_ik - mu_k)^2)^2.
+//! So whitening does not depend on the units of the features: multiplied by any constants, they give the same model.
+//! The ridge lambda shrinks what is small beside the others, and D decides what that is: the variance of a feature is
+//! known from n rows with a relative error of sqrt((kurtosis - 1) / n), so a feature that speaks up in few rows is held
+//! down more than one that differs everywhere. A rare yes among noes keeps its size (D is between 1 and 2 for any share
+//! of yeses), a normal distribution has variance 1/3 (docs/adr/0037-units-of-features.md has what else was tried).
+//!
+//! For A we take L^-1, where L L^T is the Cholesky decomposition of the regularised covariance. Any other square root,
 //! the symmetric one included, is Q L^-1 with Q orthogonal. Under Q the features become Q x, and gradient descent from
 //! zero with one step for all features commutes with that: G becomes G Q^T, hence so do V and W, and the logits
 //! (W Q^T)(Q x) are the same at every iteration. So the decomposition costs d^3/3 instead of an eigendecomposition's
-//! tens of d^3, and the model is the same. (With row sums for Bbar, each feature has its own step, and the choice of S
+//! tens of d^3, and the model is the same. (With row sums for Bbar, each feature has its own step, and the choice of A
 //! does show.)
 
 mod artefact;
 mod fit;
+mod moments;
+mod silent;
 #[cfg(test)]
 mod tests;
+
+pub use silent::SilentFeatures;
 
 use crate::error::{HeadError, Result};
 use crate::linalg::{multiply, with_ones};
@@ -38,7 +50,7 @@ pub enum ScalerKind {
     Center,
     /// Mean zero, variance one.
     Standardize,
-    /// Mean zero, covariance about the identity.
+    /// Mean zero, covariance about the identity, whatever the units of the features.
     Whiten,
 }
 
@@ -85,7 +97,7 @@ enum Map {
     Center,
     /// A diagonal: what each feature is multiplied by.
     Standardize(DVector<f64>),
-    /// L^-1, lower triangular, and the lambda it was made with.
+    /// L^-1 D, lower triangular, and the lambda it was made with.
     Whiten { root: DMatrix<f64>, lambda: f64 },
 }
 

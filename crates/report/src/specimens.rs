@@ -30,7 +30,7 @@ pub fn section(chosen: &Specimens, test: &Examples) -> Result<Markup> {
         section #rows {
             h2 { "Test rows" }
             @for part in &shown { (part) }
-            p.note { "A probability is the sigmoid of one class's logit: every class is a question of its own, so they do not add up to one. "
+            p.note { "A probability is the sigmoid of a class's logit, divided by the sum of all classes' sigmoids. "
                 "Rows count from 1." }
         }
     })

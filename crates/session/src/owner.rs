@@ -6,13 +6,14 @@ use std::path::Path;
 use ciphertune_ckks::container::ContainerError;
 use ciphertune_ckks::{self as ckks, KeyId};
 use ciphertune_head::job::owner::{self, Decrypted, EncryptedJob, Keys, Record};
-use ciphertune_head::{Classes, DMatrix, HeadError, Plan, Provenance, Scaler};
+use ciphertune_head::{Classes, DMatrix, HeadError, Plan, Provenance, Scaler, SilentFeatures};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, InFile, Result};
 use crate::examples::Examples;
 use crate::files::{Document, cannot_write};
 use crate::observer::{Observer, Running, Step};
+use crate::text::count;
 
 /// Makes keys for a plan: returns the secret key's document and identifier, and writes the evaluation keys' document to
 /// `evaluation`.
@@ -48,6 +49,9 @@ pub fn encrypt(
     if let Some(scaler) = &scaler {
         check_scaler(keys.plan(), scaler)?;
     }
+    if let Some(warning) = silent_features(&SilentFeatures::of(train.table.features(), scaler.as_ref())) {
+        observer.warn(&format!("{}: {warning}", train.path.display()));
+    }
     let running = Running::new(observer, Step::Encrypting, Some(keys.plan().inputs().len() as u64));
     let progress = |done, _| {
         running.advance(done as u64);
@@ -57,6 +61,34 @@ pub fn encrypt(
         Err(HeadError::Container(ContainerError::Io(error))) => Err(cannot_write(job, &error)),
         made => made.in_file(&train.path),
     }
+}
+
+/// What to say of features that tell nothing about a row, if there are any.
+pub fn silent_features(silent: &SilentFeatures) -> Option<String> {
+    let named = |places: &[usize]| {
+        let shown: Vec<String> = places.iter().take(5).map(|place| (place + 1).to_string()).collect();
+        let more = if places.len() > 5 { ", ..." } else { "" };
+        format!("{} ({}{more})", count(places.len(), "feature"), shown.join(", "))
+    };
+    if silent.is_empty() {
+        return None;
+    }
+    if silent.is_everything() {
+        return Some(
+            "no feature differs from row to row, so a head cannot tell rows apart: check the table".to_owned(),
+        );
+    }
+    let mut parts = Vec::new();
+    if !silent.constant.is_empty() {
+        parts.push(format!("{} the same in every row, which training ignores", named(&silent.constant)));
+    }
+    if !silent.ignored.is_empty() {
+        parts.push(format!(
+            "{} that the scaler ignores, since they were constant where it was fitted",
+            named(&silent.ignored)
+        ));
+    }
+    Some(format!("the table has {}", parts.join(", and ")))
 }
 
 /// A scaler from a file must be of the kind that the recipe reckons with: steps are made for it.

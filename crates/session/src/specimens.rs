@@ -1,7 +1,7 @@
 //! Some test rows, right and wrong, with what the head takes them for: a look at what the scores count.
 
 use ciphertune_head::Head;
-use ciphertune_head::metrics::{predicted_classes, sigmoid};
+use ciphertune_head::metrics::{predicted_classes, probabilities};
 use serde::Serialize;
 
 use crate::error::{InFile, Result};
@@ -37,12 +37,12 @@ pub struct Specimen {
     pub probabilities: Vec<Probability>,
 }
 
-/// How sure a head is of a class, asked by itself: sigma(z), so that they do not add up to one.
+/// How sure a head is of a class, among all classes: see [`probabilities`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Probability {
     /// The class.
     pub class: String,
-    /// sigma of its logit.
+    /// Its share of the row; those of all classes add up to one.
     pub probability: f64,
 }
 
@@ -70,11 +70,10 @@ impl Specimens {
         let specimen = |row: usize| {
             let mut order: Vec<usize> = (0..names.len()).collect();
             order.sort_by(|&a, &b| logits[(row, b)].total_cmp(&logits[(row, a)]));
+            let shares = probabilities(logits.row(row).iter().copied());
             let kept = |(rank, class): &(usize, usize)| *rank < PROBABILITIES || *class == truth[row];
-            let probability = |(_, class): (usize, usize)| Probability {
-                class: names[class].clone(),
-                probability: sigmoid(logits[(row, class)]),
-            };
+            let probability =
+                |(_, class): (usize, usize)| Probability { class: names[class].clone(), probability: shares[class] };
             Specimen {
                 row: row + 1,
                 name: test.names.as_ref().and_then(|names| Some(within(names.get(row)?, test))),
@@ -134,7 +133,8 @@ mod tests {
         assert_eq!(rows(&chosen.right), [1, 5, 4]);
         assert_eq!((chosen.wrong[0].label.as_str(), chosen.wrong[0].predicted.as_str()), ("\"", "&"));
         assert_eq!(chosen.wrong[0].probabilities.len(), 3);
-        assert!((chosen.right[0].probabilities[0].probability - 1.0 / (1.0 + (-3f64).exp())).abs() < 1e-15);
+        let sigmoid = 1.0 / (1.0 + (-3f64).exp());
+        assert!((chosen.right[0].probabilities[0].probability - sigmoid / (sigmoid + 2.0 * 0.5)).abs() < 1e-15);
     }
 
     #[test]

@@ -19,8 +19,7 @@ use ciphertune_session::files::{self, NewFile};
 /// Label rows of features, or images, with a head
 ///
 /// Gives every row (counted from 1; an image by its file's name) the class with the largest logit, and the probability
-/// of every class: the sigmoid of its logit. Each class was trained as a yes-or-no question of its own, so the
-/// probabilities of a row do not add up to one.
+/// of every class: the sigmoid of its logit, divided by the sum of all classes' sigmoids.
 #[derive(Args)]
 #[command(group = ArgGroup::new("examples").required(true).args(["features", "images"]))]
 pub struct Predict {

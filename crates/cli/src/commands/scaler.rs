@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use ciphertune_head::{LabelColumn, Scaler, ScalerKind};
+use ciphertune_head::{LabelColumn, Scaler, ScalerKind, SilentFeatures};
+use ciphertune_session::{Observer, owner};
 use clap::{ArgGroup, Args, Subcommand};
 
 use crate::errors::{CliError, Result};
@@ -89,6 +90,9 @@ impl Fit {
         }
         if self.lambda.is_some_and(|lambda| !(1e-6..=1e6).contains(&lambda)) {
             return Err(CliError::input("--lambda lies between 1e-6 and 1e6, usually between 0.05 and 1"));
+        }
+        if let Some(warning) = owner::silent_features(&SilentFeatures::of(table.features(), None)) {
+            terminal.warn(&format!("{}: {warning}", path.display()));
         }
         let scaler = Scaler::fit(kind, self.lambda, table.features()).in_file(&path)?;
         out.write(&scaler.to_bytes()?)?;

@@ -5,7 +5,8 @@ use serde_json::json;
 
 impl Head {
     /// The head as a JSON object: `classes`, `features`, `weight` (a list of numbers a class), `bias`, `recipe`,
-    /// `published`, `provenance`. Logits are x W^T + b; the probability of a class is the sigmoid of its logit.
+    /// `published`, `provenance`. Logits z are x W^T + b; the probability of class j is
+    /// sigma(z_j) / sum_l sigma(z_l), see [`crate::metrics::probabilities`].
     pub fn to_json(&self) -> String {
         let weight: Vec<Vec<f64>> = self.weight.row_iter().map(|row| row.iter().copied().collect()).collect();
         let object = json!({

@@ -1,8 +1,8 @@
 //! A head as an ONNX model.
 //!
-//! The graph takes `features` (float32, N x features) and gives `logits` and `probabilities` (float32, N x classes; the
-//! sigmoid of every logit, which do not add up to one) and `label` (N): whole numbers as int64, other names as strings.
-//! Opset 13, IR version 7, operators Gemm, Sigmoid, ArgMax and Gather.
+//! The graph takes `features` (float32, N x features) and gives `logits` and `probabilities` (float32, N x classes;
+//! sigmoids divided by their sum) and `label` (N): whole numbers as int64, other names as strings. Opset 13, IR version 7,
+//! operators Gemm, ArgMax, Gather and those of [`probability_nodes`].
 //!
 //! The messages are the few of ONNX's schema (onnx.proto3, Apache-2.0) that a linear model needs, declared by hand with
 //! the schema's field numbers: generating them would need a protobuf compiler on every machine that builds.
@@ -27,16 +27,20 @@ impl Head {
         let (class_names, label_type) = self.class_names_tensor();
         let graph = Graph {
             name: "ciphertune_head".to_owned(),
-            node: vec![
-                node("Gemm", &["features", "weight", "bias"], "logits", vec![integer("transB", 1)]),
-                node("Sigmoid", &["logits"], "probabilities", vec![]),
-                node("ArgMax", &["logits"], "index", vec![integer("axis", 1), integer("keepdims", 0)]),
-                node("Gather", &["class_names", "index"], "label", vec![integer("axis", 0)]),
-            ],
+            node: [
+                vec![node("Gemm", &["features", "weight", "bias"], "logits", vec![integer("transB", 1)])],
+                probability_nodes(),
+                vec![
+                    node("ArgMax", &["logits"], "index", vec![integer("axis", 1), integer("keepdims", 0)]),
+                    node("Gather", &["class_names", "index"], "label", vec![integer("axis", 0)]),
+                ],
+            ]
+            .concat(),
             initializer: vec![
                 floats("weight", &[classes, features], &to_rows(&self.weight))?,
                 floats("bias", &[classes], self.bias.as_slice())?,
                 class_names,
+                floats("one", &[1], &[1.0])?,
             ],
             input: vec![ValueInfo::new("features", data_type::FLOAT, Some(features))],
             output: vec![
@@ -75,6 +79,30 @@ impl Head {
         let label_type = tensor.data_type;
         (tensor, label_type)
     }
+}
+
+/// From `logits` to `probabilities`, as [`crate::metrics::probabilities`] does it: the softmax of
+///
+/// ```text
+/// ln sigma(z) = -(max(-z, 0) + ln(1 + exp(-|z|)))
+/// ```
+///
+/// In single precision all sigmoids of a row vanish from logits of -104 on, and a sum of them is no divisor; nor would
+/// every runtime's Softplus survive an exponential that overflows. Nothing here can.
+fn probability_nodes() -> Vec<Node> {
+    let step = |operator: &str, inputs: &[&str], output: &str| node(operator, inputs, output, vec![]);
+    vec![
+        step("Neg", &["logits"], "minus_logits"),
+        step("Relu", &["minus_logits"], "excess"),
+        step("Abs", &["logits"], "size"),
+        step("Neg", &["size"], "minus_size"),
+        step("Exp", &["minus_size"], "exponential"),
+        step("Add", &["exponential", "one"], "one_more"),
+        step("Log", &["one_more"], "rest"),
+        step("Add", &["excess", "rest"], "minus_log_sigmoid"),
+        step("Neg", &["minus_log_sigmoid"], "log_sigmoid"),
+        node("Softmax", &["log_sigmoid"], "probabilities", vec![integer("axis", 1)]),
+    ]
 }
 
 fn node(operator: &str, inputs: &[&str], output: &str, attribute: Vec<Attribute>) -> Node {

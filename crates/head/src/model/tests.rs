@@ -13,13 +13,16 @@ fn head() -> Head {
 }
 
 #[test]
-fn predictions_carry_the_name_the_probabilities_and_the_shares() {
+fn predictions_carry_the_name_and_probabilities_that_add_up_to_one() {
     let features = DMatrix::from_row_slice(2, 2, &[1.0, 0.0, -1.0, 3.0]);
     assert_eq!(head().logits(&features).unwrap().row(0).iter().copied().collect::<Vec<_>>(), [1.25, 0.0, -1.5]);
     let predictions = head().predict(&features).unwrap();
     assert_eq!((predictions[0].label.as_str(), predictions[1].label.as_str()), ("ash", "oak"));
-    assert_eq!(predictions[0].probabilities[1], 0.5);
-    assert!((predictions[1].shares.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    let sigmoids = [1.25f64, 0.0, -1.5].map(|z| 1.0 / (1.0 + (-z).exp()));
+    for (p, sigmoid) in predictions[0].probabilities.iter().zip(sigmoids) {
+        assert!((p - sigmoid / sigmoids.iter().sum::<f64>()).abs() < 1e-15);
+    }
+    assert!(predictions.iter().all(|row| (row.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-15));
 }
 
 #[test]
@@ -68,7 +71,7 @@ fn onnx_holds_weights_in_single_precision_and_numbers_as_numbers() {
     let graph = words.graph.unwrap();
     assert_eq!(
         graph.node.iter().map(|node| node.op_type.as_str()).collect::<Vec<_>>(),
-        ["Gemm", "Sigmoid", "ArgMax", "Gather"]
+        ["Gemm", "Neg", "Relu", "Abs", "Neg", "Exp", "Add", "Log", "Add", "Neg", "Softmax", "ArgMax", "Gather"]
     );
     assert_eq!(graph.initializer[0].raw_data[4..8], (-2.0f32).to_le_bytes());
     assert_eq!(graph.initializer[2].string_data[1], b"elm");

@@ -1,13 +1,11 @@
 //! Fitting a scaler.
 
+use super::moments::Moments;
 use super::{Map, Scaler, ScalerKind};
 use crate::error::{HeadError, Result};
 use crate::linalg::multiply;
 use crate::recipe::Recipe;
 use nalgebra::{Cholesky, DMatrix, DVector};
-
-/// A feature whose standard deviation is below this share of its size is constant but for rounding.
-const CONSTANT: f64 = 1e-12;
 
 impl Scaler {
     /// Fits the scaler that a recipe asks for.
@@ -25,8 +23,8 @@ impl Scaler {
     ///
     /// # Errors
     ///
-    /// [`HeadError::EmptyTable`] for no row or feature; [`HeadError::NotFinite`] if the features are so large that
-    /// their squares are not finite; [`HeadError::NotWhitenable`] if the covariance cannot be decomposed.
+    /// [`HeadError::EmptyTable`] for no row or feature; [`HeadError::NotFinite`] if features are so large that their
+    /// sums or differences are not finite; [`HeadError::NotWhitenable`] if the covariance cannot be decomposed.
     pub fn fit(kind: ScalerKind, lambda: Option<f64>, features: &DMatrix<f64>) -> Result<Self> {
         let (rows, columns) = features.shape();
         if rows == 0 || columns == 0 {
@@ -35,51 +33,54 @@ impl Scaler {
         if kind == ScalerKind::None {
             return Ok(Scaler { mean: DVector::zeros(columns), map: Map::None });
         }
-        let mean = DVector::from_iterator(columns, features.column_iter().map(|column| column.sum() / rows as f64));
-        let mut centered = features.clone();
-        for (mut column, &mean) in centered.column_iter_mut().zip(&mean) {
-            column.add_scalar_mut(-mean);
-        }
-        let variance =
-            DVector::from_iterator(columns, centered.column_iter().map(|column| column.norm_squared() / rows as f64));
-        if let Some((column, value)) = variance.iter().enumerate().find(|(_, variance)| !variance.is_finite()) {
+        let moments: Vec<Moments> = features.column_iter().map(|column| Moments::of(&column)).collect();
+        let of_all = |value: fn(&Moments) -> f64| DVector::from_iterator(columns, moments.iter().map(value));
+        let size = |moments: &Moments| if moments.mean.is_finite() { moments.deviation } else { moments.mean };
+        if let Some(column) = moments.iter().position(|moments| !size(moments).is_finite()) {
             return Err(HeadError::NotFinite {
-                place: format!("the variance of feature {}", column + 1),
-                value: value.to_string(),
+                place: format!("the mean or the deviation of feature {}", column + 1),
+                value: size(&moments[column]).to_string(),
             });
         }
+        let mean = of_all(|moments| moments.mean);
         let map = match kind {
             ScalerKind::None | ScalerKind::Center => Map::Center,
-            ScalerKind::Standardize => Map::Standardize(standardizing_factors(features, &variance)),
+            ScalerKind::Standardize => Map::Standardize(of_all(Moments::standardizing)),
             ScalerKind::Whiten => {
-                let usual = (columns as f64 / (2.0 * rows as f64)).clamp(0.05, 1.0);
+                let weighted = weighted(features, &mean, &of_all(Moments::weighing));
+                // Silent features are zeros here: adding some to a table changes nothing for the others.
+                let live = moments.iter().filter(|moments| !moments.is_silent()).count();
+                let usual = (live as f64 / (2.0 * rows as f64)).clamp(0.05, 1.0);
                 let lambda = lambda.unwrap_or(usual);
-                Map::Whiten { root: whitening_root(&centered, lambda)?, lambda }
+                let mut root = whitening_root(&weighted, live, lambda)?;
+                for (mut column, moments) in root.column_iter_mut().zip(&moments) {
+                    column *= moments.weighing();
+                }
+                Map::Whiten { root, lambda }
             }
         };
         Ok(Scaler { mean, map })
     }
 }
 
-fn standardizing_factors(features: &DMatrix<f64>, variance: &DVector<f64>) -> DVector<f64> {
-    let factor = |(column, &variance): (usize, &f64)| {
-        let size = features.column(column).amax();
-        let deviation = variance.sqrt();
-        // A constant feature holds nothing but rounding errors once its mean is gone: multiply them by zero.
-        if deviation > CONSTANT * size { 1.0 / deviation } else { 0.0 }
-    };
-    DVector::from_iterator(variance.len(), variance.iter().enumerate().map(factor))
+/// D (x - mu) for every row x.
+fn weighted(features: &DMatrix<f64>, mean: &DVector<f64>, weights: &DVector<f64>) -> DMatrix<f64> {
+    let mut weighted = features.clone();
+    for ((mut column, &mean), &weight) in weighted.column_iter_mut().zip(mean).zip(weights) {
+        column.apply(|x| *x = (*x - mean) * weight);
+    }
+    weighted
 }
 
-/// L^-1 with L L^T = Sigma + lambda * trace(Sigma) / d * I.
-fn whitening_root(centered: &DMatrix<f64>, lambda: f64) -> Result<DMatrix<f64>> {
-    let (rows, columns) = centered.shape();
-    let mut covariance = multiply(&centered.transpose(), centered) / rows as f64;
-    let mean_eigenvalue = covariance.trace() / columns as f64;
-    if mean_eigenvalue == 0.0 {
-        // Every feature is constant, so every centred row is zero, whatever it is multiplied by.
-        return Ok(DMatrix::identity(columns, columns));
+/// L^-1 with L L^T = Sigma + lambda * trace(Sigma) / live * I, where Sigma is the covariance of features with mean zero,
+/// `live` of which are not zero.
+fn whitening_root(features: &DMatrix<f64>, live: usize, lambda: f64) -> Result<DMatrix<f64>> {
+    let (rows, columns) = features.shape();
+    if live == 0 {
+        return Ok(DMatrix::zeros(columns, columns));
     }
+    let mut covariance = multiply(&features.transpose(), features) / rows as f64;
+    let mean_eigenvalue = covariance.trace() / live as f64;
     for k in 0..columns {
         covariance[(k, k)] += lambda * mean_eigenvalue;
     }

@@ -1,5 +1,6 @@
 //! Tests of the scalers: moments, constant features, folding, files, and the freedom in the square root.
 
+use super::moments::Moments;
 use super::*;
 use crate::Recipe;
 use crate::twin;
@@ -44,6 +45,98 @@ fn whitening_uses_the_lambda_of_rows_and_features_unless_told_otherwise() {
     assert_eq!(lambda(5, 40, Some(0.3)), 0.3);
 }
 
+/// S of a whitening scaler.
+fn root(scaler: &Scaler) -> &DMatrix<f64> {
+    match &scaler.map {
+        Map::Whiten { root, .. } => root,
+        other => panic!("{other:?} whitens nothing"),
+    }
+}
+
+#[test]
+fn whitening_has_the_inverse_square_that_the_formula_promises() {
+    let x = features(80, 5);
+    let scaler = Scaler::fit(ScalerKind::Whiten, Some(0.4), &x).unwrap();
+    let mut expected = x.clone();
+    for mut column in expected.column_iter_mut() {
+        column.add_scalar_mut(-column.mean());
+    }
+    let mut expected = expected.transpose() * expected / 80.0;
+    let weights = DVector::from_iterator(5, x.column_iter().map(|column| Moments::of(&column).weighing()));
+    let mean_eigenvalue = (0..5).map(|k| expected[(k, k)] * weights[k].powi(2)).sum::<f64>() / 5.0;
+    for k in 0..5 {
+        expected[(k, k)] += 0.4 * mean_eigenvalue / weights[k].powi(2);
+    }
+    let identity = root(&scaler) * expected * root(&scaler).transpose();
+    assert!((identity - DMatrix::identity(5, 5)).amax() < 1e-12);
+    assert!(root(&scaler).upper_triangle() == DMatrix::from_diagonal(&root(&scaler).diagonal()));
+}
+
+#[test]
+fn whitened_features_do_not_depend_on_the_units() {
+    let x = features(50, 6);
+    let mut other = x.clone();
+    for (mut column, unit) in other.column_iter_mut().zip([1000.0, 1.0, 0.01, -3.0, 1e250, 1e-250]) {
+        column *= unit;
+    }
+    let scaled = |x: &DMatrix<f64>| Scaler::fit(ScalerKind::Whiten, None, x).unwrap().apply(x).unwrap();
+    // A factor below zero turns signs around, in every later row of the triangle's column.
+    let mut mirrored = x.clone();
+    mirrored.column_mut(3).neg_mut();
+    assert!((scaled(&other) - scaled(&mirrored)).amax() < 1e-10);
+    assert!(scaled(&x).amax() > 1.0);
+}
+
+#[test]
+fn a_features_variance_becomes_one_over_its_kurtosis() {
+    let weighed = |values: &[f64]| {
+        let column = DVector::from_row_slice(values);
+        let moments = Moments::of(&column);
+        (moments.kurtosis, (moments.weighing() * moments.deviation).powi(2))
+    };
+    assert_eq!(weighed(&[7.0, 9.0, 9.0, 7.0]), (1.0, 1.0));
+    // m2 = 2.5, m4 = 8.5.
+    let (kurtosis, variance) = weighed(&[-2.0, -1.0, 1.0, 2.0]);
+    assert!((kurtosis - 1.36).abs() < 1e-15 && (variance - 1.0 / 1.36).abs() < 1e-15);
+    // Any share of ones among zeros keeps a weight between 1 and 2.
+    for rows in [2, 3, 10, 1000, 100_000] {
+        let rare = DVector::from_fn(rows, |row, _| if row == 0 { 1.0 } else { 0.0 });
+        assert!((1.0..=2.0).contains(&Moments::of(&rare).weighing()), "1 of {rows}");
+    }
+}
+
+#[test]
+fn a_constant_feature_changes_nothing_for_the_others() {
+    let x = features(40, 4);
+    let with_constants = x.clone().insert_column(2, 0.1).insert_column(0, -5.0);
+    for kind in [ScalerKind::Standardize, ScalerKind::Whiten] {
+        let scaled = |x: &DMatrix<f64>| Scaler::fit(kind, None, x).unwrap().apply(x).unwrap();
+        let others = scaled(&with_constants).remove_columns_at(&[0, 3]);
+        assert!((others - scaled(&x)).amax() < 1e-13, "{kind}");
+        assert_eq!(scaled(&with_constants).column(3).amax(), 0.0, "{kind}");
+    }
+}
+
+#[test]
+fn silent_features_are_named_and_so_are_those_that_a_given_scaler_ignores() {
+    let x = features(40, 4);
+    let silent = SilentFeatures::of(&x, None);
+    assert!(silent.is_empty() && !silent.is_everything());
+    let mut elsewhere = x.clone();
+    elsewhere.column_mut(1).fill(3.0);
+    let mut here = x.clone();
+    here.column_mut(3).fill(0.1);
+    for kind in [ScalerKind::Standardize, ScalerKind::Whiten] {
+        let scaler = Scaler::fit(kind, None, &elsewhere).unwrap();
+        let silent = SilentFeatures::of(&here, Some(&scaler));
+        assert_eq!(silent, SilentFeatures { constant: vec![3], ignored: vec![1], features: 4 }, "{kind}");
+        assert!(!silent.is_empty() && !silent.is_everything());
+        let nothing = Scaler::fit(kind, None, &DMatrix::from_element(5, 4, 2.0)).unwrap();
+        assert!(SilentFeatures::of(&x, Some(&nothing)).is_everything(), "{kind}");
+    }
+    assert!(SilentFeatures::of(&DMatrix::from_element(9, 2, 0.1), None).is_everything());
+}
+
 #[test]
 fn any_square_root_gives_the_same_model() {
     let x = features(60, 9);
@@ -51,17 +144,18 @@ fn any_square_root_gives_the_same_model() {
     let scaler = Scaler::fit(ScalerKind::Whiten, None, &x).unwrap();
     let cholesky = scaler.apply_with_ones(&x).unwrap();
 
-    let mut centered = x.clone();
-    for (mut column, &mean) in centered.column_iter_mut().zip(&scaler.mean) {
-        column.add_scalar_mut(-mean);
+    let mut weighted = x.clone();
+    for mut column in weighted.column_iter_mut() {
+        let moments = Moments::of(&column);
+        column.apply(|value| *value = (*value - moments.mean) * moments.weighing());
     }
-    let covariance = centered.transpose() * &centered / 60.0;
+    let covariance = weighted.transpose() * &weighted / 60.0;
     let shift = scaler.lambda().unwrap() * covariance.trace() / 9.0;
     let eigen = (covariance + DMatrix::identity(9, 9) * shift).symmetric_eigen();
     let root = &eigen.eigenvectors
         * DMatrix::from_diagonal(&eigen.eigenvalues.map(|value| 1.0 / value.sqrt()))
         * eigen.eigenvectors.transpose();
-    let symmetric = with_ones(&(centered * root));
+    let symmetric = with_ones(&(weighted * root));
 
     let recipe = Recipe::default_for(5).unwrap();
     let iterates = |x: &DMatrix<f64>| twin::train(&recipe, x, &labels, 3);
@@ -122,8 +216,13 @@ fn features_of_another_backbone_are_refused() {
 }
 
 #[test]
-fn features_too_large_for_their_squares_are_refused() {
+fn features_too_large_for_their_sums_are_refused_and_those_too_large_for_their_squares_are_not() {
+    for large in [&[f64::MAX, f64::MAX], &[f64::MAX, 0.9 * f64::MIN]] {
+        let error = Scaler::fit(ScalerKind::Whiten, None, &DMatrix::from_row_slice(2, 1, large)).unwrap_err();
+        assert!(matches!(error, HeadError::NotFinite { .. }), "{error}");
+    }
     let x = DMatrix::from_row_slice(2, 1, &[1e200, -1e200]);
-    assert!(matches!(Scaler::fit(ScalerKind::Whiten, None, &x), Err(HeadError::NotFinite { .. })));
+    let scaled = Scaler::fit(ScalerKind::Standardize, None, &x).unwrap().apply(&x).unwrap();
+    assert!((scaled - DMatrix::from_row_slice(2, 1, &[1.0, -1.0])).amax() < 1e-15);
     assert!(matches!(Scaler::fit(ScalerKind::Whiten, None, &DMatrix::zeros(0, 3)), Err(HeadError::EmptyTable("rows"))));
 }
