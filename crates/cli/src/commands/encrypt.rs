@@ -48,6 +48,7 @@ impl Encrypt {
     pub fn execute(&self) -> Result<()> {
         let folder = NewFolder::plan(&self.out, Privacy::Public, self.force, &[JOB_FILE], "the old job")?;
         let keys_folder = KeysFolder::open(&self.keys)?;
+        keys_folder.settle_records();
         let keys = keys_folder.keys()?;
         let place = self.train.place();
         let train = Reader::new(&self.backbone, None, &[place])?.read(&place, LabelColumn::Present)?;
@@ -60,17 +61,22 @@ impl Encrypt {
             None => None,
         };
         let path = self.out.join(JOB_FILE);
-        let filling = folder.fill()?;
+        let mut filling = folder.fill()?;
         let (job, took) = timed(|| {
             filling.write_with(JOB_FILE, Privacy::Public, |out| owner::encrypt(&keys, &train, scaler, out, &path))
         })?;
         // The record first: a job without its record could never be opened.
-        keys_folder.keep(&job.record)?;
-        let written = filling.finish();
-        if written.is_err() {
-            keys_folder.forget(job.record.job());
+        let record = keys_folder.write_record(&job.record, &mut filling)?;
+        match filling.place() {
+            Ok(placed) => {
+                record.keep()?;
+                drop(placed);
+            }
+            Err(error) => {
+                record.forget();
+                return Err(error);
+            }
         }
-        written?;
 
         let size = bytes(job.bytes as usize);
         let shape = keys.plan().shape();
