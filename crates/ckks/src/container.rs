@@ -2,11 +2,12 @@
 //!
 //! A container is a [safetensors](https://github.com/huggingface/safetensors) file, so that other programs can open it:
 //! an eight-byte header length, a JSON header, then the tensors' bytes, little-endian. The header's metadata hold four
-//! entries of ours beside those of the caller:
+//! entries of ours beside those of the caller (five where rows have digests of their own):
 //!
 //! * `kind`: what the file is, for example `head` or `evaluation keys`;
 //! * `version`: the version of that kind's format, a whole number;
 //! * `packed`: where residues are stored, how many bits each takes ([`packing`]);
+//! * `row-digests`: present where the rows of packed tensors have digests of their own (below);
 //! * `digest`: SHA-256 over everything else, in hexadecimal.
 //!
 //! A packed tensor is a `U8` tensor `[count, bytes]`, a polynomial a row. The metadata entry `packed` lists the widths
@@ -19,12 +20,28 @@
 //! read, so a file that was cut short or changed on its way is refused. It is no signature: whoever changes a file on
 //! purpose can also renew the digest, and readers validate what they take from a container.
 //!
+//! # Digests of rows
+//!
+//! A container whose packed rows are to be received, checked and read one by one
+//! ([`ContainerWriter::with_row_digests`]) has the metadata entry `row-digests` with the value `sha256`, and beside
+//! every packed tensor NAME `[count, bytes]` a tensor `NAME.digests` U8 `[count, 32]`, whose row i is
+//!
+//! ```text
+//! SHA-256( "ciphertune row 1" as 16 bytes of ASCII | row i of NAME )
+//! ```
+//!
+//! The bytes of packed tensors then do not enter `digest` themselves; everything else does as above, the tensors
+//! `NAME.digests` among it. So `digest` is the root of a tree of two levels: it is checked before any row is read, and
+//! every row by itself, in any order, on any thread. All packed tensors follow all others in the file: the part in
+//! front of the first of them is all that it takes to check the rest in pieces.
+//!
 //! This module knows no files' places, and no kind in particular. [`ContainerWriter`] writes, [`Container`] reads
 //! what lies in memory, [`ContainerStream`] what is too large for that.
 
 mod error;
 mod header;
 mod read;
+mod rows;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -50,9 +67,10 @@ const KIND: &str = "kind";
 const VERSION: &str = "version";
 const DIGEST: &str = "digest";
 const PACKED: &str = "packed";
+const ROW_DIGESTS: &str = "row-digests";
 
 /// The metadata entries that callers cannot set.
-const OWN: [&str; 4] = [KIND, VERSION, DIGEST, PACKED];
+const OWN: [&str; 5] = [KIND, VERSION, DIGEST, PACKED, ROW_DIGESTS];
 
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

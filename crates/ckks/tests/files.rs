@@ -176,7 +176,7 @@ fn ciphertexts_written_while_they_are_made_are_those_written_at_once() {
     let owner = SecretKey::generate(&parameters).unwrap();
     let (data, labels) = (upload(&parameters, &owner, 40), upload(&parameters, &owner, 3));
     let writer = || ContainerWriter::new("test", 1).metadata("plan", "none");
-    let at_once = write_seeded(writer(), &parameters, "data", data.clone());
+    let at_once = write_seeded(writer().with_row_digests(), &parameters, "data", data.clone());
     let at_once = write_seeded(at_once, &parameters, "labels", labels.clone()).to_bytes().unwrap();
     let group = |name: &str, made: &[SeededCiphertext]| SeededGroup {
         name: name.into(),
@@ -250,5 +250,21 @@ fn what_was_not_kept_is_read_again_at_any_lower_level_and_refused_if_it_has_chan
     *other.lock().unwrap() = Some(changed);
     assert!(reader.read_again(0, &[4], 1).is_ok(), "the limb that changed is not wanted");
     let error = reader.read_again(0, &[4], 2).unwrap_err();
-    assert!(error.to_string().contains("has changed"), "{error}");
+    assert!(error.to_string().contains("has changed in ciphertext 5 of 5 of its data"), "{error}");
+}
+
+#[test]
+fn a_damaged_ciphertext_is_named() {
+    let parameters = toy(3);
+    let owner = SecretKey::generate(&parameters).unwrap();
+    let writer = ContainerWriter::new("test", 1).with_row_digests();
+    let bytes = write_seeded(writer, &parameters, "data", upload(&parameters, &owner, 5)).to_bytes().unwrap();
+    assert_eq!(read_data(&parameters, &bytes).unwrap().len(), 5);
+    // Rows are the last thing in the file, the one that is damaged the last but one.
+    let container = Container::parse(&bytes[..], "test", 1).unwrap();
+    let row = container.packed("data.c0").unwrap().shape().row_bytes;
+    let mut changed = bytes.clone();
+    changed[bytes.len() - 2 * row] ^= 1;
+    let message = read_data(&parameters, &changed).unwrap_err().to_string();
+    assert!(message.contains("ciphertext 4 of 5 of its data"), "{message}");
 }

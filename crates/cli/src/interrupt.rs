@@ -8,7 +8,7 @@ pub fn watch() {
     let wait = move || {
         if let Some(signal) = signals.forever().next() {
             // Kept: nothing new begins, and what is written until the end is removed with its folder.
-            let _removed = ciphertune_session::files::temporaries::remove_all();
+            let _removed = ciphertune_session::files::interrupt::remove_all();
             let _ = signal_hook::low_level::emulate_default_handler(signal);
         }
     };

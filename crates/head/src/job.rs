@@ -17,6 +17,8 @@ pub mod owner;
 pub mod server;
 mod upload;
 
+use std::ops::RangeInclusive;
+
 use ciphertune_ckks::container::Header;
 use ciphertune_ckks::{KeyId, Parameters, files};
 
@@ -28,8 +30,11 @@ pub const JOB: &str = "job";
 pub const MODEL: &str = "encrypted-model";
 /// Kind of the owner's record of a job.
 pub const RECORD: &str = "job-record";
-/// The format version of jobs and encrypted models.
-pub const FORMAT: u32 = 2;
+/// The format versions of jobs that are read. The last one is written: since 3 every ciphertext has a digest of its own
+/// ([`ciphertune_ckks::container`]).
+pub const JOB_FORMATS: RangeInclusive<u32> = 2..=3;
+/// The format version of encrypted models.
+pub const MODEL_FORMAT: u32 = 2;
 /// The format version of records.
 const RECORD_FORMAT: u32 = 1;
 

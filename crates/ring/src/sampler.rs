@@ -2,10 +2,15 @@
 //!
 //! ChaCha20 throughout. Public (uniform) and secret draws never share a stream: a [`Sampler`] seeds itself from the
 //! operating system, and [`uniform`] is a function of a public seed alone.
+//!
+//! Whoever has the state of a secret stream can draw its secrets again, those of before included, so it is overwritten
+//! when its sampler is dropped: the generator of secrets is that of crate `chacha20`, which does so. The public one,
+//! `rand_chacha`'s, need not. Both give the same stream.
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
+use zeroize::Zeroizing;
 
 use crate::{Error, PackedPoly, Result, Ring, RnsPoly};
 
@@ -60,20 +65,24 @@ fn draw_limb(ring: &Ring, seed: &Seed, q_limbs: usize, i: usize, limb: &mut [u64
     }
 }
 
-/// A source of secrets and noise.
+/// Overwrites its key, counter and buffered words when it is dropped.
+type SecretRng = chacha20::ChaCha20Rng;
+
+/// A source of secrets and noise; what it could draw them from again is overwritten when it is dropped.
 pub struct Sampler {
-    rng: ChaCha20Rng,
+    rng: SecretRng,
 }
 
 impl Sampler {
     /// A sampler seeded by the operating system.
     pub fn from_os() -> Result<Self> {
-        Ok(Self::from_seed(os_seed()?))
+        let seed = Zeroizing::new(os_seed()?);
+        Ok(Self::from_seed(*seed))
     }
 
     /// A sampler with a chosen seed: reproducible, so for tests only.
     pub fn from_seed(seed: Seed) -> Self {
-        Self { rng: ChaCha20Rng::from_seed(seed) }
+        Self { rng: SecretRng::from_seed(seed) }
     }
 
     /// Uniform in {-1, 0, 1}. Rejection makes the running time depend on rejected draws only, never on the values kept.
@@ -162,6 +171,25 @@ mod tests {
         let draws: Vec<f64> = (0..100_000).map(|_| sampler.normal()).collect();
         let variance = draws.iter().map(|x| x * x).sum::<f64>() / draws.len() as f64;
         assert!((variance - 1.0).abs() < 0.02, "{variance}");
+    }
+
+    #[test]
+    fn the_state_of_a_secret_stream_is_overwritten_when_it_is_dropped() {
+        // Holds for the feature `zeroize` of the crate alone.
+        fn overwritten<T: zeroize::ZeroizeOnDrop>() {}
+        overwritten::<SecretRng>();
+    }
+
+    #[test]
+    fn secret_and_public_generators_give_the_stream_of_chacha20() {
+        // RFC 8439, A.1, test vectors 1 and 2: key and nonce zero, blocks 0 and 1.
+        let mut drawn = [0; 128];
+        SecretRng::from_seed([0; 32]).fill_bytes(&mut drawn);
+        assert_eq!(drawn[..8], [0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90]);
+        assert_eq!(drawn[64..72], [0x9f, 0x07, 0xe7, 0xbe, 0x55, 0x51, 0x38, 0x7a]);
+        let mut public = [0; 128];
+        ChaCha20Rng::from_seed([0; 32]).fill_bytes(&mut public);
+        assert_eq!(drawn, public);
     }
 
     #[test]

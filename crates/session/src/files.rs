@@ -1,10 +1,13 @@
 //! Files: read with errors that name them, written whole or not at all.
 //!
 //! Everything is written under a temporary name in the folder where it will stand, brought to the disk, and renamed.
-//! Nothing that exists is replaced unless the user says so, and never what this program would not have written.
+//! Nothing that exists is replaced unless the user says so, and never what this program would not have written. What a
+//! killed command left behind is removed by the next that writes into the same folder ([`temporary`]).
 
+mod companion;
 mod folder;
-pub mod temporaries;
+pub mod interrupt;
+mod temporary;
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Cursor, ErrorKind, Read, Seek, Write};
@@ -12,12 +15,13 @@ use std::path::{Path, PathBuf};
 
 use ciphertune_head::table::Split;
 use ciphertune_head::{FeatureTable, Head, LabelColumn, TableFormat};
-use tempfile::Builder;
+use tempfile::{Builder, NamedTempFile};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, InFile, Result};
+pub use companion::{Companion, claim, settle_all};
 pub use folder::{Filling, NewFolder};
-use temporaries::Temporary;
+use interrupt::RemovedOnSignal;
 
 /// A file's content, with its name for messages.
 pub struct Document {
@@ -167,8 +171,11 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Checks that the file can be written: it does not exist (or `force`), and its folder takes files.
+    /// Checks that the file can be written: it does not exist (or `force`), and its folder takes files. Removes what
+    /// killed commands left beside it.
     pub fn plan(path: &Path, privacy: Privacy, force: bool) -> Result<Self> {
+        let (parent, _) = place(path)?;
+        temporary::sweep(&parent);
         match fs::symlink_metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
                 return Err(Error::input("this is a folder: name a file to write").in_file(path));
@@ -190,7 +197,7 @@ impl NewFile {
     /// Writes the file.
     pub fn write(&self, bytes: &[u8]) -> Result<()> {
         let mut temporary = self.temporary()?;
-        let _removed = Temporary::new(temporary.path());
+        let _removed = RemovedOnSignal::new(temporary.path());
         let written = temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_all());
         written.map_err(|error| cannot_write(&self.path, &error))?;
         let persisted =
@@ -200,13 +207,9 @@ impl NewFile {
         Ok(())
     }
 
-    fn temporary(&self) -> Result<tempfile::NamedTempFile> {
+    fn temporary(&self) -> Result<NamedTempFile> {
         let (parent, name) = place(&self.path)?;
-        let mut builder = Builder::new();
-        let prefix = format!(".{name}.");
-        builder.prefix(&prefix);
-        permit(&mut builder, self.privacy, false);
-        builder.tempfile_in(&parent).map_err(|error| cannot_write(&self.path, &error))
+        temporary::file(&parent, &name, self.privacy).map_err(|error| cannot_write(&self.path, &error))
     }
 }
 
@@ -237,9 +240,22 @@ fn place(path: &Path) -> Result<(PathBuf, String)> {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    if !parent.is_dir() {
-        let message = format!("the folder {} does not exist: create it first", parent.display());
-        return Err(Error::input(message).in_file(path));
+    let shown = parent.display();
+    match fs::metadata(&parent) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(cannot_write(path, &error)),
+        Err(error) if error.kind() == ErrorKind::InvalidFilename => return Err(cannot_write(path, &error)),
+        Ok(_) => {
+            let message = format!("{shown} is a file, no folder: name a folder that exists, or create another");
+            return Err(Error::input(message).in_file(path));
+        }
+        Err(_) => {
+            let message = format!("the folder {shown} does not exist: create it first");
+            return Err(Error::input(message).in_file(path));
+        }
+    }
+    if name.len() > temporary::LONGEST_NAME {
+        return Err(cannot_write(path, &ErrorKind::InvalidFilename.into()));
     }
     Ok((parent, name.to_string_lossy().into_owned()))
 }
@@ -252,9 +268,30 @@ pub fn cannot_write(path: &Path, error: &io::Error) -> Error {
             Error::failure("permission to write here is denied: name another place, or change the folder's mode")
         }
         ErrorKind::StorageFull => Error::full_disk(),
-        _ => Error::failure(format!("cannot be written: {error}")),
+        ErrorKind::QuotaExceeded => Error::failure("your quota is used up: free some space, or name another place"),
+        ErrorKind::FileTooLarge => {
+            Error::failure("the file would be larger than the system allows: name another place, or raise its limit")
+        }
+        ErrorKind::ReadOnlyFilesystem => Error::failure("the file system is read-only: name another place"),
+        ErrorKind::InvalidFilename => {
+            Error::input(format!("the name is too long: one of up to {} bytes will do", temporary::LONGEST_NAME))
+        }
+        _ => Error::failure(format!("cannot be written: {}", cause(error))),
     }
     .in_file(path)
+}
+
+/// An error without the temporary name that was put beside it: the user knows the file by its own.
+fn cause(error: &io::Error) -> String {
+    use std::error::Error as _;
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// Puts a folder back that is missing because a command was killed as it replaced it.
+pub fn put_back(path: &Path) {
+    if let Ok((parent, _)) = place(path) {
+        temporary::sweep(&parent);
+    }
 }
 
 /// Brings a rename to the disk; file systems that cannot do that lose nothing but this.
@@ -270,6 +307,19 @@ fn permit(builder: &mut Builder<'_, '_>, privacy: Privacy, folder: bool) {
     let everyone = if folder { 0o777 } else { 0o666 };
     let mode = if privacy == Privacy::Private { everyone & 0o700 } else { everyone };
     builder.permissions(Permissions::from_mode(mode));
+}
+
+/// Makes a folder within one that nobody else can enter.
+#[cfg(unix)]
+fn make_folder(path: &Path, privacy: Privacy) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mode = if privacy == Privacy::Private { 0o700 } else { 0o777 };
+    fs::DirBuilder::new().mode(mode).create(path)
+}
+
+#[cfg(not(unix))]
+fn make_folder(path: &Path, _: Privacy) -> io::Result<()> {
+    fs::create_dir(path)
 }
 
 #[cfg(not(unix))]

@@ -6,8 +6,14 @@
 //!   evaluation.keys           for the server
 //!   plan.json                 ring, layout, recipe, shape: public
 //!   jobs/JOB-ID/record.safetensors    scaler and class names of an encrypted job: the owner's
+//!   jobs/JOB-ID.pending/      the same of a job that is being put in its place
 //!   releases.json             the models that were published, mode 0600: how much noise the next one needs
 //! ```
+//!
+//! A record is kept if and only if its job is: it is a companion of the job's folder ([`files::Companion`]). It waits as
+//! `JOB-ID.pending` while the job is renamed. After a kill before that, the next `encrypt` with these keys, or the next
+//! command that writes beside the job, removes it; after a kill behind it, they complete it, and so does `decrypt` of a
+//! model of that job.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -19,7 +25,7 @@ use ciphertune_head::job::owner::{Keys, Record};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, InFile, Result};
-use crate::files::{self, NewFile, NewFolder, Privacy};
+use crate::files::{self, Companion, Filling, NewFile, Privacy};
 use crate::owner;
 
 /// The secret key's file.
@@ -43,6 +49,10 @@ pub struct KeysFolder<'a> {
 impl<'a> KeysFolder<'a> {
     /// Finds the folder.
     pub fn open(path: &'a Path) -> Result<Self> {
+        if !path.is_dir() {
+            // They may have made way for new ones when that was killed.
+            files::put_back(path);
+        }
         if path.is_dir() {
             return Ok(Self { path });
         }
@@ -60,28 +70,28 @@ impl<'a> KeysFolder<'a> {
         owner::open_keys(&plan, &files::read_secret(&path)?, &path)
     }
 
-    /// Keeps the record of a job.
-    pub fn keep(&self, record: &Record) -> Result<()> {
+    /// Writes the record of a job that is whole but not in its place yet.
+    pub fn write_record(&self, record: &Record, job: &mut Filling<'_>) -> Result<Companion> {
         let jobs = self.path.join(JOBS);
         if !jobs.is_dir() {
-            std::fs::create_dir(&jobs)
-                .map_err(|error| Error::failure(format!("cannot be made: {error}")).in_file(&jobs))?;
+            std::fs::create_dir(&jobs).map_err(|error| files::cannot_write(&jobs, &error))?;
         }
-        let folder = NewFolder::plan(&jobs.join(record.job().to_string()), Privacy::Private, false, &[], "a record")?;
-        let filling = folder.fill()?;
-        filling.write(RECORD, Privacy::Private, &record.to_bytes()?)?;
-        filling.finish()
+        let bytes = record.to_bytes()?;
+        Companion::write(&jobs.join(record.job().to_string()), Privacy::Private, job, |filling| {
+            filling.write(RECORD, Privacy::Private, &bytes)
+        })
     }
 
-    /// Forgets the record of a job that was never written.
-    pub fn forget(&self, job: JobId) {
-        // What stays behind is unused and harmless.
-        let _ = std::fs::remove_dir_all(self.path.join(JOBS).join(job.to_string()));
+    /// Completes or removes records of jobs whose encryption was killed.
+    pub fn settle_records(&self) {
+        files::settle_all(&self.path.join(JOBS));
     }
 
     /// The record of a job.
     pub fn record(&self, job: JobId, model: &Path) -> Result<Record> {
         let path = self.record_path(job);
+        // There is a model, so there was a job.
+        files::claim(&self.path.join(JOBS).join(job.to_string()));
         if !path.exists() {
             let message = format!(
                 "the model belongs to job {job}, of which {} has no record: use the keys that the job was encrypted with",

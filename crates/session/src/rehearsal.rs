@@ -67,7 +67,12 @@ const MOST_IN_MEMORY: usize = 512 << 20;
 
 /// Owner: makes keys.
 pub fn keygen(plan: &Plan, observer: &dyn Observer) -> Result<KeyDocuments> {
-    let in_memory = plan.estimate()?.key_bytes <= MOST_IN_MEMORY;
+    keygen_within(plan, MOST_IN_MEMORY, observer)
+}
+
+/// Owner: makes keys, with those for the server in memory if they take at most `most_in_memory` bytes.
+fn keygen_within(plan: &Plan, most_in_memory: usize, observer: &dyn Observer) -> Result<KeyDocuments> {
+    let in_memory = plan.estimate()?.key_bytes <= most_in_memory;
     let (evaluation, (secret, evaluation_bytes)) = Source::written("the evaluation keys", in_memory, |mut out| {
         let (secret, _) = owner::make_keys(plan, &mut out, observer)?;
         Ok((secret, out.stream_position().map_err(ContainerError::from)? as usize))
@@ -199,4 +204,61 @@ fn rms_error(u: &DMatrix<f64>, twin: &DMatrix<f64>, problem: &Preconditioned) ->
         }
     }
     (sum / count.max(1) as f64).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek};
+
+    use ciphertune_ckks::container::ContainerStream;
+    use ciphertune_ckks::files;
+    use ciphertune_head::layout::Shape;
+    use ciphertune_head::plan::{self, Constraints};
+
+    use super::*;
+
+    /// Files of crate `tempfile` that this process holds open and that have no name any more.
+    #[cfg(target_os = "linux")]
+    fn nameless() -> usize {
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let links = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        let names = links.filter_map(|link| Some(link.file_name()?.to_string_lossy().into_owned()));
+        names.filter(|name| name.ends_with(" (deleted)") && (name.starts_with('#') || name.starts_with(".tmp"))).count()
+    }
+
+    #[test]
+    fn keys_that_are_too_large_for_memory_go_through_a_file_that_leaves_no_trace() {
+        let shape = Shape { rows: 20, features: 3, classes: 2 };
+        let toy = Constraints { log_n: Some(8), insecure_toy: true, ..Constraints::default() };
+        let plan = plan::choose(shape, &Recipe::default_for(1).unwrap(), &toy).unwrap();
+        let bytes = plan.estimate().unwrap().key_bytes;
+        let read = |most_in_memory: usize| {
+            let mut keys = keygen_within(&plan, most_in_memory, &crate::Silent).unwrap();
+            let mut content = Vec::new();
+            keys.evaluation.content.rewind().unwrap();
+            keys.evaluation.content.read_to_end(&mut content).unwrap();
+            #[cfg(target_os = "linux")]
+            assert_eq!(nameless(), usize::from(most_in_memory < bytes), "the file has no name from the beginning");
+            assert_eq!(keys.evaluation_bytes, content.len());
+            content
+        };
+        // Keys are random: those of either way have the same form, and are read by the server.
+        let forms = [bytes, bytes - 1].map(|most_in_memory| {
+            let content = read(most_in_memory);
+            let version = files::EVALUATION_KEYS_FORMAT;
+            let stream = ContainerStream::open(std::io::Cursor::new(&content), files::EVALUATION_KEYS, version);
+            let stream = stream.unwrap();
+            let shapes: Vec<_> = stream
+                .header()
+                .shapes()
+                .map(|(name, element, shape)| (name.to_owned(), element, shape.to_vec()))
+                .collect();
+            let keys = files::read_evaluation_keys(&plan.parameters().unwrap(), stream).unwrap();
+            (content.len(), shapes, keys.key_set() == plan.estimate().unwrap().operations.keys)
+        });
+        assert_eq!(forms[0], forms[1]);
+        assert!(forms[0].2);
+        #[cfg(target_os = "linux")]
+        assert_eq!(nameless(), 0, "it went with its last handle");
+    }
 }

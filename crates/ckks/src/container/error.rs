@@ -16,6 +16,16 @@ pub enum ContainerError {
     /// The digest does not match.
     #[error("the file is damaged (its digest does not match its content): fetch or write it again")]
     Damaged,
+    /// The digest of one row of a packed tensor does not match; everything else in the file may be whole.
+    #[error("row {} of {count} of the file's tensor `{tensor}` is damaged (its digest does not match its content): fetch or write the file again", .row + 1)]
+    DamagedRow {
+        /// The tensor's name.
+        tensor: String,
+        /// The row's index.
+        row: usize,
+        /// The number of rows.
+        count: usize,
+    },
     /// A file of another kind than the one asked for.
     #[error("the file holds {found}, but {expected} is expected here: pass the {expected} file")]
     WrongKind {

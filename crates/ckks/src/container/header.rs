@@ -1,12 +1,14 @@
 //! The header of a container: everything but the tensors' elements, checked against the length of the file.
 
 use super::packing::WIDTHS;
-use super::{ContainerError, DIGEST, ElementType, KIND, MAX_HEADER, PACKED, VERSION};
+use super::{
+    ContainerDigest, ContainerError, DIGEST, ElementType, KIND, MAX_HEADER, PACKED, ROW_DIGESTS, VERSION, rows,
+};
 use safetensors::tensor::Metadata;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// What a container says about itself.
@@ -20,6 +22,7 @@ pub struct Header {
     metadata: BTreeMap<String, String>,
     tensors: BTreeMap<String, Stored>,
     packed: BTreeMap<String, Vec<u32>>,
+    row_digests: bool,
 }
 
 /// A tensor in the file.
@@ -65,20 +68,23 @@ impl Header {
             version.parse().map_err(|_| ContainerError::InvalidMetadata { key: VERSION.to_owned(), value: version })?;
         let tensors = place(&layout, 8 + header_length, length)?;
         let packed = packed_widths(&metadata, &tensors)?;
-        Ok(Header { kind, version, digest, metadata, tensors, packed })
+        let row_digests = row_digests(&metadata, &tensors, &packed)?;
+        Ok(Header { kind, version, digest, metadata, tensors, packed, row_digests })
     }
 
     /// Refuses another kind or version.
-    pub(super) fn expect(&self, kind: &str, version: u32) -> Result<(), ContainerError> {
+    pub(super) fn expect(&self, kind: &str, versions: RangeInclusive<u32>) -> Result<(), ContainerError> {
         if self.kind != kind {
             return Err(ContainerError::WrongKind { found: self.kind.clone(), expected: kind.to_owned() });
         }
-        let (kind, found, supported) = (self.kind.clone(), self.version, version);
-        match found.cmp(&supported) {
-            Ordering::Less => Err(ContainerError::OlderVersion { kind, found, supported }),
-            Ordering::Equal => Ok(()),
-            Ordering::Greater => Err(ContainerError::NewerVersion { kind, found, supported }),
+        let (kind, found, supported) = (self.kind.clone(), self.version, *versions.end());
+        if found > supported {
+            return Err(ContainerError::NewerVersion { kind, found, supported });
         }
+        if !versions.contains(&found) {
+            return Err(ContainerError::OlderVersion { kind, found, supported });
+        }
+        Ok(())
     }
 
     /// What the file is.
@@ -129,6 +135,24 @@ impl Header {
         let widths = self.packed.get(name).ok_or_else(|| ContainerError::MissingTensor(name.to_owned()))?;
         let (_, stored) = self.stored(name)?;
         Ok(PackedShape { widths, count: stored.shape[0], row_bytes: stored.shape[1] })
+    }
+
+    /// Whether every packed row has a digest of its own.
+    pub fn has_row_digests(&self) -> bool {
+        self.row_digests
+    }
+
+    /// The digest of everything, with `bytes` for the tensors' bytes. Packed ones are asked for unless their rows have
+    /// digests of their own.
+    pub(super) fn digest_with<'b>(&self, bytes: impl Fn(&str, &Stored) -> &'b [u8]) -> String {
+        let mut digest = ContainerDigest::start(&self.metadata);
+        for (name, stored) in self.tensors() {
+            digest.tensor(name, stored.element, &stored.shape);
+            if !(self.row_digests && self.is_packed(name)) {
+                digest.bytes(bytes(name, stored));
+            }
+        }
+        digest.finish()
     }
 
     pub(super) fn is_packed(&self, name: &str) -> bool {
@@ -185,6 +209,36 @@ fn packed_widths(
         rows && widths.iter().all(|width| WIDTHS.contains(width))
     };
     if packed.iter().all(fits) { Ok(packed) } else { Err(invalid()) }
+}
+
+/// Whether rows have digests of their own: then all of them have.
+fn row_digests(
+    metadata: &BTreeMap<String, String>,
+    tensors: &BTreeMap<String, Stored>,
+    packed: &BTreeMap<String, Vec<u32>>,
+) -> Result<bool, ContainerError> {
+    let Some(algorithm) = metadata.get(ROW_DIGESTS) else { return Ok(false) };
+    if algorithm != rows::ALGORITHM {
+        return Err(ContainerError::InvalidMetadata { key: ROW_DIGESTS.to_owned(), value: algorithm.clone() });
+    }
+    for name in packed.keys() {
+        let own = rows::tensor_name(name);
+        let count = tensors.get(name).map_or(0, |tensor| tensor.shape[0]);
+        let Some(Stored { element, shape, .. }) = tensors.get(&own) else {
+            return Err(ContainerError::MissingTensor(own));
+        };
+        if packed.contains_key(&own) {
+            return Err(ContainerError::MissingTensor(own));
+        }
+        if *element != ElementType::U8 {
+            return Err(ContainerError::WrongElementType { name: own, found: *element, expected: ElementType::U8 });
+        }
+        if *shape != [count, rows::LENGTH] {
+            let (found, expected) = (shape.clone(), vec![count, rows::LENGTH]);
+            return Err(ContainerError::WrongShape { name: own, found, expected });
+        }
+    }
+    Ok(true)
 }
 
 pub(super) fn too_short() -> ContainerError {

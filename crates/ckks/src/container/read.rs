@@ -1,7 +1,8 @@
 //! Reading a container that lies in memory.
 
 use super::header::{Header, PackedShape, Stored};
-use super::{ContainerDigest, ContainerError, ElementType};
+use super::{ContainerError, ElementType, rows};
+use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,12 +37,12 @@ impl<'a> Container<'a> {
     ///
     /// # Errors
     ///
-    /// [`ContainerError::Unreadable`], [`ContainerError::Foreign`] or [`ContainerError::Damaged`] for bytes that are
-    /// not a whole container, [`ContainerError::WrongKind`], [`ContainerError::NewerVersion`] and
+    /// [`ContainerError::Unreadable`], [`ContainerError::Foreign`], [`ContainerError::Damaged`] or
+    /// [`ContainerError::DamagedRow`] for bytes that are not a whole container, [`ContainerError::WrongKind`], [`ContainerError::NewerVersion`] and
     /// [`ContainerError::OlderVersion`] for a container that is not the one asked for.
     pub fn parse(bytes: impl Into<Cow<'a, [u8]>>, kind: &str, version: u32) -> Result<Self, ContainerError> {
         let container = Self::parse_any(bytes)?;
-        container.header.expect(kind, version)?;
+        container.header.expect(kind, version..=version)?;
         Ok(container)
     }
 
@@ -57,6 +58,7 @@ impl<'a> Container<'a> {
         if container.digest() != container.header.digest {
             return Err(ContainerError::Damaged);
         }
+        container.check_rows()?;
         Ok(container)
     }
 
@@ -95,8 +97,7 @@ impl<'a> Container<'a> {
     /// [`ContainerError::MissingTensor`].
     pub fn tensor(&self, name: &str) -> Result<Tensor<'_>, ContainerError> {
         let (name, stored) = self.header.stored(name)?;
-        // The header was checked against the length.
-        Ok(Tensor::new(name, stored, &self.bytes[stored.start as usize..stored.start as usize + stored.length]))
+        Ok(Tensor::new(name, stored, self.bytes_of(stored)))
     }
 
     /// A packed tensor by its name.
@@ -109,12 +110,29 @@ impl<'a> Container<'a> {
     }
 
     fn digest(&self) -> String {
-        let mut digest = ContainerDigest::start(self.all_metadata());
-        for (name, stored) in self.header.tensors() {
-            digest.tensor(name, stored.element, &stored.shape);
-            digest.bytes(&self.bytes[stored.start as usize..stored.start as usize + stored.length]);
+        self.header.digest_with(|_, stored| self.bytes_of(stored))
+    }
+
+    /// The digests of rows, where they have some.
+    fn check_rows(&self) -> Result<(), ContainerError> {
+        if !self.header.has_row_digests() {
+            return Ok(());
         }
-        digest.finish()
+        let packed = self.header.tensors().filter(|(name, _)| self.header.is_packed(name));
+        for (tensor, _) in packed {
+            let (content, digests) = (self.packed(tensor)?, self.tensor(&rows::tensor_name(tensor))?);
+            let expected = digests.bytes.par_chunks_exact(rows::LENGTH);
+            let rows = content.bytes.par_chunks_exact(content.shape.row_bytes).zip(expected);
+            if let Some(row) = rows.position_first(|(row, expected)| rows::digest(row) != expected) {
+                return Err(ContainerError::DamagedRow { tensor: tensor.to_owned(), row, count: content.shape.count });
+            }
+        }
+        Ok(())
+    }
+
+    /// The header was checked against the length.
+    fn bytes_of(&self, stored: &Stored) -> &[u8] {
+        &self.bytes[stored.start as usize..stored.start as usize + stored.length]
     }
 }
 

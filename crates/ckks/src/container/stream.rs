@@ -1,16 +1,21 @@
 //! Reading a container a few rows at a time, from a file or from memory.
 //!
 //! The header and all tensors but the packed ones, which are small, are read at once. The packed ones pass through two
-//! buffers: while one is hashed and the next is read into the other, its rows are worked on. So whoever turns rows into
+//! buffers: while the rows of one are hashed and worked on, the next is read into the other. So whoever turns rows into
 //! something needs memory for that, and for little else.
+//!
+//! Where rows have digests of their own ([`super`]), the root is checked when the container is opened, and each row on
+//! the thread that works on it. Otherwise one digest runs over everything, beside the other work, and is known at the
+//! end.
 
 use super::header::{Header, too_short};
 use super::read::Tensor;
-use super::{ContainerDigest, ContainerError};
+use super::{ContainerDigest, ContainerError, rows};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::ops::RangeInclusive;
 use zeroize::Zeroizing;
 
 /// Bytes that are read at once, unless a single row is longer.
@@ -18,7 +23,8 @@ const BATCH: usize = 4 << 20;
 
 /// A container whose packed tensors are still in its source.
 ///
-/// What is read from it is not checked against its digest before [`ContainerStream::read_rows`] returns.
+/// Unless its rows have digests of their own, what is read from it is not checked against its digest before
+/// [`ContainerStream::read_rows`] returns.
 pub struct ContainerStream<R> {
     source: R,
     header: Header,
@@ -30,8 +36,25 @@ struct Batch<'c> {
     tensor: &'c str,
     row_bytes: usize,
     first: usize,
+    /// Rows of the whole tensor.
+    count: usize,
     start: u64,
     length: usize,
+    /// The digests of these rows, where they have some.
+    digests: Option<&'c [u8]>,
+}
+
+impl Batch<'_> {
+    /// Checks the digest of the batch's row `j`.
+    fn check(&self, j: usize, row: &[u8]) -> Result<(), ContainerError> {
+        match self.digests.map(|digests| &digests[j * rows::LENGTH..][..rows::LENGTH]) {
+            Some(expected) if rows::digest(row) != expected => {
+                let (tensor, row) = (self.tensor.to_owned(), self.first + j);
+                Err(ContainerError::DamagedRow { tensor, row, count: self.count })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl<R: Read + Seek + Send> ContainerStream<R> {
@@ -39,10 +62,19 @@ impl<R: Read + Seek + Send> ContainerStream<R> {
     ///
     /// # Errors
     ///
-    /// As [`super::Container::parse`], but for [`ContainerError::Damaged`].
+    /// As [`super::Container::parse`], but for damage to what is not read yet.
     pub fn open(source: R, kind: &str, version: u32) -> Result<Self, ContainerError> {
+        Self::open_versions(source, kind, version..=version)
+    }
+
+    /// The same for any of several format versions.
+    ///
+    /// # Errors
+    ///
+    /// As [`ContainerStream::open`].
+    pub fn open_versions(source: R, kind: &str, versions: RangeInclusive<u32>) -> Result<Self, ContainerError> {
         let mut stream = Self::begin(source)?;
-        stream.header.expect(kind, version)?;
+        stream.header.expect(kind, versions)?;
         stream.load()?;
         Ok(stream)
     }
@@ -51,7 +83,7 @@ impl<R: Read + Seek + Send> ContainerStream<R> {
     ///
     /// # Errors
     ///
-    /// As [`super::Container::parse_any`], but for [`ContainerError::Damaged`].
+    /// As [`super::Container::parse_any`], but for damage to what is not read yet.
     pub fn open_any(source: R) -> Result<Self, ContainerError> {
         let mut stream = Self::begin(source)?;
         stream.load()?;
@@ -70,6 +102,11 @@ impl<R: Read + Seek + Send> ContainerStream<R> {
             let mut bytes = Zeroizing::new(vec![0; stored.length]);
             read_at(&mut self.source, stored.start, &mut bytes)?;
             self.resident.insert(name.to_owned(), bytes);
+        }
+        // The root needs nothing else.
+        let resident = |name: &str| self.resident.get(name).map_or(&[][..], |bytes| bytes);
+        if self.header.has_row_digests() && self.header.digest_with(|name, _| resident(name)) != self.header.digest {
+            return Err(ContainerError::Damaged);
         }
         Ok(())
     }
@@ -91,42 +128,52 @@ impl<R: Read + Seek + Send> ContainerStream<R> {
     }
 
     /// Hands every row of every packed tensor to `take`, with the tensor's name and the row's index, from several
-    /// threads, and checks the digest. Returns what `take` made of them, by tensor and in order.
+    /// threads, and checks the digests. Returns what `take` made of them, by tensor and in order.
     ///
     /// # Errors
     ///
-    /// [`ContainerError::Damaged`] if the digest does not match, whatever `take` says; else the first that `take`
-    /// reports; [`ContainerError::Unreadable`] for a source that has become shorter.
+    /// [`ContainerError::DamagedRow`] for a row that does not have its digest, which is not handed on, or
+    /// [`ContainerError::Damaged`] if the digest of everything does not match, whatever `take` says; else the first that
+    /// `take` reports; [`ContainerError::Unreadable`] for a source that has become shorter.
     pub fn read_rows<T: Send, E: From<ContainerError> + Send>(
         &mut self,
         take: impl Fn(&str, usize, &[u8]) -> Result<T, E> + Sync,
     ) -> Result<BTreeMap<String, Vec<T>>, E> {
-        let batches = batches(&self.header);
-        let mut hashing = Hashing::start(&self.header, &self.resident);
+        let batches = batches(&self.header, &self.resident);
+        let mut hashing = (!self.header.has_row_digests()).then(|| Hashing::start(&self.header, &self.resident));
         let mut made: BTreeMap<String, Vec<T>> = BTreeMap::new();
         let mut refused = None;
         in_turn(&mut self.source, &batches, |batch, rows, read_next| {
             let wanted = refused.is_none();
             let work = || -> Result<Vec<T>, E> {
                 let rows = rows.par_chunks_exact(batch.row_bytes).enumerate();
-                rows.map(|(j, row)| take(batch.tensor, batch.first + j, row)).collect()
+                rows.map(|(j, row)| {
+                    batch.check(j, row)?;
+                    take(batch.tensor, batch.first + j, row)
+                })
+                .collect()
             };
             let (read, taken) = rayon::join(
                 || {
-                    hashing.batch(batch, rows);
+                    if let Some(hashing) = &mut hashing {
+                        hashing.batch(batch, rows);
+                    }
                     read_next()
                 },
                 || if wanted { Some(work()) } else { None },
             );
             match taken {
                 Some(Ok(rows)) => made.entry(batch.tensor.to_owned()).or_default().extend(rows),
+                // What was refused has its digest: there is nothing to wait for.
+                Some(Err(error)) if batch.digests.is_some() => return Err(error),
                 Some(Err(error)) => refused = Some(error),
                 None => {}
             }
             Ok::<_, E>(read?)
         })?;
         // A damaged file is called that, and not by what its damage looks like.
-        match (hashing.finish() == self.header.digest, refused) {
+        let whole = hashing.is_none_or(|hashing| hashing.finish() == self.header.digest);
+        match (whole, refused) {
             (false, _) => Err(ContainerError::Damaged.into()),
             (true, Some(error)) => Err(error),
             (true, None) => Ok(made),
@@ -134,8 +181,8 @@ impl<R: Read + Seek + Send> ContainerStream<R> {
     }
 
     /// Hands the first `prefix` bytes of some rows of a packed tensor to `take`, with the row's index, from several
-    /// threads. Returns what `take` made of them, in the order of `rows`. The digest is not checked: it is of the whole
-    /// file.
+    /// threads. Returns what `take` made of them, in the order of `rows`. No digest is checked: they are of whole rows
+    /// or of the whole file.
     ///
     /// # Errors
     ///
@@ -221,14 +268,18 @@ fn in_turn<R: Read + Seek + Send, S: Span + Sync, E: From<ContainerError>>(
 }
 
 /// All packed rows, in the order of the digest.
-fn batches(header: &Header) -> Vec<Batch<'_>> {
+fn batches<'c>(header: &'c Header, resident: &'c BTreeMap<String, Zeroizing<Vec<u8>>>) -> Vec<Batch<'c>> {
     let mut batches = Vec::new();
     for (tensor, stored) in header.tensors().filter(|(name, _)| header.is_packed(name)) {
         let (count, row_bytes) = (stored.shape[0], stored.shape[1]);
+        // The header made sure that they are there, one a row.
+        let digests = header.has_row_digests().then(|| resident.get(&rows::tensor_name(tensor))).flatten();
         let at_once = (BATCH / row_bytes).max(1);
         for first in (0..count).step_by(at_once) {
-            let length = (count - first).min(at_once) * row_bytes;
-            batches.push(Batch { tensor, row_bytes, first, start: stored.start + (first * row_bytes) as u64, length });
+            let rows = (count - first).min(at_once);
+            let digests = digests.map(|digests| &digests[first * rows::LENGTH..][..rows * rows::LENGTH]);
+            let (start, length) = (stored.start + (first * row_bytes) as u64, rows * row_bytes);
+            batches.push(Batch { tensor, row_bytes, first, count, start, length, digests });
         }
     }
     batches

@@ -234,6 +234,136 @@ fn a_header_length_beyond_the_file_reserves_nothing() {
     assert!(Container::parse_any(bytes).is_err());
 }
 
+/// As [`small`], with a digest a row, and a second packed tensor.
+fn digested() -> ContainerWriter<'static> {
+    ContainerWriter::new("sample", 3)
+        .with_row_digests()
+        .metadata("job", "a name")
+        .u8("zeros", &[5], vec![0; 5])
+        .f64("weight", &[1], vec![-0.5])
+        .packed("limbs", &[8, 16], vec![vec![1, 2, 3], vec![4, 5, 6], vec![7, 8, 9]])
+        .packed("more", &[8], vec![vec![1], vec![2]])
+}
+
+/// Reads a container as a whole and as a stream, which must agree on whether it is one.
+fn both(bytes: &[u8]) -> Result<BTreeMap<String, Vec<Vec<u8>>>, ContainerError> {
+    let whole = Container::parse(bytes, "sample", 3).map(|_| ());
+    let streamed = ContainerStream::open(Cursor::new(bytes), "sample", 3)
+        .and_then(|mut stream| stream.read_rows(|_, _, row| Ok::<_, ContainerError>(row.to_vec())));
+    assert_eq!(whole.is_ok(), streamed.is_ok());
+    streamed
+}
+
+/// Where a tensor begins in a file.
+fn start_of(bytes: &[u8], tensor: &str) -> usize {
+    let container = Container::parse(bytes, "sample", 3).unwrap();
+    container.tensor(tensor).unwrap().bytes().as_ptr().addr() - bytes.as_ptr().addr()
+}
+
+#[test]
+fn rows_with_digests_are_read_back_and_lie_behind_everything_else() {
+    let bytes = digested().to_bytes().unwrap();
+    let rows = both(&bytes).unwrap();
+    assert_eq!(rows["limbs"], [[1, 2, 3], [4, 5, 6], [7, 8, 9]]);
+    assert_eq!(rows["more"], [[1], [2]]);
+    let container = Container::parse(&bytes[..], "sample", 3).unwrap();
+    let digests = container.tensor("limbs.digests").unwrap();
+    assert_eq!(digests.shape(), [3, 32]);
+    assert_eq!(digests.bytes()[32..64], rows::digest(&[4, 5, 6]));
+    assert_eq!(start_of(&bytes, "limbs"), bytes.len() - 11);
+    assert_eq!(start_of(&bytes, "more"), bytes.len() - 2);
+}
+
+#[test]
+fn every_changed_byte_truncation_and_extension_is_refused_where_rows_have_digests() {
+    let bytes = digested().to_bytes().unwrap();
+    for position in 0..bytes.len() {
+        for change in [1, 8, 128, 255] {
+            let mut changed = bytes.clone();
+            changed[position] ^= change;
+            assert!(both(&changed).is_err(), "byte {position} changed by {change} is accepted");
+        }
+        assert!(both(&bytes[..position]).is_err(), "cut at {position}");
+    }
+    assert!(both(&[&bytes[..], &[0]].concat()).is_err());
+}
+
+#[test]
+fn a_damaged_row_is_named_and_never_handed_on() {
+    let bytes = digested().to_bytes().unwrap();
+    let start = start_of(&bytes, "limbs");
+    for (position, damaged) in [(0, 0), (2, 0), (3, 1), (8, 2)] {
+        let mut changed = bytes.clone();
+        changed[start + position] ^= 1;
+        let parsed = Container::parse(&changed[..], "sample", 3).unwrap_err();
+        let mut stream = ContainerStream::open(Cursor::new(&changed), "sample", 3).unwrap();
+        let streamed = stream.read_rows(|name, index, _| {
+            assert!(name != "limbs" || index != damaged);
+            Ok::<_, ContainerError>(())
+        });
+        for error in [parsed, streamed.unwrap_err()] {
+            let ContainerError::DamagedRow { tensor, row, count: 3 } = &error else { panic!("{error}") };
+            assert!(tensor == "limbs" && *row == damaged, "{error}");
+            assert!(error.to_string().contains(&format!("row {} of 3", damaged + 1)), "{error}");
+        }
+    }
+}
+
+#[test]
+fn exchanged_rows_are_refused_with_and_without_their_digests() {
+    let bytes = digested().to_bytes().unwrap();
+    let exchange = |bytes: &mut [u8], start: usize, length: usize| {
+        let (a, b) = bytes[start..start + 2 * length].split_at_mut(length);
+        a.swap_with_slice(b);
+    };
+    let mut rows = bytes.clone();
+    exchange(&mut rows, start_of(&bytes, "limbs"), 3);
+    assert!(matches!(both(&rows), Err(ContainerError::DamagedRow { row: 0 | 1, .. })));
+    exchange(&mut rows, start_of(&bytes, "limbs.digests"), 32);
+    assert!(matches!(both(&rows), Err(ContainerError::Damaged)), "the root holds the order");
+}
+
+#[test]
+fn a_stream_of_digested_rows_refuses_a_damaged_front_before_any_row_is_read() {
+    let bytes = digested().to_bytes().unwrap();
+    for tensor in ["zeros", "weight", "limbs.digests"] {
+        let mut changed = bytes.clone();
+        changed[start_of(&bytes, tensor)] ^= 1;
+        let opened = ContainerStream::open(Cursor::new(&changed), "sample", 3);
+        assert!(matches!(opened, Err(ContainerError::Damaged)), "{tensor}");
+    }
+}
+
+/// A packed tensor `t` of two rows whose digests have this content and shape, as no writer makes them unless they are
+/// right.
+fn with_digests(algorithm: &str, digests: Vec<u8>, shape: &[usize]) -> Result<(), ContainerError> {
+    let mut writer = ContainerWriter::new("k", 1).packed("t", &[8], vec![vec![1], vec![2]]);
+    writer.metadata.insert(ROW_DIGESTS.to_owned(), algorithm.to_owned());
+    Container::parse(writer.u8("t.digests", shape, digests).to_bytes()?, "k", 1).map(|_| ())
+}
+
+#[test]
+fn digests_of_rows_are_refused_in_any_other_form() {
+    let good: Vec<u8> = [1, 2].iter().flat_map(|row| rows::digest(&[*row])).collect();
+    assert!(with_digests("sha256", good.clone(), &[2, 32]).is_ok());
+    let unknown = with_digests("sha1", good.clone(), &[2, 32]);
+    assert!(matches!(unknown, Err(ContainerError::InvalidMetadata { .. })));
+    let flat = with_digests("sha256", good.clone(), &[64]);
+    assert!(matches!(flat, Err(ContainerError::WrongShape { .. })));
+    assert!(with_digests("sha256", good[..32].to_vec(), &[1, 32]).is_err(), "one is missing");
+    let wrong = with_digests("sha256", vec![0; 64], &[2, 32]);
+    assert!(matches!(wrong, Err(ContainerError::DamagedRow { row: 0, .. })));
+}
+
+#[test]
+fn the_writer_refuses_packed_tensors_without_the_digests_that_are_announced() {
+    let late = ContainerWriter::new("k", 1).packed("t", &[8], vec![vec![1]]).with_row_digests();
+    assert!(matches!(late.to_bytes(), Err(ContainerError::Unwritable(_))));
+    let none = ContainerWriter::new("k", 1).packed_later("t", &[8], 1, 1);
+    let streamed = none.write_streamed(&mut Cursor::new(Vec::new()), |_, sink| sink(&[1]));
+    assert!(matches!(streamed, Err(ContainerError::Unwritable(_))));
+}
+
 #[test]
 fn an_empty_container_is_fine_and_tensors_may_have_no_element() {
     let bytes = ContainerWriter::new("k", 1).u64("none", &[0, 4], Cow::Borrowed(&[][..])).to_bytes().unwrap();

@@ -1,10 +1,14 @@
 //! Writing a container.
 
-use super::{ContainerDigest, ContainerError, DIGEST, ElementType, KIND, MAX_HEADER, OWN, PACKED, VERSION};
+use super::rows::{self, RowHasher};
+use super::{
+    ContainerDigest, ContainerError, DIGEST, ElementType, KIND, MAX_HEADER, OWN, PACKED, ROW_DIGESTS, VERSION,
+};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use zeroize::Zeroizing;
 
 /// Numbers that are turned into bytes in one go.
@@ -27,7 +31,7 @@ const CHUNK: usize = 1 << 13;
 /// ```
 #[derive(Debug)]
 pub struct ContainerWriter<'a> {
-    metadata: BTreeMap<String, String>,
+    pub(super) metadata: BTreeMap<String, String>,
     packed: BTreeMap<String, Vec<u32>>,
     tensors: Vec<Entry<'a>>,
 }
@@ -61,7 +65,7 @@ impl<'a> ContainerWriter<'a> {
     }
 
     /// Adds a metadata entry; an entry of the same key is replaced, but for the container's own
-    /// (`kind`, `version`, `packed`, `digest`), which are ignored.
+    /// (`kind`, `version`, `packed`, `row-digests`, `digest`), which are ignored.
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let key = key.into();
         if !OWN.contains(&key.as_str()) {
@@ -93,6 +97,10 @@ impl<'a> ContainerWriter<'a> {
     /// Adds a packed tensor ([`super::packing`]): polynomials of limbs of these widths, a row of bytes each.
     pub fn packed(mut self, name: &str, widths: &[u32], rows: Vec<Vec<u8>>) -> Self {
         self.announce_packed(name, widths);
+        if self.has_row_digests() {
+            let digests: Vec<u8> = rows.iter().flat_map(|row| rows::digest(row)).collect();
+            self = self.u8(&rows::tensor_name(name), &[rows.len(), rows::LENGTH], digests);
+        }
         let shape = [rows.len(), rows.first().map_or(0, Vec::len)];
         self.tensor(name, &shape, Data::Packed(rows))
     }
@@ -105,12 +113,25 @@ impl<'a> ContainerWriter<'a> {
     /// Adds a packed tensor of `count` rows that do not exist yet: see [`Self::write_streamed`].
     pub fn packed_later(mut self, name: &str, widths: &[u32], count: usize, row_bytes: usize) -> Self {
         self.announce_packed(name, widths);
+        if self.has_row_digests() {
+            self = self.u8_later(&rows::tensor_name(name), &[count, rows::LENGTH]);
+        }
         self.u8_later(name, &[count, row_bytes])
     }
 
     fn announce_packed(&mut self, name: &str, widths: &[u32]) {
         self.packed.insert(name.to_owned(), widths.to_vec());
         self.metadata.insert(PACKED.to_owned(), json!(self.packed).to_string());
+    }
+
+    /// Gives every row of the packed tensors that are added from now on a digest of its own: see [`super`].
+    pub fn with_row_digests(mut self) -> Self {
+        self.metadata.insert(ROW_DIGESTS.to_owned(), rows::ALGORITHM.to_owned());
+        self
+    }
+
+    fn has_row_digests(&self) -> bool {
+        self.metadata.contains_key(ROW_DIGESTS)
     }
 
     /// Adds a tensor of double precision numbers.
@@ -131,7 +152,7 @@ impl<'a> ContainerWriter<'a> {
     pub fn to_bytes(&self) -> Result<Vec<u8>, ContainerError> {
         self.check_present()?;
         let header = self.header(&self.digest())?;
-        let data: usize = self.tensors.iter().map(|entry| entry.data.len() * entry.data.element().size()).sum();
+        let data: usize = self.tensors.iter().map(|entry| entry.data.bytes()).sum();
         let mut bytes = Vec::with_capacity(8 + header.len() + data);
         self.write_parts(&header, &mut bytes)?;
         Ok(bytes)
@@ -148,55 +169,73 @@ impl<'a> ContainerWriter<'a> {
     }
 
     /// Writes the container from where `out` stands, and asks for what does not exist yet when it is its turn:
-    /// `produce` is given a tensor's name, in the order of the names, and hands its bytes on piece by piece. The
-    /// digest, which stands at the beginning, is written last. Returns the number of bytes written.
+    /// `produce` is given a tensor's name, those of packed tensors first, each in the order of the names, and hands its
+    /// bytes on piece by piece. What is packed must have digests of its rows. Header and everything else, which stand
+    /// at the beginning, are written last. Returns the number of bytes written.
     ///
     /// # Errors
     ///
-    /// As [`ContainerWriter::to_bytes`], also for a tensor that was given another number of bytes; whatever `out` and
-    /// `produce` report.
+    /// As [`ContainerWriter::to_bytes`], also for packed tensors without digests of their rows, and for a tensor that
+    /// was given another number of bytes; whatever `out` and `produce` report.
     pub fn write_streamed<E: From<ContainerError>>(
-        &self,
+        mut self,
         out: &mut (impl Write + Seek),
         mut produce: impl FnMut(&str, &mut Sink<'_>) -> Result<(), E>,
     ) -> Result<u64, E> {
         self.check()?;
-        let start = out.stream_position().map_err(ContainerError::from)?;
+        let io = ContainerError::from;
+        let start = out.stream_position().map_err(io)?;
         let blank = "0".repeat(ContainerDigest::LENGTH);
         put(out, &self.header(&blank)?)?;
-        let mut digest = ContainerDigest::start(&self.metadata);
-        let mut sorted: Vec<&Entry> = self.tensors.iter().collect();
-        sorted.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut sorted = sorted.into_iter().peekable();
-        // Tensors of bytes come in the order of their names in the file as well; those before them are digested on the
-        // way.
-        for entry in self.in_file_order() {
+        let (packed, others): (Vec<&Entry>, Vec<&Entry>) =
+            self.in_file_order().into_iter().partition(|entry| self.is_packed(entry));
+        if !self.has_row_digests() && !packed.is_empty() {
+            return Err(ContainerError::Unwritable("what is streamed needs digests of its rows".to_owned()).into());
+        }
+        let front: usize = others.iter().map(|entry| entry.data.bytes()).sum();
+        std::io::copy(&mut std::io::repeat(0).take(front as u64), out).map_err(io)?;
+        let mut late = BTreeMap::new();
+        for entry in packed {
             let Data::Later(expected) = entry.data else {
-                entry.data.feed(|bytes| out.write_all(bytes)).map_err(ContainerError::from)?;
+                entry.data.feed(|bytes| out.write_all(bytes)).map_err(io)?;
                 continue;
             };
-            while let Some(earlier) = sorted.next_if(|earlier| earlier.name < entry.name) {
-                earlier.digest(&mut digest);
-            }
-            sorted.next();
-            digest.tensor(&entry.name, entry.data.element(), &entry.shape);
-            let mut found = 0;
+            let (mut found, mut hasher) = (0, RowHasher::new(entry.shape[1]));
             produce(&entry.name, &mut |bytes| {
                 found += bytes.len();
-                digest.bytes(bytes);
+                hasher.bytes(bytes);
                 Ok(out.write_all(bytes)?)
             })?;
-            if found != expected {
-                let text = format!("tensor `{}` of {expected} bytes was given {found}", entry.name);
-                return Err(ContainerError::Unwritable(text).into());
+            entry.expect(expected, found)?;
+            late.insert(rows::tensor_name(&entry.name), hasher.finish());
+        }
+        for entry in others {
+            if let (Data::Later(expected), false) = (&entry.data, late.contains_key(&entry.name)) {
+                let mut content = Vec::new();
+                produce(&entry.name, &mut |bytes| {
+                    content.extend_from_slice(bytes);
+                    Ok(())
+                })?;
+                entry.expect(*expected, content.len())?;
+                late.insert(entry.name.clone(), content);
             }
         }
-        sorted.for_each(|entry| entry.digest(&mut digest));
-        let end = out.stream_position().map_err(ContainerError::from)?;
-        out.seek(SeekFrom::Start(start)).map_err(ContainerError::from)?;
-        put(out, &self.header(&digest.finish())?)?;
-        out.seek(SeekFrom::Start(end)).map_err(ContainerError::from)?;
+        for entry in &mut self.tensors {
+            if let Some(content) = late.remove(&entry.name) {
+                entry.data = Data::U8(content.into());
+            }
+        }
+        let end = out.stream_position().map_err(io)?;
+        out.seek(SeekFrom::Start(start)).map_err(io)?;
+        put(out, &self.header(&self.digest())?)?;
+        let others = self.in_file_order().into_iter().filter(|entry| !self.is_packed(entry));
+        others.into_iter().try_for_each(|entry| entry.data.feed(|bytes| out.write_all(bytes))).map_err(io)?;
+        out.seek(SeekFrom::Start(end)).map_err(io)?;
         Ok(end - start)
+    }
+
+    fn is_packed(&self, entry: &Entry) -> bool {
+        self.packed.contains_key(&entry.name)
     }
 
     fn write_parts(&self, header: &[u8], out: &mut impl Write) -> Result<(), ContainerError> {
@@ -225,6 +264,11 @@ impl<'a> ContainerWriter<'a> {
         if names.contains(&"__metadata__") {
             return unwritable("`__metadata__` is no name for a tensor".to_owned());
         }
+        if let Some(name) =
+            self.packed.keys().find(|name| self.has_row_digests() && !names.contains(&rows::tensor_name(name).as_str()))
+        {
+            return unwritable(format!("tensor `{name}` has no digests of its rows"));
+        }
         for Entry { name, shape, data } in &self.tensors {
             let elements = shape.iter().try_fold(1usize, |product, &length| product.checked_mul(length));
             if elements != Some(data.len()) {
@@ -238,7 +282,13 @@ impl<'a> ContainerWriter<'a> {
         let mut digest = ContainerDigest::start(&self.metadata);
         let mut sorted: Vec<&Entry> = self.tensors.iter().collect();
         sorted.sort_by(|a, b| a.name.cmp(&b.name));
-        sorted.into_iter().for_each(|entry| entry.digest(&mut digest));
+        for entry in sorted {
+            digest.tensor(&entry.name, entry.data.element(), &entry.shape);
+            // The rows' own digests stand for them.
+            if !(self.has_row_digests() && self.is_packed(entry)) {
+                entry.digest(&mut digest);
+            }
+        }
         digest.finish()
     }
 
@@ -250,7 +300,7 @@ impl<'a> ContainerWriter<'a> {
         header.insert("__metadata__".to_owned(), json!(metadata));
         let mut offset = 0;
         for Entry { name, shape, data } in self.in_file_order() {
-            let end = offset + data.len() * data.element().size();
+            let end = offset + data.bytes();
             let entry = json!({
                 "dtype": data.element().name(),
                 "shape": shape,
@@ -270,12 +320,13 @@ impl<'a> ContainerWriter<'a> {
         Ok(bytes)
     }
 
-    /// Wide elements first, so that each tensor is aligned; then by name.
+    /// Wide elements first, so that each tensor is aligned; then by name. Where rows have digests of their own, what
+    /// is packed comes after everything else.
     fn in_file_order(&self) -> Vec<&Entry<'a>> {
         let mut entries: Vec<&Entry> = self.tensors.iter().collect();
-        entries.sort_by(|a, b| {
-            let size = |entry: &Entry| entry.data.element().size();
-            size(b).cmp(&size(a)).then_with(|| a.name.cmp(&b.name))
+        entries.sort_by_key(|entry| {
+            let last = self.has_row_digests() && self.is_packed(entry);
+            (last, Reverse(entry.data.element().size()), entry.name.as_str())
         });
         entries
     }
@@ -288,8 +339,15 @@ fn put(out: &mut impl Write, header: &[u8]) -> Result<(), ContainerError> {
 }
 
 impl Entry<'_> {
+    /// Refuses another number of bytes than was announced.
+    fn expect(&self, expected: usize, found: usize) -> Result<(), ContainerError> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(ContainerError::Unwritable(format!("tensor `{}` of {expected} bytes was given {found}", self.name)))
+    }
+
     fn digest(&self, digest: &mut ContainerDigest) {
-        digest.tensor(&self.name, self.data.element(), &self.shape);
         self.data
             .feed(|bytes| {
                 digest.bytes(bytes);
@@ -320,6 +378,10 @@ impl Data<'_> {
             Data::Packed(rows) => rows.iter().map(Vec::len).sum(),
             Data::F64(data) => data.len(),
         }
+    }
+
+    fn bytes(&self) -> usize {
+        self.len() * self.element().size()
     }
 
     /// Hands the elements' little-endian bytes to `sink`, piece by piece.

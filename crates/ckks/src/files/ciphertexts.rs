@@ -49,7 +49,8 @@ pub struct SeededGroup {
 const AT_ONCE: usize = 16;
 
 /// Writes a container whose ciphertexts [`read_seeded`] reads, a few at a time: `make` is asked for some of a group (by
-/// its place in `groups`), and they are dropped when they are written. Returns the number of bytes written.
+/// its place in `groups`), and they are dropped when they are written. Each ciphertext's row gets a digest of its own
+/// ([`crate::container`]). Returns the number of bytes written.
 ///
 /// # Errors
 ///
@@ -62,6 +63,7 @@ pub fn write_seeded_streamed<E: From<Error> + From<ContainerError>>(
     mut make: impl FnMut(usize, Range<usize>) -> std::result::Result<Vec<SeededCiphertext>, E>,
 ) -> std::result::Result<u64, E> {
     let ring = parameters.ring();
+    writer = writer.with_row_digests();
     for group in groups {
         let (name, count, widths) = (&group.name, group.scales.len(), ring.widths(group.level + 1, 0));
         let row_bytes = packed_bytes(ring.n(), widths.iter().copied());
@@ -159,7 +161,7 @@ impl<R: Read + Seek + Send> SeededReader<R> {
         let ring = self.parameters.ring();
         let places: BTreeMap<&str, usize> =
             self.groups.iter().enumerate().map(|(i, group)| (group.tensor.as_str(), i)).collect();
-        let mut read = self.stream.read_rows(|name, index, row| {
+        let read = self.stream.read_rows(|name, index, row| {
             let place = *places
                 .get(name)
                 .ok_or_else(|| Error::File(format!("holds ciphertexts {name:?} that are not known: fetch it again")))?;
@@ -169,7 +171,8 @@ impl<R: Read + Seek + Send> SeededReader<R> {
                 return Ok((None, digests(&c0)));
             }
             Ok::<_, Error>((Some(group.expand(ring, index, c0)), Vec::new()))
-        })?;
+        });
+        let mut read = read.map_err(named)?;
         let mut made = Vec::with_capacity(self.groups.len());
         for group in &mut self.groups {
             let (ciphertexts, digests) = read.remove(&group.tensor).unwrap_or_default().into_iter().unzip();
@@ -193,8 +196,13 @@ impl<R: Read + Seek + Send> SeededReader<R> {
         self.stream.read_some(&group.tensor, indices, prefix, |index, row| {
             let seen = group.digests.get(index).filter(|digests| digests.len() >= q_limbs);
             let c0 = ring.packed_row(row, q_limbs, 0).filter(|c0| seen.is_some_and(|d| digests(c0) == d[..q_limbs]));
-            let changed = "has changed while it was being used: leave it alone until training is done, and start again";
-            Ok(group.expand(ring, index, c0.ok_or_else(|| Error::File(changed.into()))?))
+            let changed = || {
+                let which = place_of(&group.tensor, index, group.seeds.len());
+                Error::File(format!(
+                    "has changed in {which} while it was being used: leave it alone until training is done, and start again"
+                ))
+            };
+            Ok(group.expand(ring, index, c0.ok_or_else(changed)?))
         })
     }
 }
@@ -204,6 +212,23 @@ impl Expected {
     fn expand(&self, ring: &Ring, index: usize, c0: PackedPoly) -> Ciphertext {
         let c1 = sampler::uniform_packed(ring, &self.seeds[index], c0.q_limbs(), 0);
         Ciphertext::new(c0, c1, self.scales[index])
+    }
+}
+
+/// A ciphertext in words.
+fn place_of(tensor: &str, index: usize, count: usize) -> String {
+    let group = tensor.strip_suffix(".c0").unwrap_or(tensor);
+    format!("ciphertext {} of {count} of its {group}", index + 1)
+}
+
+/// Calls a damaged row what it is.
+fn named(error: Error) -> Error {
+    match error {
+        Error::Container(ContainerError::DamagedRow { tensor, row, count }) => {
+            let which = place_of(&tensor, row, count);
+            Error::File(format!("is damaged in {which} (its digest does not match): fetch or write the file again"))
+        }
+        error => error,
     }
 }
 

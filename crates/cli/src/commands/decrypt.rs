@@ -62,7 +62,7 @@ impl Decrypt {
         let out = NewFile::plan(&self.out, privacy, self.force)?;
         let keys_folder = KeysFolder::open(&self.keys)?;
         let model = Document::read(&self.model)?;
-        let container = Container::parse(&model.bytes, job::MODEL, job::FORMAT).in_file(&self.model)?;
+        let container = Container::parse(&model.bytes, job::MODEL, job::MODEL_FORMAT).in_file(&self.model)?;
         let job = job::job_id_of(container.header()).in_file(&self.model)?;
         let keys = keys_folder.keys()?;
         let (found, expected) = (container.metadata(KEY_ID).in_file(&self.model)?, keys.id().to_string());

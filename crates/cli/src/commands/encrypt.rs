@@ -52,6 +52,7 @@ impl Encrypt {
         let terminal = Terminal::new();
         let folder = NewFolder::plan(&self.out, Privacy::Public, self.force, &[JOB_FILE], "the old job")?;
         let keys_folder = KeysFolder::open(&self.keys)?;
+        keys_folder.settle_records();
         let keys = keys_folder.keys()?;
         let place = self.train.place();
         let train =
@@ -65,19 +66,24 @@ impl Encrypt {
             None => None,
         };
         let path = self.out.join(JOB_FILE);
-        let filling = folder.fill()?;
+        let mut filling = folder.fill()?;
         let (job, took) = timed(|| {
             filling.write_with(JOB_FILE, Privacy::Public, |out| {
                 owner::encrypt(&keys, &train, scaler, out, &path, &terminal)
             })
         })?;
         // The record first: a job without its record could never be opened.
-        keys_folder.keep(&job.record)?;
-        let written = filling.finish();
-        if written.is_err() {
-            keys_folder.forget(job.record.job());
+        let record = keys_folder.write_record(&job.record, &mut filling)?;
+        match filling.place() {
+            Ok(placed) => {
+                record.keep()?;
+                drop(placed);
+            }
+            Err(error) => {
+                record.forget();
+                return Err(error.into());
+            }
         }
-        written?;
 
         let size = bytes(job.bytes as usize);
         let shape = keys.plan().shape();

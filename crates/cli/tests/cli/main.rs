@@ -3,6 +3,7 @@
 mod bad_input;
 mod curves;
 mod images;
+mod kills;
 mod memory;
 mod mixtures;
 mod networks;

@@ -162,7 +162,7 @@ fn an_interrupted_command_leaves_nothing_behind() {
     // Its keys are being made as soon as their file is there, and take longer than this.
     let begun = || {
         let mut entries = std::fs::read_dir(scratch.path(".")).unwrap().flatten();
-        entries.any(|entry| entry.path().join("evaluation.keys").exists())
+        entries.any(|entry| entry.path().join("content/evaluation.keys").exists())
     };
     while !begun() {
         assert!(start.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none());

@@ -12,7 +12,7 @@ use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
 use super::server::{carry_name, gradient_name};
-use super::{FORMAT, ITERATIONS, JOB, JOB_ID, JobId, MODEL, PLAN, RECORD, RECORD_FORMAT};
+use super::{ITERATIONS, JOB, JOB_FORMATS, JOB_ID, JobId, MODEL, MODEL_FORMAT, PLAN, RECORD, RECORD_FORMAT};
 use super::{group_name, job_id_of, origin};
 use crate::layout::{Input, Layout, Plain, Source};
 use crate::plan::Estimate;
@@ -235,7 +235,7 @@ pub fn encrypt(
         first_rate: schedule.first_rate(),
     };
     let job = KeyId::random()?;
-    let writer = ContainerWriter::new(JOB, FORMAT)
+    let writer = ContainerWriter::new(JOB, *JOB_FORMATS.end())
         .metadata(PLAN, plan.to_json())
         .metadata(JOB_ID, job.to_string())
         .metadata(files::KEY_ID, keys.id().to_string())
@@ -341,7 +341,7 @@ pub fn decrypt_weights(keys: &Keys, model: &[u8]) -> Result<Vec<(usize, DMatrix<
 
 /// Reads a model and checks that it belongs to the keys.
 fn open_model<'a>(keys: &Keys, model: &'a [u8]) -> Result<Container<'a>> {
-    let container = Container::parse(model, MODEL, FORMAT)?;
+    let container = Container::parse(model, MODEL, MODEL_FORMAT)?;
     let (plan, _, key) = origin(container.header())?;
     if key != keys.id() {
         return Err(HeadError::Mismatch(format!(

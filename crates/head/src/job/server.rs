@@ -9,10 +9,13 @@ use ciphertune_ckks::container::{ContainerStream, ContainerWriter};
 use ciphertune_ckks::{Arithmetic, Ciphertext, Counts, EvaluationKeys, Evaluator, KeyId, Parameters, files};
 
 use super::upload::StoredUpload;
-use super::{FORMAT, ITERATIONS, JOB, JOB_ID, JobId, MODEL, PLAN, origin};
+use super::{ITERATIONS, JOB, JOB_FORMATS, JOB_ID, JobId, MODEL, MODEL_FORMAT, PLAN, origin};
 use crate::layout::upload::Room;
 use crate::train::{Iterate, Returned, train_watched};
 use crate::{HeadError, Plan, Result};
+
+/// The first format of jobs in which every ciphertext has a digest of its own.
+const DIGESTED: u32 = 3;
 
 /// A job of which only the header was read. The upload stays in its source until it is wanted.
 pub struct JobReader<R> {
@@ -43,8 +46,13 @@ impl<R: Read + Seek + Send> JobReader<R> {
     ///
     /// For a source that is no job, or whose plan and parameters contradict each other.
     pub fn open(source: R) -> Result<Self> {
-        let stream = ContainerStream::open(source, JOB, FORMAT)?;
-        let (plan, parameters, key) = origin(stream.header())?;
+        let stream = ContainerStream::open_versions(source, JOB, JOB_FORMATS)?;
+        let header = stream.header();
+        if header.has_row_digests() != (header.version() >= DIGESTED) {
+            let message = "the job's ciphertexts have no digests of their own, or its format has none: encrypt the table again with this version";
+            return Err(HeadError::InvalidArtefact(message.into()));
+        }
+        let (plan, parameters, key) = origin(header)?;
         Ok(Self { job: super::job_id_of(stream.header())?, stream, plan, parameters, key })
     }
 
@@ -209,7 +217,7 @@ impl EncryptedModel {
     /// Only if the container cannot be written.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let iterations: Vec<usize> = self.iterates.iter().map(|iterate| iterate.iteration).collect();
-        let mut writer = ContainerWriter::new(MODEL, FORMAT)
+        let mut writer = ContainerWriter::new(MODEL, MODEL_FORMAT)
             .metadata(PLAN, self.plan.to_json())
             .metadata(JOB_ID, self.job.to_string())
             .metadata(files::KEY_ID, self.key.to_string())

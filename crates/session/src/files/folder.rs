@@ -4,10 +4,10 @@ use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, TempDir};
+use tempfile::TempDir;
 
-use super::temporaries::Temporary;
-use super::{Privacy, cannot_write, permit, place, sync_folder, write_new};
+use super::interrupt::RemovedOnSignal;
+use super::{Privacy, cannot_write, make_folder, place, sync_folder, temporary, write_new};
 use crate::error::{Error, Result};
 
 /// A folder that is to be written, checked before the work begins.
@@ -17,9 +17,12 @@ pub struct NewFolder {
 }
 
 impl NewFolder {
-    /// Checks that the folder can be written. An empty folder in its place is used; one that holds nothing but `ours`
-    /// is replaced if `force`, and anything else is left alone. `loss` says what a replacement would lose.
+    /// Checks that the folder can be written, and removes what killed commands left beside it. An empty folder in its
+    /// place is used; one that holds nothing but `ours` is replaced if `force`, and anything else is left alone. `loss`
+    /// says what a replacement would lose.
     pub fn plan(path: &Path, privacy: Privacy, force: bool, ours: &[&str], loss: &str) -> Result<Self> {
+        let (parent, _) = place(path)?;
+        temporary::sweep(&parent);
         if path.symlink_metadata().is_ok() {
             if !path.is_dir() {
                 return Err(Error::input("this is no folder: name another").in_file(path));
@@ -45,26 +48,35 @@ impl NewFolder {
 
     /// Starts to fill the folder.
     pub fn fill(&self) -> Result<Filling<'_>> {
-        let temporary = self.temporary()?;
-        let removed = Temporary::new(temporary.path());
-        Ok(Filling { target: self, temporary, removed })
+        let (temporary, lock) = self.temporary()?;
+        let removed = Some(RemovedOnSignal::new(temporary.path()));
+        let content = temporary.path().join(temporary::CONTENT);
+        make_folder(&content, self.privacy).map_err(|error| cannot_write(&self.path, &error))?;
+        Ok(Filling { target: self, content, temporary, removed, lock })
     }
 
-    fn temporary(&self) -> Result<TempDir> {
+    fn temporary(&self) -> Result<(TempDir, Option<File>)> {
         let (parent, name) = place(&self.path)?;
-        let mut builder = Builder::new();
-        let prefix = format!(".{name}.");
-        builder.prefix(&prefix);
-        permit(&mut builder, self.privacy, true);
-        builder.tempdir_in(&parent).map_err(|error| cannot_write(&self.path, &error))
+        temporary::folder(&parent, &name, Privacy::Private).map_err(|error| cannot_write(&self.path, &error))
     }
 }
 
-/// A folder under its temporary name; it vanishes if it is dropped before [`Filling::finish`].
+/// A folder under its temporary name; it vanishes if it is dropped before [`Filling::place`].
 pub struct Filling<'a> {
     target: &'a NewFolder,
+    content: PathBuf,
+    // Removed before its lock is given up.
     temporary: TempDir,
-    removed: Temporary,
+    /// Until what happens next is for the next command to put right.
+    removed: Option<RemovedOnSignal>,
+    lock: Option<File>,
+}
+
+/// A folder that is in its place. What is temporary beside it goes when this is dropped.
+#[must_use]
+pub struct Placed {
+    _temporary: TempDir,
+    _lock: Option<File>,
 }
 
 impl Filling<'_> {
@@ -82,35 +94,52 @@ impl Filling<'_> {
         privacy: Privacy,
         write: impl FnOnce(&mut BufWriter<File>) -> Result<T>,
     ) -> Result<T> {
-        write_new(&self.temporary.path().join(name), &self.target.path.join(name), privacy, write)
+        write_new(&self.content.join(name), &self.target.path.join(name), privacy, write)
     }
 
     /// Makes a folder in it.
     pub fn folder(&self, name: &str) -> Result<()> {
-        fs::create_dir(self.temporary.path().join(name))
-            .map_err(|error| cannot_write(&self.target.path.join(name), &error))
+        fs::create_dir(self.content.join(name)).map_err(|error| cannot_write(&self.target.path.join(name), &error))
+    }
+
+    /// Says where the companion will be ([`super::companion`]), and returns where the temporary folder is. From now on
+    /// a signal removes nothing: the next command does what is to be done.
+    pub(super) fn announce(&mut self, companion: &Path) -> Result<PathBuf> {
+        use std::io::Write as _;
+        self.removed = None;
+        let shown = &self.target.path;
+        let error = |error: std::io::Error| cannot_write(shown, &error);
+        write_new(&self.temporary.path().join(temporary::COMPANION), shown, Privacy::Private, |out| {
+            out.write_all(companion.as_os_str().as_encoded_bytes()).map_err(error)
+        })?;
+        self.temporary.path().canonicalize().map_err(error)
     }
 
     /// Puts the folder in its place.
     pub fn finish(self) -> Result<()> {
+        self.place().map(drop)
+    }
+
+    /// Puts the folder in its place, and keeps what is temporary for the moment.
+    pub fn place(self) -> Result<Placed> {
         let path = &self.target.path;
         let error = |error: std::io::Error| cannot_write(path, &error);
         // It is whole now, and an old one may be out of its place for a moment.
         drop(self.removed);
         // An old folder steps aside first and goes last, so that one of the two is always there.
-        let old = if path.is_dir() { Some(self.target.temporary()?) } else { None };
-        if let Some(old) = &old {
-            fs::rename(path, old.path().join("old")).map_err(error)?;
+        let (old, replaced) = (self.temporary.path().join(temporary::OLD), path.is_dir());
+        if replaced {
+            fs::rename(path, &old).map_err(error)?;
         }
-        if let Err(failed) = fs::rename(self.temporary.path(), path) {
-            if let Some(old) = &old {
-                fs::rename(old.path().join("old"), path).map_err(error)?;
+        if let Err(failed) = fs::rename(&self.content, path) {
+            if replaced && let Err(lost) = fs::rename(&old, path) {
+                // Left for the next command, which puts it back.
+                let _ = self.temporary.keep();
+                return Err(error(lost));
             }
             return Err(error(failed));
         }
-        // It has its own name now: there is nothing left to remove.
-        let _ = self.temporary.keep();
         sync_folder(path);
-        Ok(())
+        Ok(Placed { _temporary: self.temporary, _lock: self.lock })
     }
 }

@@ -66,7 +66,7 @@ impl Description {
             Some(text) => Some(Plan::from_json(text).in_file(path)?),
             None => None,
         };
-        let own = ["kind", "version", "packed", "digest", "plan"];
+        let own = ["kind", "version", "packed", "row-digests", "digest", "plan"];
         let entries = header.all_metadata().iter().filter(|(key, _)| !own.contains(&key.as_str()));
         let metadata = entries.map(|(key, value)| (key.clone(), value.clone())).collect();
         let tensors = header

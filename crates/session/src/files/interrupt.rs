@@ -6,10 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The files and folders.
 static OPEN: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// A file or folder under a temporary name, as long as this lives.
-pub(crate) struct Temporary(PathBuf);
+/// As long as it lives, [`remove_all`] removes the file or folder.
+pub(crate) struct RemovedOnSignal(PathBuf);
 
-impl Temporary {
+impl RemovedOnSignal {
     /// Of a file or folder that has just been made.
     pub(crate) fn new(path: &Path) -> Self {
         open().push(path.to_owned());
@@ -17,7 +17,7 @@ impl Temporary {
     }
 }
 
-impl Drop for Temporary {
+impl Drop for RemovedOnSignal {
     fn drop(&mut self) {
         open().retain(|path| *path != self.0);
     }
