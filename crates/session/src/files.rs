@@ -7,6 +7,7 @@
 mod companion;
 mod folder;
 pub mod interrupt;
+mod sweep;
 mod temporary;
 
 use std::fs::{self, File, Permissions};
@@ -19,9 +20,10 @@ use tempfile::{Builder, NamedTempFile};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, InFile, Result};
-pub use companion::{Companion, claim, settle_all};
+pub use companion::{Companion, claim};
 pub use folder::{Filling, NewFolder};
 use interrupt::RemovedOnSignal;
+pub use sweep::settle_all;
 
 /// A file's content, with its name for messages.
 pub struct Document {
@@ -175,7 +177,7 @@ impl NewFile {
     /// killed commands left beside it.
     pub fn plan(path: &Path, privacy: Privacy, force: bool) -> Result<Self> {
         let (parent, _) = place(path)?;
-        temporary::sweep(&parent);
+        sweep::sweep(&parent);
         match fs::symlink_metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
                 return Err(Error::input("this is a folder: name a file to write").in_file(path));
@@ -290,7 +292,7 @@ fn cause(error: &io::Error) -> String {
 /// Puts a folder back that is missing because a command was killed as it replaced it.
 pub fn put_back(path: &Path) {
     if let Ok((parent, _)) = place(path) {
-        temporary::sweep(&parent);
+        sweep::sweep(&parent);
     }
 }
 

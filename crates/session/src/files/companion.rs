@@ -19,13 +19,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Filling, NewFolder, Privacy, cannot_write, sync_folder, temporary};
+use super::{Filling, NewFolder, Privacy, cannot_write, sync_folder};
 use crate::error::Result;
 
 /// The end of a companion's name while it waits.
-const PENDING: &str = ".pending";
+pub(super) const PENDING: &str = ".pending";
 /// Names the temporary folder for which it waits.
-const PLACE: &str = "place";
+pub(super) const PLACE: &str = "place";
 
 /// A companion that waits for a folder to get its place.
 #[must_use]
@@ -76,7 +76,7 @@ fn waiting(path: &Path) -> PathBuf {
 }
 
 /// Gives a companion its name. It may have it already.
-fn complete(waiting: &Path) -> std::io::Result<()> {
+pub(super) fn complete(waiting: &Path) -> std::io::Result<()> {
     let path = waiting.with_extension("");
     if !path.is_dir() {
         fs::rename(waiting, &path)?;
@@ -98,21 +98,6 @@ pub(super) fn settle(companion: &Path, temporary: &Path, placed: bool) {
     let _ = if placed { complete(companion) } else { fs::remove_dir_all(companion) };
 }
 
-/// Settles every companion in a folder whose other folder nobody is writing any more.
-pub fn settle_all(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for companion in entries.flatten().map(|entry| entry.path()) {
-        if companion.extension().is_none_or(|extension| extension != &PENDING[1..]) {
-            continue;
-        }
-        let Ok(place) = fs::read_to_string(companion.join(PLACE)) else { continue };
-        match Path::new(&place).symlink_metadata() {
-            Ok(_) => temporary::sweep_path(Path::new(&place)),
-            Err(_) => drop(complete(&companion)),
-        }
-    }
-}
-
 /// Settles the companion `path`, if it waits, when there is proof that its other folder exists.
 pub fn claim(path: &Path) {
     let waiting = waiting(path);
@@ -124,6 +109,7 @@ pub fn claim(path: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sweep::{settle_all, sweep};
     use super::*;
 
     const ID: &str = "0123456789abcdef0123456789abcdef";
@@ -160,7 +146,7 @@ mod tests {
         fn settles(&self, from_records: bool, exists: bool) {
             match from_records {
                 true => settle_all(self.kept.parent().unwrap()),
-                false => temporary::sweep(self.scratch.path()),
+                false => sweep(self.scratch.path()),
             }
             assert!(!self.temporary.exists() && !self.waiting.exists());
             assert_eq!(self.kept.join("record.safetensors").is_file(), exists);
@@ -190,7 +176,7 @@ mod tests {
         let state = State::new();
         state.place();
         fs::rename(&state.waiting, &state.kept).unwrap();
-        temporary::sweep(state.scratch.path());
+        sweep(state.scratch.path());
         assert!(state.kept.join("record.safetensors").is_file() && !state.temporary.exists());
     }
 
@@ -198,7 +184,7 @@ mod tests {
     fn a_record_that_was_never_written_leaves_only_the_temporary_folder_to_remove() {
         let state = State::new();
         fs::remove_dir_all(&state.waiting).unwrap();
-        temporary::sweep(state.scratch.path());
+        sweep(state.scratch.path());
         assert!(!state.temporary.exists() && !state.kept.exists());
     }
 
@@ -219,7 +205,7 @@ mod tests {
         let lock = fs::File::open(&state.temporary).unwrap();
         lock.try_lock().unwrap();
         settle_all(state.kept.parent().unwrap());
-        temporary::sweep(state.scratch.path());
+        sweep(state.scratch.path());
         assert!(state.temporary.is_dir() && state.waiting.is_dir());
         drop(lock);
         state.settles(true, false);
@@ -236,7 +222,7 @@ mod tests {
             }
             fs::create_dir_all(&state.temporary).unwrap();
             fs::write(state.temporary.join("companion"), treasure.to_str().unwrap()).unwrap();
-            temporary::sweep(state.scratch.path());
+            sweep(state.scratch.path());
             assert!(treasure.is_dir() && !state.temporary.exists());
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::interrupt::RemovedOnSignal;
-use super::{Privacy, cannot_write, make_folder, place, sync_folder, temporary, write_new};
+use super::{Privacy, cannot_write, make_folder, place, sweep, sync_folder, temporary, write_new};
 use crate::error::{Error, Result};
 
 /// A folder that is to be written, checked before the work begins.
@@ -22,7 +22,7 @@ impl NewFolder {
     /// says what a replacement would lose.
     pub fn plan(path: &Path, privacy: Privacy, force: bool, ours: &[&str], loss: &str) -> Result<Self> {
         let (parent, _) = place(path)?;
-        temporary::sweep(&parent);
+        sweep::sweep(&parent);
         if path.symlink_metadata().is_ok() {
             if !path.is_dir() {
                 return Err(Error::input("this is no folder: name another").in_file(path));
