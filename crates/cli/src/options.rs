@@ -10,7 +10,7 @@ use ciphertune_head::{Plan, Recipe, ScalerKind};
 use clap::{Args, ValueEnum};
 
 use crate::errors::{CliError, Result};
-use crate::inputs::BackboneFlags;
+use crate::inputs::{BackboneFlags, ColumnFlags};
 use crate::sizes;
 use ciphertune_session::InFile;
 use ciphertune_session::Observer;
@@ -261,6 +261,9 @@ pub struct ShapeFlags {
     /// Classes
     #[arg(long, value_name = "N", conflicts_with_all = ["train", "images"])]
     classes: Option<usize>,
+
+    #[command(flatten)]
+    columns: ColumnFlags,
 }
 
 impl ShapeFlags {
@@ -272,6 +275,8 @@ impl ShapeFlags {
             labels: self.labels.as_deref(),
             rows: self.rows,
             split: None,
+            label: self.columns.label.as_deref(),
+            drop: &self.columns.drop,
         }
     }
 

@@ -57,7 +57,7 @@ pub enum HeadError {
     },
     /// A label that is empty, or a number that is not whole.
     #[error(
-        "line {line}: {text:?} is no label: the first column holds whole numbers or words; for a table without labels use the command that expects none"
+        "line {line}: {text:?} is no label, which are whole numbers or words: name the label's column with --label (a name in the first line, or a number); without it the first column is the label"
     )]
     InvalidLabel {
         /// The line.
@@ -76,6 +76,9 @@ pub enum HeadError {
         /// The names of those that are there.
         found: String,
     },
+    /// Columns that a table does not have, or that cannot be taken so.
+    #[error("{0}")]
+    Columns(String),
     /// A part of an archive that it does not have.
     #[error("the file has no part called {split}, only {found}: leave --split out")]
     NoPart {

@@ -1,7 +1,8 @@
 //! Feature tables: rows of features, most often with a label each, from CSV, `.npz` or `.safetensors` bytes.
 //!
-//! * CSV: a line a row, the label first, commas between; a header line is recognised and passed over. Labels are whole
-//!   numbers (`3.0` is `3`) or words.
+//! * CSV: a line a row, the label first unless [`Columns`] say otherwise; commas between, or tabs, or semicolons (with
+//!   decimal points or commas); a header line is recognised and passed over. Labels are whole numbers (`3.0` is `3`) or
+//!   words.
 //! * `.npz`: an array `features` of floats, integers or booleans, rows x features in C or Fortran order, and an array
 //!   `labels` of whole numbers, words or one-hot rows. `X` and `y`, `x` and `y`, `arr_0` and `arr_1` do as well.
 //! * `.safetensors`: tensors `features` and `labels` alike. Those that [`FeatureTable::to_safetensors`] writes have
@@ -15,6 +16,7 @@ mod safetensors;
 #[cfg(test)]
 mod tests;
 
+pub use self::csv::Columns;
 use crate::error::{HeadError, Result};
 use crate::provenance::Provenance;
 pub use ciphertune_formats::splits::Split;
@@ -47,12 +49,21 @@ impl TableFormat {
     /// [`HeadError::UnknownTableFormat`].
     pub fn from_extension(extension: &str) -> Result<Self> {
         match extension.to_ascii_lowercase().as_str() {
-            "csv" => Ok(TableFormat::Csv),
+            "csv" | "tsv" => Ok(TableFormat::Csv),
             "npz" => Ok(TableFormat::Npz),
             "safetensors" => Ok(TableFormat::Safetensors),
             _ => Err(HeadError::UnknownTableFormat(extension.to_owned())),
         }
     }
+}
+
+/// What of a file is read as a table: all of it, by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// The part of an archive that holds several; without it, the part to train on.
+    pub split: Option<Split>,
+    /// Columns of a CSV.
+    pub columns: Columns,
 }
 
 /// Whether the table has labels.
@@ -76,21 +87,25 @@ impl FeatureTable {
     ///
     /// One of [`HeadError`]'s variants about tables, naming the line or row; never a panic.
     pub fn parse(bytes: &[u8], format: TableFormat, labels: LabelColumn) -> Result<Self> {
-        Self::parse_part(bytes, format, labels, None)
+        Self::parse_part(bytes, format, labels, &Part::default())
     }
 
-    /// As [`FeatureTable::parse`], of an archive that holds several parts one of them; without a name, the part to train
-    /// on.
+    /// As [`FeatureTable::parse`], of a part of what the file holds.
     ///
     /// # Errors
     ///
-    /// As [`FeatureTable::parse`], and [`HeadError::NoPart`].
-    pub fn parse_part(bytes: &[u8], format: TableFormat, labels: LabelColumn, split: Option<Split>) -> Result<Self> {
+    /// As [`FeatureTable::parse`], [`HeadError::NoPart`] and [`HeadError::Columns`].
+    pub fn parse_part(bytes: &[u8], format: TableFormat, labels: LabelColumn, part: &Part) -> Result<Self> {
+        let split = part.split;
         if let (Some(split), TableFormat::Csv | TableFormat::Safetensors) = (split, format) {
             return Err(HeadError::NoPart { split, found: "one table".into() });
         }
+        if !part.columns.is_empty() && format != TableFormat::Csv {
+            let reason = "--label and --drop are about the columns of a .csv: leave them out";
+            return Err(HeadError::Columns(reason.into()));
+        }
         let table = match format {
-            TableFormat::Csv => csv::parse(bytes, labels)?,
+            TableFormat::Csv => csv::parse(bytes, labels, &part.columns)?,
             TableFormat::Npz => npz::parse(bytes, labels, split)?,
             TableFormat::Safetensors => safetensors::parse(bytes, labels)?,
         };

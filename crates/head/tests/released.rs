@@ -70,7 +70,7 @@ fn every_set_of_released_files_is_read_trained_on_and_decrypted() {
         // The old scaler still fits the table, and a new job under the old keys can be trained.
         let scaler = Scaler::from_bytes(&read("scaler.safetensors")).unwrap();
         let mut job = Cursor::new(Vec::new());
-        let made = owner::encrypt(&keys, &table(), Some(scaler), &mut job, &|_, _| ()).unwrap();
+        let made = owner::encrypt(&keys, &table(), Some(scaler), &mut job, &|_, _| Ok(())).unwrap();
         let trainer = server::Trainer::new(job.get_ref(), &evaluation_keys).unwrap();
         let model = trainer.train(Returned::Last).unwrap().to_bytes().unwrap();
         let renewed = owner::decrypt(&keys, &made.record, &model, None).unwrap();
@@ -101,7 +101,7 @@ fn write_a_new_set() {
     let scaler = Scaler::fit(recipe.scaler(), recipe.lambda(), table().features()).unwrap();
     write("scaler.safetensors", &scaler.to_bytes().unwrap());
     let mut job = Cursor::new(Vec::new());
-    let made = owner::encrypt(&keys, &table(), Some(scaler), &mut job, &|_, _| ()).unwrap();
+    let made = owner::encrypt(&keys, &table(), Some(scaler), &mut job, &|_, _| Ok(())).unwrap();
     let job = job.into_inner();
     write("job.safetensors", &job);
     write("record.safetensors", &made.record.to_bytes().unwrap());

@@ -10,6 +10,7 @@ use ciphertune_backbone::{BackboneError, Picture, Source};
 use ciphertune_formats::npz;
 use ciphertune_formats::splits::{self, Split};
 use ciphertune_head::layout::Shape;
+use ciphertune_head::table::{Columns, Part};
 use ciphertune_head::{Classes, FeatureTable, LabelColumn, Provenance};
 
 use crate::error::{Error, InFile, Result};
@@ -32,6 +33,10 @@ pub struct Place<'a> {
     pub rows: Option<usize>,
     /// The part of an archive that holds several; without it, the part to train on.
     pub split: Option<Split>,
+    /// The label's column of a CSV, by name or number; without it, the first.
+    pub label: Option<&'a str>,
+    /// Columns of a CSV that are left out.
+    pub drop: &'a [String],
 }
 
 /// Whether a file is an archive that holds such a part.
@@ -42,6 +47,12 @@ pub fn has_part(path: &Path, split: Split) -> bool {
 }
 
 impl Place<'_> {
+    /// What of the table's file is read.
+    fn part(&self) -> Part {
+        let columns = Columns { label: self.label.map(str::to_owned), drop: self.drop.to_vec() };
+        Part { split: self.split, columns }
+    }
+
     /// The flags that give examples like these to train on to another command.
     pub fn training_flags(&self) -> &'static str {
         if self.images.is_some() { "--images DIR --backbone NAME" } else { "--train FILE" }
@@ -67,6 +78,11 @@ impl<'a> Reader<'a> {
         if places.iter().all(|place| place.images.is_none()) {
             choice.refuse()?;
         }
+        if places.iter().any(|place| place.images.is_some() && (place.label.is_some() || !place.drop.is_empty())) {
+            return Err(Error::input(
+                "--label and --drop are about the columns of a table, and images were given: leave them out",
+            ));
+        }
         if places.iter().any(|place| place.labels.is_some() && place.images.is_none()) {
             let message = "a file of labels belongs to images, and a feature table has its own: leave it out";
             return Err(Error::input(message));
@@ -80,7 +96,7 @@ impl<'a> Reader<'a> {
             return images.extract(self.opened()?, self.observer);
         }
         let path = place.table.ok_or_else(missing)?;
-        let examples = Examples::of_table(path, files::read_table(path, labels, place.split)?);
+        let examples = Examples::of_table(path, files::read_table(path, labels, &place.part())?);
         let all = examples.table.rows();
         match place.rows {
             None => Ok(examples),

@@ -14,7 +14,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Cursor, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use ciphertune_head::table::Split;
+use ciphertune_head::table::Part;
 use ciphertune_head::{FeatureTable, Head, LabelColumn, TableFormat};
 use tempfile::{Builder, NamedTempFile};
 use zeroize::Zeroizing;
@@ -143,18 +143,18 @@ fn cannot_read(path: &Path, error: &io::Error) -> Error {
 }
 
 /// Reads a feature table in the format of its extension, or one part of it.
-pub fn read_table(path: &Path, labels: LabelColumn, split: Option<Split>) -> Result<FeatureTable> {
+pub fn read_table(path: &Path, labels: LabelColumn, part: &Part) -> Result<FeatureTable> {
     if path.is_dir() {
         let message = "this is a folder, a feature table is a file: give images with --images and --backbone";
         return Err(Error::input(message).in_file(path));
     }
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
     if extension.is_empty() {
-        let message = "a feature table's name ends in .csv, .npz or .safetensors: rename the file";
+        let message = "a feature table's name ends in .csv, .tsv, .npz or .safetensors: rename the file";
         return Err(Error::input(message).in_file(path));
     }
     let format = TableFormat::from_extension(extension).in_file(path)?;
-    FeatureTable::parse_part(&read(path)?, format, labels, split).in_file(path)
+    FeatureTable::parse_part(&read(path)?, format, labels, part).in_file(path)
 }
 
 /// Reads a head, and says who may read what is derived from it: a private head's scores and predictions are private as

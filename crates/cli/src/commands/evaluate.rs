@@ -8,7 +8,7 @@ use clap::{ArgGroup, Args};
 use serde_json::json;
 
 use crate::errors::Result;
-use crate::inputs::{BackboneFlags, PartName, part_or_test};
+use crate::inputs::{BackboneFlags, ColumnFlags, PartName, part_or_test};
 use crate::progress::Terminal;
 use crate::report::ReportFlags;
 use crate::text::{Table, percent, printable, say, thousands, warn_if_private};
@@ -55,6 +55,9 @@ pub struct Evaluate {
     json: bool,
 
     #[command(flatten)]
+    columns: ColumnFlags,
+
+    #[command(flatten)]
     backbone: BackboneFlags,
 
     #[command(flatten)]
@@ -72,6 +75,8 @@ impl Evaluate {
             images: self.images.as_deref(),
             labels: self.labels.as_deref(),
             rows: self.rows,
+            label: self.columns.label.as_deref(),
+            drop: &self.columns.drop,
             split: part_or_test(self.split, self.test.as_deref().or(self.images.as_deref())),
         };
         let test = Reader::new(self.backbone.choice(), head.provenance(), &[place], &terminal)?

@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::json;
 
 use crate::errors::{CliError, Result};
-use crate::inputs::{BackboneFlags, PartName, part_or_test};
+use crate::inputs::{BackboneFlags, ColumnFlags, PartName, part_or_test};
 use crate::progress::Terminal;
 use crate::text::{printable_lines, warn_if_private};
 use ciphertune_session::InFile;
@@ -52,6 +52,9 @@ pub struct Predict {
     force: bool,
 
     #[command(flatten)]
+    columns: ColumnFlags,
+
+    #[command(flatten)]
     backbone: BackboneFlags,
 }
 
@@ -75,7 +78,9 @@ impl Predict {
             None => None,
         };
         let (table, images) = (self.features.as_deref(), self.images.as_deref());
-        let place = Place { table, images, split: part_or_test(self.split, table.or(images)), ..Place::default() };
+        let (label, drop) = (self.columns.label.as_deref(), &self.columns.drop[..]);
+        let split = part_or_test(self.split, table.or(images));
+        let place = Place { table, images, split, label, drop, ..Place::default() };
         let reader = Reader::new(self.backbone.choice(), head.provenance(), &[place], &terminal)?;
         let rows = reader.read(&place, LabelColumn::Detect { features: head.features() })?;
         head.check(&rows.table).in_file(&rows.path)?;

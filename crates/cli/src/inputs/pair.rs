@@ -8,7 +8,7 @@ use ciphertune_session::Observer;
 use ciphertune_session::examples::{Examples, Place, Reader, has_part, shape_of};
 use clap::{ArgGroup, Args};
 
-use super::BackboneFlags;
+use super::{BackboneFlags, ColumnFlags};
 use crate::errors::{CliError, Result};
 use ciphertune_session::owner;
 
@@ -33,6 +33,9 @@ pub struct TrainFlags {
     /// the first
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
+
+    #[command(flatten)]
+    columns: ColumnFlags,
 }
 
 impl TrainFlags {
@@ -44,6 +47,8 @@ impl TrainFlags {
             labels: self.labels.as_deref(),
             rows: self.rows,
             split: None,
+            label: self.columns.label.as_deref(),
+            drop: &self.columns.drop,
         }
     }
 }
@@ -82,7 +87,9 @@ impl PairFlags {
     fn test_place<'a>(&'a self, train: &Place<'a>) -> Result<Place<'a>> {
         let (table, images) = (self.test.as_deref(), self.test_images.as_deref());
         if self.holdout.is_some() || table.or(images).is_some() {
-            return Ok(Place { table, images, labels: self.test_labels.as_deref(), ..Place::default() });
+            // Images to test on have no columns.
+            let (label, drop) = if table.is_some() { (train.label, train.drop) } else { Default::default() };
+            return Ok(Place { table, images, labels: self.test_labels.as_deref(), label, drop, ..Place::default() });
         }
         if train.table.or(train.images).is_some_and(|path| has_part(path, Split::Test)) {
             return Ok(Place {

@@ -1,23 +1,39 @@
-//! Tables from comma-separated values.
+//! Tables from comma-separated values; or separated by semicolons (then with decimal commas, too) or tabs.
+
+mod columns;
 
 use super::{FeatureTable, LabelColumn};
 use crate::error::{HeadError, Result};
 use crate::linalg::from_rows;
+pub use columns::Columns;
+use columns::Order;
 use csv::ByteRecord;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-pub(super) fn parse(bytes: &[u8], labels: LabelColumn) -> Result<FeatureTable> {
+pub(super) fn parse(bytes: &[u8], labels: LabelColumn, columns: &Columns) -> Result<FeatureTable> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
+    check_text(bytes)?;
+    let separator = separator(bytes);
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(separator).from_reader(bytes);
+    let mut order: Option<Order> = None;
     let mut record = ByteRecord::new();
     let mut lines: Option<Lines> = None;
     while reader.read_byte_record(&mut record).map_err(unreadable)? {
         let number = record.position().map_or(0, |position| line_number(bytes, position));
+        let order = match &order {
+            Some(order) => order,
+            None => order.insert(Order::new(columns, &record)?),
+        };
+        if record.len() != order.fields() {
+            return Err(HeadError::RaggedLine { line: number, found: record.len(), expected: order.fields() });
+        }
+        let record = order.apply(&record);
         match &mut lines {
             Some(lines) => lines.read(number, &record)?,
             None => {
-                let mut first = Lines::new(&record, labels)?;
+                let mut first = Lines::new(&record, labels, columns.label.is_some(), separator == b';')?;
                 if !first.is_header(&record) {
                     first.read(number, &record)?;
                 }
@@ -42,29 +58,24 @@ fn line_number(bytes: &[u8], position: &csv::Position) -> u64 {
 struct Lines {
     fields: usize,
     labelled: bool,
+    decimal_comma: bool,
     rows: usize,
     features: Vec<f64>,
     labels: Vec<String>,
 }
 
 impl Lines {
-    fn new(first: &ByteRecord, labels: LabelColumn) -> Result<Self> {
+    fn new(first: &ByteRecord, labels: LabelColumn, label_named: bool, decimal_comma: bool) -> Result<Self> {
         let fields = first.len();
-        if fields == 1
-            && let Some(&separator) = first[0].iter().find(|byte| [b';', b'\t'].contains(byte))
-        {
-            let reason = format!("its fields are separated by {:?} instead of commas", separator as char);
-            return Err(HeadError::UnreadableTable { format: "CSV", reason });
-        }
         let labelled = match labels {
             LabelColumn::Present => true,
             LabelColumn::Absent => false,
-            LabelColumn::Detect { features } => fields == features + 1,
+            LabelColumn::Detect { features } => label_named || fields == features + 1,
         };
         if fields == usize::from(labelled) {
             return Err(HeadError::EmptyTable("features"));
         }
-        Ok(Lines { fields, labelled, rows: 0, features: Vec::new(), labels: Vec::new() })
+        Ok(Lines { fields, labelled, decimal_comma, rows: 0, features: Vec::new(), labels: Vec::new() })
     }
 
     /// Whether the first line names its columns: no feature is a number, or the features are counted through
@@ -72,21 +83,22 @@ impl Lines {
     fn is_header(&self, first: &ByteRecord) -> bool {
         let label = usize::from(self.labelled);
         let features = || first.iter().skip(label);
-        if features().all(|field| number(field).is_none()) {
+        if features().all(|field| self.number(field).is_none()) {
             return features().any(|field| !field.trim_ascii().is_empty());
         }
         let counted_from = |start: usize| {
             features().enumerate().all(|(index, field)| field.trim_ascii() == (start + index).to_string().as_bytes())
         };
-        let word_first = self.labelled && number(&first[0]).is_none();
+        let word_first = self.labelled && self.number(&first[0]).is_none();
         let enough = if word_first { 3 } else { 8 };
         first.len() - label >= enough && (counted_from(0) || counted_from(1))
     }
 
+    fn number(&self, field: &[u8]) -> Option<f64> {
+        parse_number(field, self.decimal_comma)
+    }
+
     fn read(&mut self, line: u64, record: &ByteRecord) -> Result<()> {
-        if record.len() != self.fields {
-            return Err(HeadError::RaggedLine { line, found: record.len(), expected: self.fields });
-        }
         let mut fields = record.iter().enumerate();
         if self.labelled
             && let Some((_, field)) = fields.next()
@@ -96,7 +108,8 @@ impl Lines {
         }
         for (index, field) in fields {
             let column = index + 1;
-            let value = number(field).ok_or_else(|| HeadError::NotNumeric { line, column, text: printable(field) })?;
+            let value =
+                self.number(field).ok_or_else(|| HeadError::NotNumeric { line, column, text: printable(field) })?;
             if !value.is_finite() {
                 return Err(HeadError::NotFinite {
                     place: format!("line {line}, column {column}"),
@@ -107,6 +120,33 @@ impl Lines {
         }
         self.rows += 1;
         Ok(())
+    }
+}
+
+/// What is no text in UTF-8, or begins with what is no row, is named.
+fn check_text(bytes: &[u8]) -> Result<()> {
+    let refuse = |reason: &str| Err(HeadError::UnreadableTable { format: "CSV", reason: reason.to_owned() });
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || bytes.iter().take(64).any(|&b| b == 0) {
+        return refuse("it is UTF-16: save it as UTF-8, which spreadsheets call \"CSV UTF-8\"");
+    }
+    let first = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let is_row = first.iter().any(|byte| [b',', b';', b'\t'].contains(byte));
+    if first.starts_with(b"#") && !is_row {
+        return refuse("it begins with a comment: remove the lines that begin with #");
+    }
+    Ok(())
+}
+
+/// The separator that the first line bears out: a tab if there is one; a semicolon if what stands between semicolons are
+/// numbers, perhaps with decimal commas, or if there is no comma; else a comma.
+fn separator(bytes: &[u8]) -> u8 {
+    let first = bytes.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
+    let has = |byte: u8| first.contains(&byte);
+    let numbers = || first.split(|&byte| byte == b';').skip(1).all(|field| parse_number(field, true).is_some());
+    match (has(b'\t'), has(b';')) {
+        (true, _) => b'\t',
+        (_, true) if !has(b',') || numbers() => b';',
+        _ => b',',
     }
 }
 
@@ -123,8 +163,12 @@ fn normalize_label(text: &str) -> Option<String> {
     }
 }
 
-fn number(field: &[u8]) -> Option<f64> {
-    std::str::from_utf8(field).ok()?.trim().parse().ok()
+fn parse_number(field: &[u8], decimal_comma: bool) -> Option<f64> {
+    let text = std::str::from_utf8(field).ok()?.trim();
+    match decimal_comma && text.contains(',') {
+        true => text.replacen(',', ".", 1).parse().ok(),
+        false => text.parse().ok(),
+    }
 }
 
 /// A field for a message: at most 40 characters.

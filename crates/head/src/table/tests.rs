@@ -65,9 +65,48 @@ fn bad_csv_is_refused_by_line_and_column() {
     assert_eq!(message(csv("")), "the table has no rows: give it at least one");
     assert_eq!(message(csv("label,a,b\n")), "the table has no rows: give it at least one");
     assert_eq!(message(csv("1\n2\n")), "the table has no features: give it at least one");
-    assert!(message(csv("1;2;3\n")).contains("separated by ';' instead of commas"));
+    assert!(message(csv("# exported\n1,2,3\n")).contains("begins with a comment"));
+    let utf16: Vec<u8> = "\u{feff}1,2\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for bytes in [&utf16[..], &utf16[2..]] {
+        assert!(message(FeatureTable::parse(bytes, TableFormat::Csv, LabelColumn::Present)).contains("UTF-16"));
+    }
     let not_text = FeatureTable::parse(b"1,2\n1,\xff\n", TableFormat::Csv, LabelColumn::Present);
     assert!(message(not_text).starts_with("line 2, column 2:"));
+}
+
+#[test]
+fn csv_fields_may_be_separated_by_semicolons_with_decimal_commas_or_by_tabs() {
+    let expected = DMatrix::from_row_slice(2, 2, &[0.5, -1.25, 3.0, 4.0]);
+    for text in
+        ["a;0,5;-1,25\nb;3;4\n", "a;0.5;-1.25\nb;3;4\n", "l;x;y\na;0,5;-1,25\nb;3,0;4\n", "a\t0.5\t-1.25\nb\t3\t4\n"]
+    {
+        let table = csv(text).unwrap();
+        assert_eq!((table.features(), labels(&table)), (&expected, vec!["a", "b"]), "{text}");
+    }
+    // A semicolon in a word separates nothing.
+    assert_eq!(labels(&csv("a;b,1\nc,2\n").unwrap()), ["a;b", "c"]);
+}
+
+#[test]
+fn csv_columns_are_chosen_by_name_or_number() {
+    let read = |text: &str, label: Option<&str>, drop: &[&str]| {
+        let columns =
+            Columns { label: label.map(str::to_owned), drop: drop.iter().map(|name| (*name).to_owned()).collect() };
+        let part = Part { columns, ..Part::default() };
+        FeatureTable::parse_part(text.as_bytes(), TableFormat::Csv, LabelColumn::Present, &part)
+    };
+    let text = "id,f0,f1,kind\n10,0.5,1.5,x\n11,2.5,3.5,y\n";
+    let expected = DMatrix::from_row_slice(2, 2, &[0.5, 1.5, 2.5, 3.5]);
+    for (label, drop) in [("kind", "id"), ("4", "1"), ("kind", "1")] {
+        let table = read(text, Some(label), &[drop]).unwrap();
+        assert_eq!((table.features(), labels(&table)), (&expected, vec!["x", "y"]), "{label} {drop}");
+    }
+    let table = read("0.5,1\n2.5,0\n", Some("2"), &[]).unwrap();
+    assert_eq!((table.features().as_slice(), labels(&table)), (&[0.5, 2.5][..], vec!["1", "0"]));
+    assert!(message(read(text, Some("sort"), &[])).contains("id, f0, f1, kind"));
+    assert!(message(read(text, Some("5"), &[])).contains("from 1 to 4"));
+    assert!(message(read(text, Some("kind"), &["4"])).contains("cannot be dropped"));
+    assert!(message(csv("0.5,1\n")).contains("--label"));
 }
 
 /// An `.npy` file as NumPy writes it.
@@ -192,12 +231,16 @@ fn npz_archives_may_hold_parts_to_train_and_to_test_on() {
         ("y_test", npy("|u1", false, "(2, 1)", &[1, 0])),
     ];
     let bytes = npz(&arrays, zip::CompressionMethod::Stored);
-    let read = |split| FeatureTable::parse_part(&bytes, TableFormat::Npz, LabelColumn::Present, split);
+    let read = |split| {
+        let part = Part { split, ..Part::default() };
+        FeatureTable::parse_part(&bytes, TableFormat::Npz, LabelColumn::Present, &part)
+    };
     assert_eq!(read(None).unwrap(), read(Some(Split::Train)).unwrap());
     let test = read(Some(Split::Test)).unwrap();
     assert_eq!((test.features()[(0, 0)], labels(&test)), (2.0, vec!["1", "0"]));
     assert!(message(read(Some(Split::Validation))).contains("no part called validation, only x_test"));
-    let csv = FeatureTable::parse_part(b"1,2\n", TableFormat::Csv, LabelColumn::Present, Some(Split::Test));
+    let part = Part { split: Some(Split::Test), ..Part::default() };
+    let csv = FeatureTable::parse_part(b"1,2\n", TableFormat::Csv, LabelColumn::Present, &part);
     assert!(message(csv).contains("--split"));
 }
 
