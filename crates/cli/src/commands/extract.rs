@@ -58,7 +58,7 @@ impl Extract {
         let out = NewFile::plan(&self.out, Privacy::Private, self.force)?;
         let (images, labels) = (Some(self.images.as_path()), self.labels.as_deref());
         let split = self.split.map(PartName::part);
-        let place = Place { table: None, images, labels, rows: self.rows, split };
+        let place = Place { images, labels, rows: self.rows, split, ..Place::default() };
         let reader = Reader::new(self.backbone.choice(), None, &[place], &terminal)?;
         let examples = reader.read(&place, LabelColumn::Detect { features: 0 })?;
         let content = encode(&examples.table).in_file(&self.out)?;
