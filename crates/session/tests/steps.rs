@@ -130,7 +130,9 @@ fn a_training_is_watched_from_its_keys_to_its_head_and_ends_at_all_of_its_units(
     assert_eq!(notebook.of(Step::Reading), [Event::Begin(None), Event::End]);
     for step in [Step::Encrypting, Step::Training] {
         let events = notebook.of(step);
-        let Some(Event::Begin(Some(units))) = events.first() else { panic!("{step:?} begins with {:?}", events.first()) };
+        let Some(Event::Begin(Some(units))) = events.first() else {
+            panic!("{step:?} begins with {:?}", events.first())
+        };
         let done = events.iter().filter_map(|event| if let Event::Done(done) = event { Some(*done) } else { None });
         assert_eq!(done.max(), Some(*units), "{step:?}");
         assert_eq!(events.last(), Some(&Event::End), "{step:?}");
