@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ciphertune_head::layout::{AnyLayout, LayoutKind, Shape};
-use ciphertune_head::plan::search::RELEASE_BITS;
+use ciphertune_head::plan::search::{RELEASE_BITS, UPLOAD_BYTES_PER_SECOND};
 use ciphertune_head::plan::{self, Constraints};
 use ciphertune_head::recipe::{Bound, Cubic, Gradient, Preset, RecipeOverrides};
 use ciphertune_head::{Plan, Recipe, ScalerKind};
@@ -180,11 +180,16 @@ pub struct PlanFlags {
     /// for speed
     #[arg(long, value_name = "BITS", default_value_t = RELEASE_BITS, allow_negative_numbers = true, value_parser = parse_bits)]
     pub publish_bits: f64,
+
+    /// Bytes a second of the connection to the server, such as 100M: a plan for a fast one may upload more to train in
+    /// less time [default: 25000000]
+    #[arg(long, value_name = "BYTES", value_parser = sizes::parse_size)]
+    pub upload_rate: Option<usize>,
 }
 
 impl Default for PlanFlags {
     fn default() -> Self {
-        Self { layout: LayoutName::default(), memory: None, log_n: None, publish_bits: RELEASE_BITS }
+        Self { layout: LayoutName::default(), memory: None, log_n: None, publish_bits: RELEASE_BITS, upload_rate: None }
     }
 }
 
@@ -224,13 +229,24 @@ impl PlanFlags {
         memory::limit(self.memory)
     }
 
+    /// Bytes a second of the connection to the server.
+    pub fn upload_rate(&self) -> f64 {
+        self.upload_rate.map_or(UPLOAD_BYTES_PER_SECOND, |rate| rate as f64)
+    }
+
     fn constraints(&self) -> Constraints {
         let layout = match self.layout {
             LayoutName::ClassDiagonal => LayoutKind::ClassDiagonal,
             LayoutName::VolleyRevolver => LayoutKind::VolleyRevolver,
         };
-        let (log_n, release_bits) = (self.log_n, self.publish_bits);
-        Constraints { layout, memory: self.memory(), log_n, release_bits, ..Constraints::default() }
+        Constraints {
+            layout,
+            memory: self.memory(),
+            log_n: self.log_n,
+            release_bits: self.publish_bits,
+            upload_rate: self.upload_rate(),
+            ..Constraints::default()
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Amounts as people write them.
 
-/// Reads an amount of memory: `8G`, `500M`, `64k` (powers of 1024), or bytes.
+/// Reads an amount of memory or data: `8G`, `500M`, `64k` (powers of 1024), or bytes.
 pub fn parse_size(text: &str) -> std::result::Result<usize, String> {
-    let wrong = || format!("{text:?} is no amount of memory: write it as 8G, 500M or a number of bytes");
+    let wrong = || format!("{text:?} is no number of bytes: write it as 8G, 500M or in digits alone");
     let lower = text.trim().to_ascii_lowercase();
     let lower = lower.trim_end_matches('b').trim_end_matches('i');
     let (digits, shift) = match lower.strip_suffix(['k', 'm', 'g', 't']) {
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_of_memory_are_read_with_and_without_units() {
+    fn amounts_are_read_with_and_without_units() {
         assert_eq!(parse_size("8G"), Ok(8 << 30));
         assert_eq!(parse_size("1.5 MiB"), Ok(3 << 19));
         assert_eq!(parse_size("100mb"), Ok(100 << 20));

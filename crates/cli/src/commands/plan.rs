@@ -43,7 +43,8 @@ impl PlanCommand {
         let recipe = self.recipe.recipe()?;
         let plan = self.shape.plan(&self.backbone, &recipe, &self.plan, &terminal)?;
         let costs = UnitCosts::measure()?;
-        let report = Report::new(&plan, self.plan.memory(), &self.plan.alternatives(&plan, &terminal), &costs)?;
+        let alternatives = self.plan.alternatives(&plan, &terminal);
+        let report = Report::new(&plan, self.plan.memory(), self.plan.upload_rate(), &alternatives, &costs)?;
         if self.json {
             say!("{}", serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?)?;
         } else {

@@ -39,8 +39,7 @@ const PRICE_TOLERANCE: f64 = 0.05;
 /// Of candidates with more blocks than this only so many are looked at in a ring.
 const MANY_BLOCKS: usize = 64;
 const MOST_TRACED: usize = 6;
-/// What an upload costs beside the time of training: otherwise plans would send each row several times to save a little
-/// work.
+/// How fast an upload is unless told otherwise: a slow connection's.
 pub const UPLOAD_BYTES_PER_SECOND: f64 = 25e6;
 
 /// What a plan must respect.
@@ -55,6 +54,10 @@ pub struct Constraints {
     /// Bits of precision to reserve for a published model, see [`super::Estimate::release_bits`], if any ring has room
     /// for them.
     pub release_bits: f64,
+    /// Bytes a second of the owner's connection, more than 0. The seconds of the upload count beside those of training:
+    /// otherwise plans would send each row several times to save a little work. Infinity for an upload that costs
+    /// nothing.
+    pub upload_rate: f64,
     /// So many classes in a weight ciphertext of layout `class-diagonal`, and no other number; a power of two.
     pub classes_together: Option<usize>,
     /// Any ring however small, with no security at all: for tests.
@@ -68,6 +71,7 @@ impl Default for Constraints {
             memory: usize::MAX,
             log_n: None,
             release_bits: RELEASE_BITS,
+            upload_rate: UPLOAD_BYTES_PER_SECOND,
             classes_together: None,
             insecure_toy: false,
         }
@@ -80,7 +84,12 @@ impl Default for Constraints {
 ///
 /// [`HeadError::NoPlan`] if no ring has room for it at 128 bits, [`HeadError::Memory`] if every plan needs more memory
 /// than allowed.
+///
+/// # Panics
+///
+/// Panics if the upload rate is not more than 0.
 pub fn choose(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Result<Plan> {
+    assert!(constraints.upload_rate > 0.0, "an upload at {} bytes a second never ends", constraints.upload_rate);
     let mut search = Search {
         shape,
         recipe,
@@ -237,7 +246,7 @@ impl Search<'_> {
 
     /// Seconds of training and of the upload.
     fn cost(&self, log_n: u32, work: Work, upload_bytes: usize) -> f64 {
-        UnitCosts::REFERENCE.seconds(log_n, work) + upload_bytes as f64 / UPLOAD_BYTES_PER_SECOND
+        UnitCosts::REFERENCE.seconds(log_n, work) + upload_bytes as f64 / self.constraints.upload_rate
     }
 
     /// All geometries and numbers of special primes in one ring, the cheapest first.

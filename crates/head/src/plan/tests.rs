@@ -184,6 +184,28 @@ fn a_wish_for_precision_that_no_ring_can_grant_gives_the_best_that_there_is() {
 }
 
 #[test]
+fn a_plan_for_a_fast_connection_uploads_more_and_trains_in_less_time() {
+    let recipe = Recipe::default_for(2).unwrap();
+    let plans = [1e6, search::UPLOAD_BYTES_PER_SECOND, 1e9, f64::INFINITY].map(|upload_rate| {
+        let constraints = Constraints { upload_rate, ..Constraints::default() };
+        let plan = choose(shape(128, 400, 10), &recipe, &constraints).unwrap();
+        let estimate = plan.estimate().unwrap();
+        (estimate.upload_bytes, estimate.seconds(&plan, &cost::UnitCosts::REFERENCE))
+    });
+    for [slower, faster] in plans.array_windows() {
+        assert!(slower.0 <= faster.0 && slower.1 >= faster.1, "{plans:?}");
+    }
+    assert!(3 * plans[0].0 < plans[3].0 && plans[0].1 > 1.2 * plans[3].1, "{plans:?}");
+}
+
+#[test]
+#[should_panic(expected = "never ends")]
+fn a_plan_for_a_connection_without_speed_is_refused() {
+    let constraints = Constraints { upload_rate: 0.0, ..Constraints::default() };
+    let _ = choose(shape(128, 400, 10), &Recipe::default_for(2).unwrap(), &constraints);
+}
+
+#[test]
 fn a_recipe_with_weights_other_than_zero_uploads_an_offset() {
     let plan = chosen(shape(128, 400, 10), &Recipe::paper(2).unwrap(), LayoutKind::ClassDiagonal);
     assert!(plan.has_offset());

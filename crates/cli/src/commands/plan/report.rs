@@ -5,7 +5,6 @@ use ciphertune_head::Plan;
 use ciphertune_head::layout::{AnyLayout, TopAxis};
 use ciphertune_head::plan::cost::UnitCosts;
 use ciphertune_head::plan::estimate::STATISTICAL_BITS;
-use ciphertune_head::plan::search::UPLOAD_BYTES_PER_SECOND;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -30,6 +29,8 @@ pub struct Report {
     key_bytes: usize,
     upload_ciphertexts: Upload,
     upload_bytes: usize,
+    /// What the choice counts an upload at.
+    upload_bytes_per_second: f64,
     /// Of a training that keeps all its data.
     memory_bytes: usize,
     /// Of one that keeps as little as possible.
@@ -115,7 +116,13 @@ struct Upload {
 
 impl Report {
     /// Puts the figures together.
-    pub fn new(plan: &Plan, memory: usize, alternatives: &[(usize, Plan)], costs: &UnitCosts) -> Result<Self> {
+    pub fn new(
+        plan: &Plan,
+        memory: usize,
+        upload_rate: f64,
+        alternatives: &[(usize, Plan)],
+        costs: &UnitCosts,
+    ) -> Result<Self> {
         let (shape, literal, estimate) = (plan.shape(), plan.literal(), plan.estimate()?);
         let [data, labels, offset] = estimate.upload_ciphertexts;
         let precision_bits = -estimate.weight_deviation.log2();
@@ -140,6 +147,7 @@ impl Report {
             key_bytes: estimate.key_bytes,
             upload_ciphertexts: Upload { data, labels, offset },
             upload_bytes: estimate.upload_bytes,
+            upload_bytes_per_second: upload_rate,
             memory_bytes: estimate.server_bytes,
             memory_bytes_least: plan.least_bytes()?,
             allotment: Allotted {
@@ -181,6 +189,9 @@ impl Report {
         let offset = if offset > 0 { format!(" + {offset} of offset") } else { String::new() };
         let total = bytes(self.upload_bytes);
         table.row("upload", format!("{total}: {} of data + {labels} of labels{offset}", count(data, "ciphertext")));
+        let (up, rate) =
+            (self.upload_bytes as f64 / self.upload_bytes_per_second, self.upload_bytes_per_second as usize);
+        table.row("", format!("counted as {} at {} a second (--upload-rate)", seconds(up), bytes(rate)));
         let (most, least) = (bytes(self.memory_bytes), bytes(self.memory_bytes_least));
         table.row(
             "memory",
@@ -216,13 +227,7 @@ impl Report {
             table.row(if index == 0 { "alternatives" } else { "" }, alternative.text());
         }
         if !self.alternatives.is_empty() {
-            let rate = bytes(UPLOAD_BYTES_PER_SECOND as usize);
-            table.row(
-                "",
-                format!(
-                    "(classes in one ciphertext of weights; the choice counts\nthe upload too, at {rate} a second)"
-                ),
-            );
+            table.row("", "(classes in one ciphertext of weights; the choice counts\nthe upload too)".to_owned());
         }
         let shape = format!("{} x {}", count(self.rows, "row"), count(self.features, "feature"));
         format!("{shape}, {}\n\n{}", count(self.classes, "class"), table.render())
