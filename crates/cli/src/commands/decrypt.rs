@@ -109,6 +109,9 @@ impl Decrypt {
                 say!("  {shown}")?;
                 say!("  precision: {:.1} bits of the largest weight are left above the noise", release.precision_bits)?;
                 say!("  precision: {:.1} bits of a logit are left above the noise", release.logit_bits())?;
+                if !release.cleaned {
+                    say!("  the noise was not cleaned up: the job's record does not hold what that takes")?;
+                }
             }
             None => {
                 if record.is_within_plan() {
@@ -145,7 +148,7 @@ mod tests {
     use super::*;
 
     fn release(precision_bits: f64, features: usize) -> Release {
-        Release { deviation: 1.0, precision_bits, features }
+        Release { deviation: 1.0, precision_bits, features, cleaned: true }
     }
 
     #[test]
