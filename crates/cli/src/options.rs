@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use ciphertune_head::layout::{AnyLayout, LayoutKind, Shape};
-use ciphertune_head::plan::search::RELEASE_BITS;
 use ciphertune_head::plan::{self, Constraints};
 use ciphertune_head::recipe::{Bound, Cubic, Gradient, Preset, RecipeOverrides};
 use ciphertune_head::{Plan, Recipe, ScalerKind};
@@ -177,14 +176,14 @@ pub struct PlanFlags {
     pub log_n: Option<u32>,
 
     /// Bits of precision that a published model should keep, as far as the modulus has room; -30 if you never publish,
-    /// for speed
-    #[arg(long, value_name = "BITS", default_value_t = RELEASE_BITS, allow_negative_numbers = true, value_parser = parse_bits)]
-    pub publish_bits: f64,
+    /// for speed [default: two bits of a logit, log2 sqrt(features + 1) + 2]
+    #[arg(long, value_name = "BITS", allow_negative_numbers = true, value_parser = parse_bits)]
+    pub publish_bits: Option<f64>,
 }
 
 impl Default for PlanFlags {
     fn default() -> Self {
-        Self { layout: LayoutName::default(), memory: None, log_n: None, publish_bits: RELEASE_BITS }
+        Self { layout: LayoutName::default(), memory: None, log_n: None, publish_bits: None }
     }
 }
 

@@ -7,6 +7,7 @@ use ciphertune_ckks::files::KEY_ID;
 use ciphertune_head::job::{self, owner::Release};
 use clap::Args;
 
+use crate::commands::publication::LEAST_LOGIT_BITS;
 use crate::errors::{CliError, Result};
 use crate::text::{count, say, seconds};
 use ciphertune_session::InFile;
@@ -127,9 +128,6 @@ impl Decrypt {
     }
 }
 
-/// The fewest bits of a logit that a head is published with, unless the owner asks for it.
-const LEAST_LOGIT_BITS: f64 = 0.5;
-
 /// Refuses a head whose logits are mostly noise.
 fn require_bits_in_logits(release: &Release, anyway: bool) -> Result<()> {
     let bits = release.logit_bits();
@@ -154,7 +152,8 @@ mod tests {
     #[test]
     fn a_head_with_less_than_half_a_bit_a_logit_is_refused_unless_asked_for() {
         // log2 sqrt(1024) = 5.
-        let error = require_bits_in_logits(&release(5.4, 1023), false).unwrap_err().to_string();
+        let error = require_bits_in_logits(&release(5.4, 1023), false).unwrap_err();
+        let error = error.message().expect("a refusal says why");
         assert!(error.contains("0.4 bits of a logit") && error.contains("--anyway"), "{error}");
         require_bits_in_logits(&release(5.4, 1023), true).unwrap();
         require_bits_in_logits(&release(5.6, 1023), false).unwrap();

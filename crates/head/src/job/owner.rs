@@ -17,7 +17,7 @@ use super::{FIRST_RECORD_FORMAT, FORMAT, ITERATIONS, JOB, JOB_ID, JobId, MODEL, 
 use super::{group_name, job_id_of, origin};
 use crate::layout::{Input, Layout, Plain, Source};
 use crate::plan::Estimate;
-use crate::plan::estimate::ReturnedForm;
+use crate::plan::estimate::{ReturnedForm, bits_lost_in_a_logit};
 use crate::provenance::{self, Provenance};
 use crate::{Classes, FeatureTable, Head, HeadError, Plan, Preconditioned, Result, Scaler, precondition};
 
@@ -327,7 +327,7 @@ impl Release {
     /// Bits that are left in a logit: [`Self::precision_bits`] - log2 sqrt(d + 1) for d features. A logit of a row of
     /// whitened features sums d + 1 noises of the weights, and so carries sqrt(d + 1) times the noise of one.
     pub fn logit_bits(&self) -> f64 {
-        self.precision_bits - ((self.features + 1) as f64).log2() / 2.0
+        self.precision_bits - bits_lost_in_a_logit(self.features)
     }
 }
 
