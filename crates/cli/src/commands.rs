@@ -12,6 +12,7 @@ mod inspect;
 mod keygen;
 mod plan;
 mod predict;
+mod publication;
 mod run;
 mod scaler;
 mod train;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ciphertune_head::layout::{AnyLayout, LayoutKind, Shape};
-use ciphertune_head::plan::search::{RELEASE_BITS, UPLOAD_BYTES_PER_SECOND};
+use ciphertune_head::plan::search::UPLOAD_BYTES_PER_SECOND;
 use ciphertune_head::plan::{self, Constraints};
 use ciphertune_head::recipe::{Bound, Cubic, Gradient, Preset, RecipeOverrides};
 use ciphertune_head::{Plan, Recipe, ScalerKind};
@@ -160,7 +160,7 @@ pub enum LayoutName {
 }
 
 /// What a plan must respect.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Plan")]
 pub struct PlanFlags {
     /// How the table lies in ciphertexts
@@ -177,20 +177,14 @@ pub struct PlanFlags {
     pub log_n: Option<u32>,
 
     /// Bits of precision that a published model should keep, as far as the modulus has room; -30 if you never publish,
-    /// for speed
-    #[arg(long, value_name = "BITS", default_value_t = RELEASE_BITS, allow_negative_numbers = true, value_parser = parse_bits)]
-    pub publish_bits: f64,
+    /// for speed [default: two bits of a logit, log2 sqrt(features + 1) + 2]
+    #[arg(long, value_name = "BITS", allow_negative_numbers = true, value_parser = parse_bits)]
+    pub publish_bits: Option<f64>,
 
     /// Bytes a second of the connection to the server, such as 100M: a plan for a fast one may upload more to train in
     /// less time [default: 25000000]
     #[arg(long, value_name = "BYTES", value_parser = sizes::parse_size)]
     pub upload_rate: Option<usize>,
-}
-
-impl Default for PlanFlags {
-    fn default() -> Self {
-        Self { layout: LayoutName::default(), memory: None, log_n: None, publish_bits: RELEASE_BITS, upload_rate: None }
-    }
 }
 
 fn parse_bits(text: &str) -> std::result::Result<f64, String> {

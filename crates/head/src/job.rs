@@ -13,6 +13,7 @@
 //! secret, a feature or a label appears in `server`. Everything read is checked, and everything carries the plan, the
 //! key's and the job's identifier, so that what does not belong together is refused.
 
+mod cleanup;
 pub mod owner;
 pub mod server;
 mod upload;
@@ -36,7 +37,9 @@ pub const JOB_FORMATS: RangeInclusive<u32> = 2..=3;
 /// The format version of encrypted models.
 pub const MODEL_FORMAT: u32 = 2;
 /// The format version of records.
-const RECORD_FORMAT: u32 = 1;
+const RECORD_FORMAT: u32 = 2;
+/// Records that hold neither a covariance nor rows to check a release with; still read.
+const FIRST_RECORD_FORMAT: u32 = 1;
 
 /// Metadata: the plan, as JSON.
 const PLAN: &str = "plan";

@@ -4,7 +4,8 @@ use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use ciphertune_head::job::{owner, server};
+use ciphertune_ckks::container::{Container, ContainerWriter};
+use ciphertune_head::job::{self, owner, server};
 use ciphertune_head::layout::Shape;
 use ciphertune_head::layout::upload::{Room, Working};
 use ciphertune_head::plan::{self, Constraints};
@@ -214,4 +215,30 @@ fn a_job_that_changes_or_is_cut_while_it_is_trained_is_an_error_that_says_so() {
     let (training, content) = start(Room::PLENTY);
     content.lock().unwrap().clear();
     assert!(training.train(Returned::Last).unwrap().to_bytes().unwrap() == d.model);
+}
+
+/// The record as the first format had it.
+fn of_the_first_format(record: &owner::Record) -> owner::Record {
+    let bytes = record.to_bytes().unwrap();
+    let container = Container::parse_any(&bytes[..]).unwrap();
+    let mut writer = ContainerWriter::new(job::RECORD, 1);
+    for key in ["job-id", "classes"] {
+        writer = writer.metadata(key, container.metadata(key).unwrap());
+    }
+    for name in ["unscale", "initial-weight", "magnitude"] {
+        let tensor = container.tensor(name).unwrap();
+        writer = writer.f64(name, &[tensor.len()], tensor.f64s().unwrap().collect::<Vec<_>>());
+    }
+    let scaler = container.tensor("scaler").unwrap();
+    let old = writer.u8("scaler", &[scaler.len()], scaler.u8s().unwrap().to_vec()).to_bytes().unwrap();
+    owner::Record::from_bytes(&old).unwrap()
+}
+
+#[test]
+fn a_release_is_cleaned_up_unless_the_record_is_of_the_first_format() {
+    let d = documents(&plan(ROWS, 2));
+    let release = |record: &owner::Record| owner::decrypt(&d.keys, record, &d.model, Some(1)).unwrap().release.unwrap();
+    let kept = owner::Record::from_bytes(&d.job.record.to_bytes().unwrap()).unwrap();
+    assert!(release(&kept).cleaned);
+    assert!(!release(&of_the_first_format(&d.job.record)).cleaned);
 }

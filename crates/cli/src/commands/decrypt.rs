@@ -7,6 +7,7 @@ use ciphertune_ckks::files::KEY_ID;
 use ciphertune_head::job::{self, owner::Release};
 use clap::Args;
 
+use crate::commands::publication::LEAST_LOGIT_BITS;
 use crate::errors::{CliError, Result};
 use crate::text::{count, say, seconds};
 use ciphertune_session::InFile;
@@ -109,6 +110,9 @@ impl Decrypt {
                 say!("  {shown}")?;
                 say!("  precision: {:.1} bits of the largest weight are left above the noise", release.precision_bits)?;
                 say!("  precision: {:.1} bits of a logit are left above the noise", release.logit_bits())?;
+                if !release.cleaned {
+                    say!("  the noise was not cleaned up: the job's record does not hold what that takes")?;
+                }
             }
             None => {
                 if record.is_within_plan() {
@@ -123,9 +127,6 @@ impl Decrypt {
         Ok(())
     }
 }
-
-/// The fewest bits of a logit that a head is published with, unless the owner asks for it.
-const LEAST_LOGIT_BITS: f64 = 0.5;
 
 /// Refuses a head whose logits are mostly noise.
 fn require_bits_in_logits(release: &Release, anyway: bool) -> Result<()> {
@@ -145,13 +146,14 @@ mod tests {
     use super::*;
 
     fn release(precision_bits: f64, features: usize) -> Release {
-        Release { deviation: 1.0, precision_bits, features }
+        Release { deviation: 1.0, precision_bits, features, cleaned: true }
     }
 
     #[test]
     fn a_head_with_less_than_half_a_bit_a_logit_is_refused_unless_asked_for() {
         // log2 sqrt(1024) = 5.
-        let error = require_bits_in_logits(&release(5.4, 1023), false).unwrap_err().to_string();
+        let error = require_bits_in_logits(&release(5.4, 1023), false).unwrap_err();
+        let error = error.message().expect("a refusal says why");
         assert!(error.contains("0.4 bits of a logit") && error.contains("--anyway"), "{error}");
         require_bits_in_logits(&release(5.4, 1023), true).unwrap();
         require_bits_in_logits(&release(5.6, 1023), false).unwrap();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use ciphertune_head::{LabelColumn, Scaler};
 use clap::Args;
 
+use crate::commands::publication;
 use crate::errors::Result;
 use crate::inputs::{BackboneFlags, TrainFlags};
 use crate::progress::Terminal;
@@ -89,6 +90,7 @@ impl Encrypt {
         let shape = keys.plan().shape();
         say!("encrypted {} as job {} in {}", count(shape.rows, "row"), job.record.job(), seconds(took))?;
         say!("  {}  {size} in {}, for the server", path.display(), count(job.ciphertexts, "ciphertext"))?;
+        say!("{}", publication::expected(keys.plan().estimate()?.logit_bits(keys.plan())))?;
         let job = self.out.display();
         say!("next, on the server:\n  ciphertune train --job {job} --eval-keys evaluation.keys --out model.enc")?;
         Ok(())

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::commands::publication;
 use crate::errors::Result;
 use crate::inputs::BackboneFlags;
 use crate::options::{PlanFlags, RecipeFlags, ShapeFlags};
@@ -81,6 +82,7 @@ impl Keygen {
         table.row(&secret.display().to_string(), "keep it: whoever has it can read data and models");
         table.row(&evaluation.display().to_string(), format!("{}, for the server", bytes(size)));
         say!("{}", table.render().trim_end())?;
+        say!("{}", publication::expected(plan.estimate()?.logit_bits(&plan)))?;
         say!("next:\n  ciphertune encrypt {} --keys {out} --out JOB/", self.shape.place().training_flags())?;
         Ok(())
     }

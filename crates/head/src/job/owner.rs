@@ -2,7 +2,7 @@
 
 use std::io::{Seek, Write};
 
-use ciphertune_ckks::container::{Container, ContainerWriter};
+use ciphertune_ckks::container::{Container, ContainerError, ContainerWriter};
 use ciphertune_ckks::files::{EvaluationKeyFile, SeededGroup};
 use ciphertune_ckks::{
     Ciphertext, Complex64, Encoder, KeyId, Parameters, Sampler, SecretKey, decrypt as decrypt_slots,
@@ -11,12 +11,15 @@ use ciphertune_ckks::{
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
+use super::cleanup::Covariance;
 use super::server::{carry_name, gradient_name};
-use super::{ITERATIONS, JOB, JOB_FORMATS, JOB_ID, JobId, MODEL, MODEL_FORMAT, PLAN, RECORD, RECORD_FORMAT};
+use super::{
+    FIRST_RECORD_FORMAT, ITERATIONS, JOB, JOB_FORMATS, JOB_ID, JobId, MODEL, MODEL_FORMAT, PLAN, RECORD, RECORD_FORMAT,
+};
 use super::{group_name, job_id_of, origin};
 use crate::layout::{Input, Layout, Plain, Source};
 use crate::plan::Estimate;
-use crate::plan::estimate::ReturnedForm;
+use crate::plan::estimate::{ReturnedForm, bits_lost_in_a_logit};
 use crate::provenance::{self, Provenance};
 use crate::{Classes, FeatureTable, Head, HeadError, Plan, Preconditioned, Result, Scaler, precondition};
 
@@ -91,6 +94,8 @@ pub struct Record {
     classes: Classes,
     magnitude: f64,
     provenance: Option<Provenance>,
+    /// For the clean-up of a release.
+    covariance: Option<Covariance>,
 }
 
 impl Record {
@@ -136,6 +141,9 @@ impl Record {
         if let Some(provenance) = &self.provenance {
             writer = writer.metadata(provenance::KEY, provenance.to_json());
         }
+        if let Some(covariance) = &self.covariance {
+            writer = covariance.write(writer);
+        }
         Ok(writer
             .f64("unscale", &[self.unscale.len()], &self.unscale[..])
             .f64("initial-weight", &[1], vec![self.w0])
@@ -144,13 +152,18 @@ impl Record {
             .to_bytes()?)
     }
 
-    /// Reads a record.
+    /// Reads a record, also of the first format, which lacks what releases are cleaned with.
     ///
     /// # Errors
     ///
     /// For a file that is damaged or no record.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let container = Container::parse(bytes, RECORD, RECORD_FORMAT)?;
+        let container = match Container::parse(bytes, RECORD, RECORD_FORMAT) {
+            Err(ContainerError::OlderVersion { found: FIRST_RECORD_FORMAT, .. }) => {
+                Container::parse(bytes, RECORD, FIRST_RECORD_FORMAT)?
+            }
+            outcome => outcome?,
+        };
         let names: Vec<String> = serde_json::from_str(container.metadata("classes")?)
             .map_err(|e| HeadError::InvalidArtefact(format!("the classes are no list of names: {e}")))?;
         let scaler = Scaler::from_bytes(container.tensor("scaler")?.u8s()?)?;
@@ -165,7 +178,9 @@ impl Record {
         let classes = Classes::from_names(names)?;
         let provenance = container.all_metadata().get(provenance::KEY);
         let provenance = provenance.map(|text| Provenance::from_json(text)).transpose()?;
-        Ok(Self { job: job_id_of(container.header())?, scaler, unscale, w0, classes, magnitude, provenance })
+        let covariance = Covariance::read(&container, scaler.features())?;
+        let job = job_id_of(container.header())?;
+        Ok(Self { job, scaler, unscale, w0, classes, magnitude, provenance, covariance })
     }
 }
 
@@ -243,7 +258,9 @@ pub fn encrypt(
     let (bytes, ciphertexts) = write_upload(keys, &source, writer, out, progress)?;
     let magnitude = magnitude(&problem.x_hat, schedule.first_rate());
     let provenance = table.provenance().cloned();
-    let record = Record { job, scaler, unscale: problem.unscale, w0: problem.w0, classes, magnitude, provenance };
+    let covariance = Covariance::of(&problem.x_hat);
+    let (unscale, w0) = (problem.unscale, problem.w0);
+    let record = Record { job, scaler, unscale, w0, classes, magnitude, provenance, covariance };
     Ok(EncryptedJob { record, bytes, ciphertexts })
 }
 
@@ -303,13 +320,16 @@ pub struct Release {
     pub precision_bits: f64,
     /// Features of the head.
     pub features: usize,
+    /// Whether noise was taken off again where the weights hold little else. It was not if the record of the job does
+    /// not hold the covariance of its features: it was written by an earlier version, or there are more than 2,048.
+    pub cleaned: bool,
 }
 
 impl Release {
     /// Bits that are left in a logit: [`Self::precision_bits`] - log2 sqrt(d + 1) for d features. A logit of a row of
     /// whitened features sums d + 1 noises of the weights, and so carries sqrt(d + 1) times the noise of one.
     pub fn logit_bits(&self) -> f64 {
-        self.precision_bits - ((self.features + 1) as f64).log2() / 2.0
+        self.precision_bits - bits_lost_in_a_logit(self.features)
     }
 }
 
@@ -370,7 +390,8 @@ fn decrypt_iterates(keys: &Keys, container: &Container) -> Result<Vec<(usize, DM
 }
 
 /// Decrypts a model. With `releases` = Some(q), Gaussian noise is added to the weights that makes q such decrypted
-/// models safe to show ([`Estimate::flooding_deviation`]); without, the head must not be shown to anyone.
+/// models safe to show ([`Estimate::flooding_deviation`]), and taken off again where the weights hold little else;
+/// without, the head must not be shown to anyone.
 ///
 /// # Errors
 ///
@@ -388,7 +409,7 @@ pub fn decrypt(keys: &Keys, record: &Record, model: &[u8], releases: Option<u32>
     if releases.is_some() && !record.is_within_plan() {
         return Err(HeadError::Unbounded { magnitude: record.magnitude });
     }
-    let release = releases.map(|releases| flood(plan, releases, &mut weights)).transpose()?;
+    let release = releases.map(|releases| release(plan, record, releases, &mut weights)).transpose()?;
     let head = |(t, u): (usize, DMatrix<f64>)| {
         let scaled = precondition::weights(&u, &record.unscale, record.w0)?;
         let head = Head::from_scaled(&record.scaler, &scaled, record.classes.clone(), plan.recipe())?
@@ -447,6 +468,14 @@ fn check_range(plan: &Plan, ciphertext: &Ciphertext, slots: &[Complex64]) -> Res
 /// The least precision that a model is published with.
 const LEAST_PUBLISHED_BITS: f64 = 1.0;
 
+/// Floods the last iterate and cleans it up.
+fn release(plan: &Plan, record: &Record, releases: u32, weights: &mut Vec<(usize, DMatrix<f64>)>) -> Result<Release> {
+    let flooded = flood(plan, releases, weights)?;
+    let (_, u) = &mut weights[0];
+    let cleaned = record.covariance.as_ref().is_some_and(|covariance| covariance.clean(u, flooded.deviation));
+    Ok(Release { cleaned, ..flooded })
+}
+
 /// Adds the flooding noise to the last iterate and drops the others: every one shown would be a release of its own.
 fn flood(plan: &Plan, releases: u32, weights: &mut Vec<(usize, DMatrix<f64>)>) -> Result<Release> {
     weights.drain(..weights.len() - 1);
@@ -459,5 +488,5 @@ fn flood(plan: &Plan, releases: u32, weights: &mut Vec<(usize, DMatrix<f64>)>) -
     if precision_bits < LEAST_PUBLISHED_BITS {
         return Err(HeadError::NothingLeft { bits: precision_bits, least: LEAST_PUBLISHED_BITS });
     }
-    Ok(Release { deviation, precision_bits, features: plan.shape().features })
+    Ok(Release { deviation, precision_bits, features: plan.shape().features, cleaned: false })
 }

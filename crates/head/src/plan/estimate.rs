@@ -195,10 +195,20 @@ impl Estimate {
         self.precision.release_bits()
     }
 
+    /// Bits that a logit of a head published once is expected to keep, if its largest weight is of order one.
+    pub fn logit_bits(&self, plan: &Plan) -> f64 {
+        self.release_bits() - bits_lost_in_a_logit(plan.shape().features)
+    }
+
     /// Seconds of training on a machine with the given unit costs.
     pub fn seconds(&self, plan: &Plan, costs: &UnitCosts) -> f64 {
         costs.seconds(plan.literal().log_n, self.operations.work)
     }
+}
+
+/// log2 sqrt(d + 1): by so many bits is the noise of a logit of d whitened features larger than that of one weight.
+pub fn bits_lost_in_a_logit(features: usize) -> f64 {
+    ((features + 1) as f64).log2() / 2.0
 }
 
 /// What follows from the predicted deviation of a weight's error.

@@ -23,16 +23,23 @@ const LEAST_SCALE_BITS: u32 = 32;
 /// The largest primes for rescaling: two bits below the special primes, or the noise of key switches would exceed that
 /// of rounding.
 const MOST_PRIME_BITS: u32 = 48;
-/// Bits that plans reserve for publication unless told otherwise: the noise of one release is at most 2^-6 in the
-/// owner's coordinates, where the weights that matter are of order one.
-pub const RELEASE_BITS: f64 = 6.0;
+/// Bits of a logit that plans reserve for publication unless told otherwise, with weights of order one.
+const LOGIT_BITS: f64 = 2.0;
+/// By how many bits less is tried for where all that are reserved cannot be had.
+const LESSER_BITS: f64 = 3.0;
+
+/// Bits that plans reserve for a published model of so many features unless told otherwise: log2 sqrt(d + 1) + 2. The
+/// noise of one release is then at most 2^-2 in a logit, where the weights that matter are of order one.
+pub fn release_bits(features: usize) -> f64 {
+    estimate::bits_lost_in_a_logit(features) + LOGIT_BITS
+}
 
 /// Bits after the point that every weight must be trained to: errors of at most 2^-12 in the owner's coordinates.
 const LEAST_TRAINING_BITS: f64 = 12.0;
 
 /// What precision for publication may cost, as a multiple of the cheapest plan.
 const PUBLICATION_FACTOR: f64 = 2.5;
-/// What three bits for publication may cost where all that are wished for cannot be had.
+/// What [`LESSER_BITS`] fewer for publication may cost where all that are wished for cannot be had.
 const LESSER_FACTOR: f64 = 1.6;
 /// By how much of itself a price in closed form may miss what the tracer counts.
 const PRICE_TOLERANCE: f64 = 0.05;
@@ -52,8 +59,8 @@ pub struct Constraints {
     /// This ring dimension, and no other.
     pub log_n: Option<u32>,
     /// Bits of precision to reserve for a published model, see [`super::Estimate::release_bits`], if any ring has room
-    /// for them.
-    pub release_bits: f64,
+    /// for them; `None` for [`release_bits`] of the features.
+    pub release_bits: Option<f64>,
     /// Bytes a second of the owner's connection, more than 0. The seconds of the upload count beside those of training:
     /// otherwise plans would send each row several times to save a little work. Infinity for an upload that costs
     /// nothing.
@@ -70,7 +77,7 @@ impl Default for Constraints {
             layout: LayoutKind::ClassDiagonal,
             memory: usize::MAX,
             log_n: None,
-            release_bits: RELEASE_BITS,
+            release_bits: None,
             upload_rate: UPLOAD_BYTES_PER_SECOND,
             classes_together: None,
             insecure_toy: false,
@@ -101,7 +108,9 @@ pub fn choose(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Resul
     // Precision for publication first; where no ring has room for it at a sensible cost, the cheapest plan that trains
     // well.
     if let Some((cheapest, plan)) = search.best(f64::NEG_INFINITY, f64::INFINITY)? {
-        for (release_bits, factor) in [(constraints.release_bits, PUBLICATION_FACTOR), (3.0, LESSER_FACTOR)] {
+        let usual = release_bits(shape.features);
+        let wish = constraints.release_bits.unwrap_or(usual);
+        for (release_bits, factor) in [(wish, PUBLICATION_FACTOR), (usual - LESSER_BITS, LESSER_FACTOR)] {
             if let Some((_, plan)) = search.best(release_bits, factor * cheapest)? {
                 return Ok(plan);
             }

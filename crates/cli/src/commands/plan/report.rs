@@ -8,6 +8,7 @@ use ciphertune_head::plan::estimate::STATISTICAL_BITS;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::commands::publication;
 use crate::errors::Result;
 use crate::text::{Table, bytes, count, seconds, thousands};
 
@@ -49,6 +50,8 @@ pub struct Report {
     publication_bits: f64,
     /// -log2 of the standard deviation of a weight in a published model.
     published_precision_bits: f64,
+    /// Bits of a logit that a published model is expected to keep.
+    published_logit_bits: f64,
     /// The plan as keygen would write it.
     plan: Value,
     /// What other numbers of classes in a ciphertext of weights would take.
@@ -163,6 +166,7 @@ impl Report {
             precision_bits_guaranteed: -estimate.weight_bound().log2(),
             publication_bits: precision_bits - published_precision_bits,
             published_precision_bits,
+            published_logit_bits: estimate.logit_bits(plan),
             plan: serde_json::from_str(&plan.to_json()).map_err(std::io::Error::from)?,
             alternatives: alternatives
                 .iter()
@@ -223,6 +227,7 @@ impl Report {
             ),
         };
         table.row("", published);
+        table.row("", publication::expected(self.published_logit_bits));
         for (index, alternative) in self.alternatives.iter().enumerate() {
             table.row(if index == 0 { "alternatives" } else { "" }, alternative.text());
         }
