@@ -13,3 +13,4 @@ mod report;
 mod roles;
 mod run;
 mod support;
+mod tables;
