@@ -42,6 +42,10 @@ pub(super) fn parse(bytes: &[u8], labels: LabelColumn, columns: &Columns) -> Res
         }
     }
     let lines = lines.ok_or(HeadError::EmptyTable("rows"))?;
+    if labels == LabelColumn::Present && columns.label.is_none() && counts_rows(&lines.labels) {
+        let reason = "the first column counts the rows, so it looks like row numbers: name the label's column with --label, and leave the numbers out with --drop 1";
+        return Err(HeadError::Columns(reason.into()));
+    }
     let columns = lines.fields - usize::from(lines.labelled);
     let features = from_rows(lines.rows, columns, &lines.features);
     FeatureTable::new(features, lines.labelled.then_some(lines.labels))
@@ -121,6 +125,13 @@ impl Lines {
         self.rows += 1;
         Ok(())
     }
+}
+
+/// Whether labels are 0, 1, 2, ... or 1, 2, 3, ..., as data frames number their rows; of a few rows nothing can be said.
+fn counts_rows(labels: &[String]) -> bool {
+    const FEW: usize = 8;
+    let from = |start: usize| labels.iter().enumerate().all(|(row, label)| *label == (start + row).to_string());
+    labels.len() >= FEW && (from(0) || from(1))
 }
 
 /// What is no text in UTF-8, or begins with what is no row, is named.

@@ -107,6 +107,9 @@ fn csv_columns_are_chosen_by_name_or_number() {
     assert!(message(read(text, Some("5"), &[])).contains("from 1 to 4"));
     assert!(message(read(text, Some("kind"), &["4"])).contains("cannot be dropped"));
     assert!(message(csv("0.5,1\n")).contains("--label"));
+    let numbered: String = (0..8).map(|row| format!("{row},{},1\n", row % 2)).collect();
+    assert!(message(csv(&numbered)).contains("row numbers"));
+    assert!(csv(&numbered[6..]).is_ok() && read(&numbered, Some("2"), &["1"]).is_ok());
 }
 
 /// An `.npy` file as NumPy writes it.
