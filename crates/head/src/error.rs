@@ -14,7 +14,7 @@ pub type Result<T> = std::result::Result<T, HeadError>;
 pub enum HeadError {
     /// No reader for files with this extension.
     #[error(
-        "a feature table is a .csv, .npz or .safetensors file, not .{0}: convert it to one of these, or make features of images first (--images with --backbone, or ciphertune extract)"
+        "a feature table is a .csv, .tsv, .npz or .safetensors file, not .{0}: convert it to one of these, or make features of images first (--images with --backbone, or ciphertune extract)"
     )]
     UnknownTableFormat(String),
     /// The file is not what its extension promises.

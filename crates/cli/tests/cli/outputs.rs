@@ -39,7 +39,7 @@ fn outputs_that_cannot_be_written_are_refused_before_the_work() {
     scratch.fails(2, &format!("{train} KEYS"), &["KEYS", "this is a folder"]);
     scratch.fails(2, &format!("{train} /dev/null --force"), &["/dev/null", "no ordinary file"]);
     scratch.fails(2, "keygen --train table.csv --out no/where/KEYS", &["no/where/KEYS", "create it"]);
-    scratch.fails(2, "encrypt --train table.csv --keys KEYS --out head.safetensors/JOB", &["does not exist"]);
+    scratch.fails(2, "encrypt --train table.csv --keys KEYS --out head.safetensors/JOB", &["is a file, no folder"]);
 }
 
 #[test]

@@ -25,6 +25,8 @@ const LEAST_SCALE_BITS: u32 = 32;
 const MOST_PRIME_BITS: u32 = 48;
 /// Bits of a logit that plans reserve for publication unless told otherwise, with weights of order one.
 const LOGIT_BITS: f64 = 2.0;
+/// Bits of the largest weight that are worth a larger ring; more are taken where they cost little.
+const ENOUGH_BITS: f64 = 6.0;
 /// By how many bits less is tried for where all that are reserved cannot be had.
 const LESSER_BITS: f64 = 3.0;
 
@@ -39,6 +41,8 @@ const LEAST_TRAINING_BITS: f64 = 12.0;
 
 /// What precision for publication may cost, as a multiple of the cheapest plan.
 const PUBLICATION_FACTOR: f64 = 2.5;
+/// What more than [`ENOUGH_BITS`] for publication may cost.
+const LITTLE_FACTOR: f64 = 1.15;
 /// What [`LESSER_BITS`] fewer for publication may cost where all that are wished for cannot be had.
 const LESSER_FACTOR: f64 = 1.6;
 /// By how much of itself a price in closed form may miss what the tracer counts.
@@ -109,8 +113,11 @@ pub fn choose(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Resul
     // well.
     if let Some((cheapest, plan)) = search.best(f64::NEG_INFINITY, f64::INFINITY)? {
         let usual = release_bits(shape.features);
-        let wish = constraints.release_bits.unwrap_or(usual);
-        for (release_bits, factor) in [(wish, PUBLICATION_FACTOR), (usual - LESSER_BITS, LESSER_FACTOR)] {
+        let wishes = match constraints.release_bits {
+            Some(wish) => vec![(wish, PUBLICATION_FACTOR)],
+            None => vec![(usual, LITTLE_FACTOR), (usual.min(ENOUGH_BITS), PUBLICATION_FACTOR)],
+        };
+        for (release_bits, factor) in wishes.into_iter().chain([(usual - LESSER_BITS, LESSER_FACTOR)]) {
             if let Some((_, plan)) = search.best(release_bits, factor * cheapest)? {
                 return Ok(plan);
             }
