@@ -2,7 +2,7 @@
 //!
 //! Everything is written under a temporary name in the folder where it will stand, brought to the disk, and renamed.
 //! Nothing that exists is replaced unless the user says so, and never what this program would not have written. What a
-//! killed command left behind is removed by the next that writes into the same folder ([`temporary`]).
+//! killed command left behind is removed by the next that writes into the same folder (`files/temporary.rs`).
 
 mod companion;
 mod folder;
