@@ -31,18 +31,22 @@ fn table(features: &[f32], columns: usize, labels: Vec<String>) -> FeatureTable 
 
 /// UCI's digits, 8 x 8 pixels: the table of pixels and that of features.
 fn digits() -> (FeatureTable, FeatureTable) {
-    let bundled = smartcore::dataset::digits::load_dataset();
-    let labels: Vec<String> = bundled.target.iter().map(|label| format!("{label:.0}")).collect();
+    // 64 bytes of pixels, 0 to 16, and the label: digits.md beside the file says where they are from.
+    let bundled = include_bytes!("../../cli/src/commands/demo/digits.bin").chunks_exact(65);
+    let (mut values, mut labels) = (Vec::new(), Vec::new());
     let network = Builtin::load().expect("no file is needed");
     let size = network.input_size();
     let mut features = Vec::new();
-    for pixels in bundled.data.chunks_exact(64) {
-        let bytes = pixels.iter().map(|value| (value / 16.0 * 255.0).round() as u8).collect();
+    for image in bundled {
+        let (pixels, label) = (image[..64].iter().map(|&value| f32::from(value)), image[64]);
+        let bytes = pixels.clone().map(|value| (value / 16.0 * 255.0).round() as u8).collect();
+        values.extend(pixels);
+        labels.push(label.to_string());
         let picture = Picture::new(8, 8, 1, bytes).expect("8 x 8 pixels");
         let input = network.preprocess().apply(&picture, size.width, size.height).expect("its preprocessing");
         features.extend(network.extract(&input).expect("a picture").into_values());
     }
-    (table(&bundled.data, 64, labels.clone()), table(&features, network.features(), labels))
+    (table(&values, 64, labels.clone()), table(&features, network.features(), labels))
 }
 
 #[test]

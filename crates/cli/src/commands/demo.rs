@@ -24,6 +24,9 @@ const TEST_SHARE: f64 = 1.0 - 500.0 / 1797.0;
 /// 1,797 real 8 x 8 images come with the program, and a small pretrained network that turns them into features: it was
 /// trained on letters and drawings, never on digits. Plays owner and server, compares with training in the clear, and
 /// says what happened. Takes a few seconds and writes nothing but the report that --report asks for.
+///
+/// The images: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998,
+/// doi 10.24432/C50P49, CC BY 4.0.
 #[derive(Args)]
 pub struct Demo {
     /// Number that the test rows are drawn from: the same seed gives the same rows
