@@ -113,7 +113,7 @@ pub enum HeadError {
     OneClass(String),
     /// More classes than a head has room for.
     #[error(
-        "the labels name {found} classes, at most {limit} can be trained: merge classes, or check that the first column holds the label"
+        "the labels name {found} classes, at most {limit} can be trained: merge classes; if these are measurements or row numbers, name the label's column with --label"
     )]
     TooManyClasses {
         /// Distinct labels.

@@ -169,6 +169,23 @@ impl FeatureTable {
         self.labels().ok_or(HeadError::NoLabels)
     }
 
+    /// Refuses, for training, labels that count the rows (0, 1, 2, ... or 1, 2, 3, ...), as data frames number them: they
+    /// are not what anybody wants predicted. Of a few rows nothing can be said.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::Columns`].
+    pub fn refuse_row_numbers(&self) -> Result<()> {
+        const FEW: usize = 8;
+        let labels = self.labels().unwrap_or_default();
+        let from = |start: usize| labels.iter().enumerate().all(|(row, label)| *label == (start + row).to_string());
+        if labels.len() < FEW || !(from(0) || from(1)) {
+            return Ok(());
+        }
+        let reason = "the labels count the rows, so they look like row numbers: name the label's column with --label, and leave the numbers out with --drop 1";
+        Err(HeadError::Columns(reason.into()))
+    }
+
     /// The number of rows.
     pub fn rows(&self) -> usize {
         self.features.nrows()

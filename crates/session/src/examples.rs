@@ -141,6 +141,7 @@ fn missing() -> Error {
 
 /// The public shape of training examples.
 pub fn shape_of(train: &Examples) -> Result<Shape> {
+    train.table.refuse_row_numbers().in_file(&train.path)?;
     let classes = train.table.require_labels().and_then(Classes::from_labels).in_file(&train.path)?;
     Ok(Shape { rows: train.table.rows(), features: train.table.columns(), classes: classes.len() })
 }
@@ -236,6 +237,7 @@ impl Examples {
 
     /// Holds out a share of every class's rows for testing: (rows to train on, rows to test on).
     pub fn split_holdout(&self, share: f64, seed: u64) -> Result<(Self, Self)> {
+        self.table.refuse_row_numbers().in_file(&self.path)?;
         let (train, test) = self.table.holdout_rows(share, seed).in_file(&self.path)?;
         Ok((self.select(&train), self.select(&test)))
     }

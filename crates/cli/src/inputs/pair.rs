@@ -1,9 +1,9 @@
 //! The flags that name examples to train on, and those to test on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use ciphertune_head::LabelColumn;
 use ciphertune_head::table::Split;
+use ciphertune_head::{LabelColumn, TableFormat};
 use ciphertune_session::Observer;
 use ciphertune_session::examples::{Examples, Place, Reader, has_part, shape_of};
 use clap::{ArgGroup, Args};
@@ -87,8 +87,10 @@ impl PairFlags {
     fn test_place<'a>(&'a self, train: &Place<'a>) -> Result<Place<'a>> {
         let (table, images) = (self.test.as_deref(), self.test_images.as_deref());
         if self.holdout.is_some() || table.or(images).is_some() {
-            // Images to test on have no columns.
-            let (label, drop) = if table.is_some() { (train.label, train.drop) } else { Default::default() };
+            // Only a .csv has columns to choose from.
+            let format = |path: &Path| TableFormat::from_extension(path.extension()?.to_str()?).ok();
+            let is_text = |path: &Path| format(path) == Some(TableFormat::Csv);
+            let (label, drop) = if table.is_some_and(is_text) { (train.label, train.drop) } else { Default::default() };
             return Ok(Place { table, images, labels: self.test_labels.as_deref(), label, drop, ..Place::default() });
         }
         if train.table.or(train.images).is_some_and(|path| has_part(path, Split::Test)) {

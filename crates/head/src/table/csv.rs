@@ -31,21 +31,17 @@ pub(super) fn parse(bytes: &[u8], labels: LabelColumn, columns: &Columns) -> Res
         }
         let record = order.apply(&record);
         match &mut lines {
-            Some(lines) => lines.read(number, &record)?,
+            Some(lines) => lines.read(number, &record, order)?,
             None => {
                 let mut first = Lines::new(&record, labels, columns.label.is_some(), separator == b';')?;
                 if !first.is_header(&record) {
-                    first.read(number, &record)?;
+                    first.read(number, &record, order)?;
                 }
                 lines = Some(first);
             }
         }
     }
     let lines = lines.ok_or(HeadError::EmptyTable("rows"))?;
-    if labels == LabelColumn::Present && columns.label.is_none() && counts_rows(&lines.labels) {
-        let reason = "the first column counts the rows, so it looks like row numbers: name the label's column with --label, and leave the numbers out with --drop 1";
-        return Err(HeadError::Columns(reason.into()));
-    }
     let columns = lines.fields - usize::from(lines.labelled);
     let features = from_rows(lines.rows, columns, &lines.features);
     FeatureTable::new(features, lines.labelled.then_some(lines.labels))
@@ -102,7 +98,7 @@ impl Lines {
         parse_number(field, self.decimal_comma)
     }
 
-    fn read(&mut self, line: u64, record: &ByteRecord) -> Result<()> {
+    fn read(&mut self, line: u64, record: &ByteRecord, order: &Order) -> Result<()> {
         let mut fields = record.iter().enumerate();
         if self.labelled
             && let Some((_, field)) = fields.next()
@@ -111,7 +107,7 @@ impl Lines {
             self.labels.push(label.ok_or_else(|| HeadError::InvalidLabel { line, text: printable(field) })?);
         }
         for (index, field) in fields {
-            let column = index + 1;
+            let column = order.column(index);
             let value =
                 self.number(field).ok_or_else(|| HeadError::NotNumeric { line, column, text: printable(field) })?;
             if !value.is_finite() {
@@ -125,13 +121,6 @@ impl Lines {
         self.rows += 1;
         Ok(())
     }
-}
-
-/// Whether labels are 0, 1, 2, ... or 1, 2, 3, ..., as data frames number their rows; of a few rows nothing can be said.
-fn counts_rows(labels: &[String]) -> bool {
-    const FEW: usize = 8;
-    let from = |start: usize| labels.iter().enumerate().all(|(row, label)| *label == (start + row).to_string());
-    labels.len() >= FEW && (from(0) || from(1))
 }
 
 /// What is no text in UTF-8, or begins with what is no row, is named.

@@ -103,13 +103,19 @@ fn csv_columns_are_chosen_by_name_or_number() {
     }
     let table = read("0.5,1\n2.5,0\n", Some("2"), &[]).unwrap();
     assert_eq!((table.features().as_slice(), labels(&table)), (&[0.5, 2.5][..], vec!["1", "0"]));
+    let wrong = message(read("id,f0,kind\n1,x,a\n", Some("kind"), &["id"]));
+    assert!(wrong.starts_with("line 2, column 2: \"x\""), "{wrong}");
     assert!(message(read(text, Some("sort"), &[])).contains("id, f0, f1, kind"));
     assert!(message(read(text, Some("5"), &[])).contains("from 1 to 4"));
     assert!(message(read(text, Some("kind"), &["4"])).contains("cannot be dropped"));
     assert!(message(csv("0.5,1\n")).contains("--label"));
     let numbered: String = (0..8).map(|row| format!("{row},{},1\n", row % 2)).collect();
-    assert!(message(csv(&numbered)).contains("row numbers"));
-    assert!(csv(&numbered[6..]).is_ok() && read(&numbered, Some("2"), &["1"]).is_ok());
+    let refused = |table: FeatureTable| table.refuse_row_numbers().is_err();
+    assert!(refused(csv(&numbered).unwrap()) && !refused(csv(&numbered[6..]).unwrap()));
+    assert!(
+        read(&numbered, Some("2"), &["1"]).is_ok_and(|table| !refused(table))
+            && read(&numbered, Some("2"), &["1"]).is_ok()
+    );
 }
 
 /// An `.npy` file as NumPy writes it.

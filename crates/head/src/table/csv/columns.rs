@@ -46,6 +46,11 @@ impl Order {
         self.fields
     }
 
+    /// The column of the file, counted from 1, from which the field at this place is taken.
+    pub(super) fn column(&self, place: usize) -> usize {
+        self.taken[place] + 1
+    }
+
     /// The fields of a line that are taken.
     pub(super) fn apply(&self, record: &ByteRecord) -> ByteRecord {
         self.taken.iter().map(|&place| &record[place]).collect()
