@@ -39,6 +39,8 @@ pub struct VolleyRevolver {
     columns: usize,
     /// C, a power of two
     class_rows: usize,
+    /// Blocks of rows in the upload: all, but where [`Self::of_blocks`] leaves some out.
+    blocks: usize,
 }
 
 impl VolleyRevolver {
@@ -53,7 +55,10 @@ impl VolleyRevolver {
             class_rows.map(|c| (c, columns(c))).find(|(c, columns)| c * columns <= slots)
         })
         .flatten()
-        .map(|(class_rows, columns)| Self { shape, slots, columns, class_rows })
+        .map(|(class_rows, columns)| {
+            let blocks = shape.rows.div_ceil(slots / columns);
+            Self { shape, slots, columns, class_rows, blocks }
+        })
     }
 
     /// The public shape.
@@ -78,6 +83,22 @@ impl VolleyRevolver {
 
     /// Ciphertexts of data: n / B, rounded up.
     pub fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    /// The same layout with the classes of one weight ciphertext only: what happens to one of them happens to all.
+    pub fn of_one_weight_ciphertext(&self) -> Self {
+        Self { shape: Shape { classes: self.shape.classes.min(self.class_rows), ..self.shape }, ..*self }
+    }
+
+    /// The same layout with at most so many blocks in the upload, for a look at the circuit that does not walk all of
+    /// them. Sums over all blocks keep their number of terms, and so their error: those that are left stand for others.
+    pub fn of_blocks(&self, most: usize) -> Self {
+        Self { blocks: self.blocks.min(most), ..*self }
+    }
+
+    /// Terms of a sum over all blocks.
+    fn summed_blocks(&self) -> usize {
         self.shape.rows.div_ceil(self.block_rows())
     }
 

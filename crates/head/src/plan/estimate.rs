@@ -2,11 +2,11 @@
 
 use super::Plan;
 use super::cost::UnitCosts;
-use super::tracer::{Operations, TracedStore, Tracer};
+use super::tracer::{Operations, Traced, TracedStore, Tracer};
 use crate::Result;
 use crate::layout::upload::{Room, Working};
-use crate::layout::{AnyLayout, ClassDiagonal, Layout, Role};
-use crate::train::{Iterate, Returned, train};
+use crate::layout::{AnyLayout, ClassDiagonal, Layout, Role, VolleyRevolver};
+use crate::train::{Iterate, Returned, train, train_watched};
 use ciphertune_ckks::Arithmetic;
 
 /// Statistical security of a published model, in bits.
@@ -22,6 +22,8 @@ fn noise_margin(iterations: usize) -> f64 {
 
 /// The most blocks whose every operation is traced.
 const MOST_TRACED_BLOCKS: usize = 8;
+/// The same of layout `volley-revolver`, where the second block takes what every other one takes.
+const MOST_TRACED_ROW_BLOCKS: usize = 2;
 
 /// What every training with polynomials of so many limbs takes: the largest transient of the key switches, and the
 /// program itself.
@@ -125,23 +127,52 @@ impl Estimate {
                 all.peak_bytes = two.peak_bytes - data(&few) + data(layout) + held;
                 Ok((all, deviation.unwrap_or(f64::NAN)))
             }
+            AnyLayout::VolleyRevolver(layout) if layout.blocks() > MOST_TRACED_ROW_BLOCKS => {
+                Self::traced_rows(plan, layout)
+            }
             layout => trace(layout).map(|(operations, deviation)| (operations, deviation.unwrap_or(f64::NAN))),
         }
     }
 
-    /// [`Self::weight_bound`] and [`Self::release_bits`] of a plan, from the circuit of one weight ciphertext alone.
-    pub(super) fn precision(plan: &Plan) -> Result<(f64, f64)> {
+    /// [`Self::traced`] of many blocks of rows. In an iteration every block but the first takes the same work, and the
+    /// same memory more: its data, its labels and its residuals. Which iteration takes the most depends on the blocks.
+    fn traced_rows(plan: &Plan, layout: &VolleyRevolver) -> Result<(Operations, f64)> {
+        let trace = |blocks| -> Result<_> {
+            let (tracer, layout) = (Tracer::new(plan.literal()), layout.of_blocks(blocks));
+            let inputs = layout.inputs(plan.top_level(), plan.scales(), plan.has_offset());
+            let (upload, _) = TracedStore::upload(&tracer, inputs, Room::PLENTY);
+            let mut peaks = Vec::new();
+            let mut after = |_| peaks.push(tracer.take_peak());
+            let iterates = train_watched(&tracer, &layout, &plan.schedule(), upload, Returned::Last, &mut after)?;
+            let deviation = iterates.last().map_or(f64::NAN, |last| Self::weight_variance(plan, last).sqrt());
+            Ok((tracer.operations(), peaks, deviation))
+        };
+        let ((one, fewer, _), (two, few, deviation)) =
+            (trace(MOST_TRACED_ROW_BLOCKS - 1)?, trace(MOST_TRACED_ROW_BLOCKS)?);
+        let more = layout.blocks() - MOST_TRACED_ROW_BLOCKS;
+        let along = |(fewer, few): (usize, &usize)| few.saturating_add(more.saturating_mul(few.saturating_sub(fewer)));
+        let peak_bytes = fewer.into_iter().zip(&few).map(along).max().unwrap_or(0);
+        Ok((Operations { peak_bytes, ..two.extended(&one, more as u64) }, deviation))
+    }
+
+    /// The iterates of one weight ciphertext alone, and the machine that made them: what happens to one happens to all.
+    fn traced_alone(plan: &Plan, returned: Returned) -> Result<(Tracer, Vec<Iterate<Traced>>)> {
         let layout = match plan.layout() {
             AnyLayout::ClassDiagonal(layout) => AnyLayout::ClassDiagonal(layout.of_one_weight_ciphertext()),
-            AnyLayout::VolleyRevolver(_) => {
-                let estimate = plan.estimate()?;
-                return Ok((estimate.weight_bound(), estimate.release_bits()));
+            AnyLayout::VolleyRevolver(layout) => {
+                AnyLayout::VolleyRevolver(layout.of_one_weight_ciphertext().of_blocks(1))
             }
         };
         let tracer = Tracer::new(plan.literal());
         let inputs = layout.inputs(plan.top_level(), plan.scales(), plan.has_offset());
         let upload = TracedStore::upload(&tracer, inputs, Room::PLENTY).0;
-        let iterates = train(&tracer, &layout, &plan.schedule(), upload, Returned::Last)?;
+        let iterates = train(&tracer, &layout, &plan.schedule(), upload, returned)?;
+        Ok((tracer, iterates))
+    }
+
+    /// [`Self::weight_bound`] and [`Self::release_bits`] of a plan, from the circuit of one weight ciphertext alone.
+    pub(super) fn precision(plan: &Plan) -> Result<(f64, f64)> {
+        let (_, iterates) = Self::traced_alone(plan, Returned::Last)?;
         let deviation =
             Self::weight_variance(plan, iterates.last().expect("a schedule has at least one iteration")).sqrt();
         let precision = Precision::new(plan, deviation);
@@ -151,10 +182,8 @@ impl Estimate {
     /// Level, scale and presence of a carry of every iterate that a server may return, so that an owner can check those
     /// that come back.
     pub fn returned(plan: &Plan) -> Result<Vec<ReturnedForm>> {
-        let tracer = Tracer::new(plan.literal());
-        let upload = TracedStore::upload(&tracer, plan.inputs(), Room::PLENTY).0;
-        let iterates = train(&tracer, plan.layout(), &plan.schedule(), upload, Returned::Every)?;
-        let form = |iterate: &Iterate<super::tracer::Traced>| {
+        let (tracer, iterates) = Self::traced_alone(plan, Returned::Every)?;
+        let form = |iterate: &Iterate<Traced>| {
             let gradient = &iterate.gradient[0];
             ReturnedForm {
                 level: tracer.level(gradient),
@@ -166,7 +195,7 @@ impl Estimate {
     }
 
     /// Real parts only; an open gradient's slots are summed after decryption, then scaled by 1 - eta.
-    fn weight_variance(plan: &Plan, last: &Iterate<super::tracer::Traced>) -> f64 {
+    pub(super) fn weight_variance(plan: &Plan, last: &Iterate<Traced>) -> f64 {
         let open_factor = (1.0 - plan.schedule().eta(last.iteration)).powi(2) * plan.layout().open_terms() as f64;
         let carry = last.carry.iter().flatten().map(|c| c.variance()).fold(0.0, f64::max);
         let gradient = last.gradient.iter().map(|c| c.variance()).fold(0.0, f64::max);

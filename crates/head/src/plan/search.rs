@@ -275,7 +275,7 @@ impl Search<'_> {
             // From many digits, where the modulus leaves no room for special primes, to few.
             let special: Vec<usize> = match layout {
                 AnyLayout::ClassDiagonal(_) => (1..=top + 1).collect(),
-                // Slow to trace, and only a reference.
+                // Only a reference.
                 AnyLayout::VolleyRevolver(_) => [2, 3, 4, 6].iter().map(|digits| (top + 1).div_ceil(*digits)).collect(),
             };
             for special in special {
@@ -285,7 +285,7 @@ impl Search<'_> {
                         let bits = [BASE_BITS, prime_bits(log_n, top, special, self.constraints)];
                         self.cost(log_n, work, price::upload_bytes(layout, log_n, offset, top, bits))
                     }
-                    // Only one geometry a ring: traced whatever it costs.
+                    // Only one geometry a ring, and a trace of two blocks: not worth a formula.
                     AnyLayout::VolleyRevolver(_) => 0.0,
                 };
                 candidates.push(Candidate { price, geometry, special, layout: layout.clone() });

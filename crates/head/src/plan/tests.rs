@@ -173,6 +173,54 @@ fn what_is_said_of_many_blocks_is_what_tracing_them_all_would_say() {
 }
 
 #[test]
+fn what_is_said_of_many_blocks_of_volley_revolver_is_what_tracing_them_all_would_say() {
+    // Two groups of classes among them, whose labels are uploaded apart.
+    for (shape, recipe) in [
+        (shape(500, 60, 3), Recipe::default_for(3)),
+        (shape(400, 60, 3), Recipe::paper(2)),
+        (shape(30, 900, 40), Recipe::default_for(2)),
+        (shape(33, 60, 3), Recipe::default_for(2)),
+    ] {
+        let recipe = recipe.unwrap();
+        let layout = VolleyRevolver::new(shape, 1 << 11).unwrap();
+        let levels = layout.levels(recipe.iterations(), recipe.initial_weight() != 0.0);
+        let literal = ParametersLiteral::choose(12, 50, 40, levels, 3).unwrap();
+        let plan = Plan::new(shape, recipe, AnyLayout::VolleyRevolver(layout), literal, 40, true).unwrap();
+
+        let tracer = tracer::Tracer::new(plan.literal());
+        let (upload, _) = tracer::TracedStore::upload(&tracer, plan.inputs(), Room::PLENTY);
+        let iterates = crate::train::train(&tracer, plan.layout(), &plan.schedule(), upload, Returned::Last).unwrap();
+        let deviation = Estimate::weight_variance(&plan, &iterates[0]).sqrt();
+        drop(iterates);
+
+        let estimate = plan.estimate().unwrap();
+        assert_eq!(estimate.operations, tracer.operations(), "{shape:?}");
+        assert_eq!(estimate.weight_deviation, deviation, "{shape:?}");
+        assert_eq!(Estimate::precision(&plan).unwrap(), (estimate.weight_bound(), estimate.release_bits()));
+    }
+}
+
+#[test]
+fn planning_volley_revolver_takes_no_more_for_more_rows() {
+    let made = |rows, memory| {
+        let constraints = Constraints { layout: LayoutKind::VolleyRevolver, memory, ..Constraints::default() };
+        let before = tracer::MADE.get();
+        let plan = choose(shape(rows, 768, 10), &Recipe::default_for(2).unwrap(), &constraints);
+        (tracer::MADE.get() - before, plan)
+    };
+    let (few, plan) = made(6_000, usize::MAX);
+    plan.unwrap();
+    for rows in [60_000, 1_000_000] {
+        let (many, plan) = made(rows, usize::MAX);
+        plan.unwrap();
+        assert!(many < 2 * few && many < 100_000, "{rows} rows: {many} ciphertexts, 6,000 rows: {few}");
+    }
+    // A refusal takes as little.
+    let (refused, plan) = made(60_000, 4 << 30);
+    assert!(matches!(plan, Err(HeadError::Memory { .. })) && refused < 100_000, "{refused} ciphertexts");
+}
+
+#[test]
 fn a_wish_for_precision_that_no_ring_can_grant_gives_the_best_that_there_is() {
     let recipe = Recipe::default_for(2).unwrap();
     let bits = |wish| {

@@ -51,6 +51,12 @@ impl Operations {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many ciphertexts the machines of this thread have made: what planning takes, however fast the computer.
+    pub(super) static MADE: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// The symbolic machine.
 pub struct Tracer {
     log_n: u32,
@@ -107,6 +113,13 @@ impl Tracer {
         Operations { peak_bytes: self.memory.peak(), ..operations }
     }
 
+    /// [`Operations::peak_bytes`] since the beginning or the last call.
+    pub(super) fn take_peak(&self) -> usize {
+        let peak = self.memory.peak();
+        self.memory.restart();
+        peak
+    }
+
     /// A fresh ciphertext.
     pub fn fresh(&self, input: &Input) -> Traced {
         self.fresh_at(input, input.level)
@@ -128,6 +141,8 @@ impl Tracer {
 
     /// A ciphertext that takes so many bytes.
     fn made_in(&self, bytes: usize, level: usize, scale: f64, rms: f64, variance: f64) -> Traced {
+        #[cfg(test)]
+        MADE.set(MADE.get() + 1);
         Traced { level, scale, rms: Arc::new(Mutex::new(rms)), variance, _held: Held::new(bytes, &self.memory).into() }
     }
 

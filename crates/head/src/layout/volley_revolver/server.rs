@@ -78,14 +78,24 @@ impl VolleyRevolver {
     /// The paper's first filter: `value` at column (i + r) mod C of every row i, zero elsewhere. Picks the logit of
     /// class (i + r) mod C, which the r-th turn left in the first C columns of row i.
     fn logit_mask(&self, r: usize, value: f64) -> Vec<Complex64> {
-        self.fill(|i, m| (m == (i + r) % self.class_rows).then_some(value))
+        let mut mask = vec![Complex64::ZERO; self.slots];
+        for (i, row) in mask.chunks_exact_mut(self.columns).enumerate() {
+            row[(i + r) % self.class_rows] = value.into();
+        }
+        mask
     }
 
     /// The paper's second filter: 1 where row i is the row of class (m - r) mod C, in the features' columns. Picks, of
     /// the column sums after the r-th shift, those that belong to the class of row i.
     fn class_mask(&self, r: usize) -> Vec<Complex64> {
         let (c, features) = (self.class_rows, self.indent()..self.indent() + self.shape.columns());
-        self.fill(|i, m| (features.contains(&m) && (m - r) % c == i % c).then_some(1.0))
+        let mut mask = vec![Complex64::ZERO; self.slots];
+        for (i, row) in mask.chunks_exact_mut(self.columns).enumerate() {
+            // Feature k is at column m = k + C - 1, so that its class is (k - 1 - r) mod C.
+            let features = row[features.clone()].iter_mut().skip((i + r + 1) % c);
+            features.step_by(c).for_each(|value| *value = Complex64::ONE);
+        }
+        mask
     }
 }
 
@@ -240,7 +250,7 @@ impl<M: Arithmetic> Circuit<'_, M> {
                     *residual = m.rotate(residual, -1)?;
                 }
             }
-            let pairs: Vec<_> = data.iter().zip(&residuals).collect();
+            let pairs: Vec<_> = data.iter().zip(&residuals).cycle().take(self.layout.summed_blocks()).collect();
             let sums = m.fold(&m.relinearize_rescale(&m.dot(&pairs)?)?, columns as isize, class_rows)?;
             let mask_scale = m.scale(&data[0]) * m.prime(m.level(&sums)) / m.scale(&sums);
             let term = m.mul_plain(&sums, &self.layout.class_mask(r), mask_scale)?;

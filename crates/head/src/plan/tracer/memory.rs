@@ -21,6 +21,11 @@ impl Memory {
     pub(super) fn peak(&self) -> usize {
         self.peak.load(Ordering::Relaxed)
     }
+
+    /// [`Self::peak`] from here on.
+    pub(super) fn restart(&self) {
+        self.peak.store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
 }
 
 impl Held {
