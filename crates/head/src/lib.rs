@@ -10,6 +10,13 @@
 //! * [`twin`] trains in the clear, for comparison only; [`curves`] traces the paper's methods and our scalers in the
 //!   clear;
 //! * [`model`] is the trained head for raw features; [`metrics`] scores it.
+//!
+//! The encrypted half:
+//!
+//! * [`plan`] chooses ring, layout and keys for the shape of a table; [`layout`] arranges it in ciphertexts;
+//! * [`job`] has the two sides, [`job::owner`] and [`job::server`], and [`train`](mod@train) the circuit that the server runs.
+//!
+//! `examples/train.rs`, `plan.rs` and `predict.rs` of this crate are whole programs of it.
 
 pub mod classes;
 pub mod curves;
