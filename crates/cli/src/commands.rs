@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 mod cache;
+mod completions;
 mod curves;
 mod decrypt;
 mod demo;
@@ -10,6 +11,7 @@ mod export;
 mod extract;
 mod inspect;
 mod keygen;
+mod manual;
 mod plan;
 mod predict;
 mod publication;
@@ -40,11 +42,13 @@ pub enum Command {
     Export(export::Export),
     Inspect(inspect::Inspect),
     Cache(cache::CacheCommand),
+    Completions(completions::Completions),
+    Manual(manual::Manual),
 }
 
 impl Command {
-    /// Does it.
-    pub fn execute(&self) -> Result<()> {
+    /// Does it. `program` is the whole command line, for what describes it.
+    pub fn execute(&self, program: fn() -> clap::Command) -> Result<()> {
         match self {
             Command::Demo(command) => command.execute(),
             Command::Run(command) => command.execute(),
@@ -61,6 +65,8 @@ impl Command {
             Command::Export(command) => command.execute(),
             Command::Inspect(command) => command.execute(),
             Command::Cache(command) => command.execute(),
+            Command::Completions(command) => command.execute(program()),
+            Command::Manual(command) => command.execute(program()),
         }
     }
 }

@@ -17,7 +17,7 @@ use std::io::Write;
 use std::panic;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use commands::Command;
 
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     interrupt::watch();
     let outcome = panic::catch_unwind(|| {
         ciphertune_ring::kernels::check_choice()?;
-        arguments.command.execute()
+        arguments.command.execute(Arguments::command)
     });
     match outcome {
         Ok(Ok(())) => ExitCode::SUCCESS,

@@ -26,9 +26,6 @@ use ciphertune_session::{Error, InFile};
 /// decrypt needs.
 #[derive(Args)]
 pub struct Keygen {
-    #[command(flatten)]
-    shape: ShapeFlags,
-
     /// Folder to write the keys to
     #[arg(long, value_name = "KEYS/")]
     out: PathBuf,
@@ -36,6 +33,9 @@ pub struct Keygen {
     /// Replace a folder of keys: models that are encrypted under the old ones are lost
     #[arg(long)]
     force: bool,
+
+    #[command(flatten)]
+    shape: ShapeFlags,
 
     #[command(flatten)]
     backbone: BackboneFlags,

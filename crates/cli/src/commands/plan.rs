@@ -19,12 +19,12 @@ use report::Report;
 /// would take.
 #[derive(Args)]
 pub struct PlanCommand {
-    #[command(flatten)]
-    shape: ShapeFlags,
-
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    shape: ShapeFlags,
 
     #[command(flatten)]
     backbone: BackboneFlags,
