@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use safetensors::tensor::{Dtype, TensorView};
 
-use crate::pictures::{class_folder, means_onnx};
+use crate::pictures::{class_folder, external_onnx, means_onnx, softmax_onnx};
 use crate::support::Scratch;
 
 /// The features of a table without labels, a row an image.
@@ -17,9 +17,7 @@ fn rows(scratch: &Scratch, file: &str) -> Vec<Vec<f64>> {
 fn an_onnx_model_gets_its_preprocessing_from_flags_a_file_beside_it_or_a_stated_default() {
     let scratch = Scratch::new();
     scratch.write("means.onnx", means_onnx());
-    // Red 255, green 0, blue 51.
-    let picture = ciphertune_backbone::Picture::new(6, 6, 3, [255u8, 0, 51].repeat(36)).unwrap();
-    scratch.write("one.png", picture.to_png());
+    one_picture(&scratch);
     let extract = |more: &str| {
         let command = format!("extract --images one.png --backbone means.onnx --out t.csv --force {more}");
         let (_, notes) = scratch.both(&command);
@@ -53,6 +51,60 @@ fn an_onnx_model_gets_its_preprocessing_from_flags_a_file_beside_it_or_a_stated_
     scratch.write("broken.onnx", &broken[..broken.len() / 2]);
     scratch.fails(2, "extract --images one.png --backbone broken.onnx --out u.csv", &["broken.onnx"]);
     scratch.fails(2, "extract --images one.png --backbone absent.onnx --out u.csv", &["absent.onnx"]);
+}
+
+/// A picture of one colour: red 255, green 0, blue 51, which is 1, -1 and -0.6 to a network.
+fn one_picture(scratch: &Scratch) {
+    let picture = ciphertune_backbone::Picture::new(6, 6, 3, [255u8, 0, 51].repeat(36)).unwrap();
+    scratch.write("one.png", picture.to_png());
+}
+
+#[test]
+fn weights_beside_an_onnx_model_are_read_from_its_folder_alone() {
+    let scratch = Scratch::new();
+    one_picture(&scratch);
+    let extract = "extract --images one.png --out t.csv --force --backbone";
+    scratch.make("model");
+    scratch.write("model/m.onnx", external_onnx("m.onnx.data"));
+    scratch.fails(2, &format!("{extract} model/m.onnx"), &["model/m.onnx", "\"m.onnx.data\"", "fetch that file too"]);
+    let factors: Vec<u8> = [2f32, 3.0, 5.0].iter().flat_map(|factor| factor.to_le_bytes()).collect();
+    let data = [&[0xff; 8][..], &factors].concat();
+    scratch.write("model/m.onnx.data", &data[..19]);
+    scratch.fails(2, &format!("{extract} model/m.onnx"), &["m.onnx.data", "has 19 bytes", "12 from byte 8"]);
+    scratch.write("model/m.onnx.data", &data);
+    scratch.succeeds(&format!("{extract} model/m.onnx"));
+    let found: Vec<f64> = rows(&scratch, "t.csv")[0].iter().map(|value| (value * 1e4).round() / 1e4).collect();
+    assert_eq!(found, [2.0, -3.0, -3.0]);
+
+    // Above the model's folder, and by an absolute path.
+    scratch.write("m.onnx.data", &data);
+    let absolute = scratch.path("m.onnx.data").display().to_string();
+    for place in ["../m.onnx.data", &absolute] {
+        scratch.write("model/m.onnx", external_onnx(place));
+        scratch.fails(2, &format!("{extract} model/m.onnx"), &["model/m.onnx", "outside of the model's folder"]);
+    }
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(scratch.path("m.onnx.data"), scratch.path("model/link")).unwrap();
+        scratch.write("model/m.onnx", external_onnx("link"));
+        scratch.fails(2, &format!("{extract} model/m.onnx"), &["\"link\"", "outside of the model's folder"]);
+    }
+}
+
+#[test]
+fn a_model_that_ends_in_a_softmax_is_warned_of_until_a_layer_before_it_is_taken() {
+    let scratch = Scratch::new();
+    one_picture(&scratch);
+    scratch.write("soft.onnx", softmax_onnx());
+    let extract = "extract --images one.png --backbone soft.onnx --out t.csv --force";
+    let (_, notes) = scratch.both(extract);
+    for part in ["warning: soft.onnx", "\"classes\" is a Softmax", "poor features", "--output", "features, pooled"] {
+        assert!(notes.contains(part), "{part:?} is missing in: {notes}");
+    }
+    let sum: f64 = rows(&scratch, "t.csv")[0].iter().sum();
+    assert!((sum - 1.0).abs() < 1e-5, "taken all the same: {sum}");
+    let (_, notes) = scratch.both(&format!("{extract} --output features"));
+    assert!(!notes.contains("Softmax"), "{notes}");
 }
 
 /// Weights of the form of torchvision's regnet_x_400mf, a block a stage and narrow but for the last.

@@ -95,19 +95,46 @@ pub fn animation() -> Vec<u8> {
 
 /// An ONNX model that takes n x 3 x 6 x 6 and gives the mean of every plane and, before it, the value `pooled`.
 pub fn means_onnx() -> Vec<u8> {
-    let node = |operator: &str, from: &str, to: &str| [text(1, from), text(2, to), text(4, operator)].concat();
+    means_and("", &[], "features")
+}
+
+/// [`means_onnx`] and behind it a softmax, `classes`.
+pub fn softmax_onnx() -> Vec<u8> {
+    means_and("Softmax", &[], "classes")
+}
+
+/// [`means_onnx`] and behind it a product, `scaled`, with three numbers that are in the file `location`, from byte 8 on.
+pub fn external_onnx(location: &str) -> Vec<u8> {
+    let entry = |key: &str, value: &str| field(13, &[text(1, key), text(2, value)].concat());
+    let place = [entry("location", location), entry("offset", "8"), entry("length", "12")].concat();
+    let factors = [number(1, 3), number(2, 1), text(8, "factors"), place, number(14, 1)].concat();
+    means_and("Mul", &factors, "scaled")
+}
+
+/// [`means_onnx`] and behind it, if it has a name, an operator that gives `output`, with a tensor `factors` if there is one.
+fn means_and(operator: &str, factors: &[u8], output: &str) -> Vec<u8> {
+    let node = |operator: &str, from: &[&str], to: &str| {
+        let inputs: Vec<u8> = from.iter().flat_map(|from| text(1, from)).collect();
+        field(1, &[inputs, text(2, to), text(4, operator)].concat())
+    };
     let size = |size: u64| field(1, &number(1, size));
     let shape = [field(1, &text(2, "n")), size(3), size(6), size(6)].concat();
     let kind = field(1, &[number(1, 1), field(2, &shape)].concat());
-    let graph = [
-        field(1, &node("GlobalAveragePool", "input", "pooled")),
-        field(1, &node("Flatten", "pooled", "features")),
-        text(2, "means"),
-        field(11, &[text(1, "input"), field(2, &kind)].concat()),
-        field(12, &text(1, "features")),
-    ];
+    let mut graph =
+        [node("GlobalAveragePool", &["input"], "pooled"), node("Flatten", &["pooled"], "features")].concat();
+    match (operator, factors) {
+        ("", _) => {}
+        (operator, []) => graph.extend(node(operator, &["features"], output)),
+        (operator, factors) => {
+            graph.extend(node(operator, &["features", "factors"], output));
+            graph.extend(field(5, factors));
+        }
+    }
+    graph.extend(text(2, "means"));
+    graph.extend(field(11, &[text(1, "input"), field(2, &kind)].concat()));
+    graph.extend(field(12, &text(1, output)));
     let operators = [text(1, ""), number(2, 13)].concat();
-    [number(1, 8), field(7, &graph.concat()), field(8, &operators)].concat()
+    [number(1, 8), field(7, &graph), field(8, &operators)].concat()
 }
 
 // The wire format of protocol buffers: a field of bytes, and one that is a number.

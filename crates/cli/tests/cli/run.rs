@@ -85,6 +85,26 @@ fn without_trace_there_is_no_course_and_the_report_is_readable() {
 }
 
 #[test]
+fn a_plan_for_a_slower_connection_uploads_less_and_says_what_it_counts() {
+    let scratch = Scratch::new();
+    let plan = "plan --rows 128 --features 400 --classes 10";
+    let at = |rate: &str| scratch.json(&format!("{plan} --upload-rate {rate} --json"));
+    let (slow, fast) = (at("100k"), at("10G"));
+    assert_eq!(slow["upload_bytes_per_second"], 102_400.0);
+    assert!(slow["upload_bytes"].as_u64() < fast["upload_bytes"].as_u64(), "{slow} {fast}");
+    assert!(slow["key_switches"].as_u64() > fast["key_switches"].as_u64(), "{slow} {fast}");
+    assert_eq!(at("25000000")["plan"], scratch.json(&format!("{plan} --json"))["plan"], "25 MB a second is usual");
+    let said = scratch.succeeds(&format!("{plan} --upload-rate 100k"));
+    assert!(said.contains("at 100 KiB a second (--upload-rate)"), "{said}");
+    for rate in ["0", "-1", "fast"] {
+        let output = scratch.ciphertune(&format!("{plan} --upload-rate={rate}"));
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains("--upload-rate") && message.contains("number of bytes"), "{message}");
+    }
+}
+
+#[test]
 fn a_plan_is_the_same_from_a_table_and_from_its_shape() {
     let scratch = Scratch::new();
     scratch.write("table.csv", table(60, 6, 3, 1));

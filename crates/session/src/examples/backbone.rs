@@ -179,7 +179,7 @@ impl BackboneChoice {
         let beside = path.with_extension("toml");
         let own = if beside.is_file() && self.preprocess.is_none() { Some(Preprocess::load(&beside)?) } else { None };
         let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let warnings = network.warning().map(str::to_owned).into_iter().collect();
+        let warnings = network.warning().map(|warning| format!("{name}: {warning}")).into_iter().collect();
         Ok(Parts { backbone: Box::new(network), own, weights: None, name, remarks: Vec::new(), warnings })
     }
 
