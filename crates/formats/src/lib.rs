@@ -4,7 +4,10 @@
 //! are bytes. What the numbers mean is the caller's business: this crate knows no features, labels, pictures or
 //! networks, and no names of files.
 
+mod element;
 pub mod npz;
 pub mod onnx;
 pub mod protobuf;
 pub mod splits;
+
+pub use element::Element;

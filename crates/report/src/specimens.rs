@@ -93,34 +93,38 @@ fn bars(specimen: &Specimen) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ciphertune_head::{Classes, DMatrix, DVector, FeatureTable, Head};
+    use ciphertune_head::{DMatrix, FeatureTable};
 
-    /// Three classes named to be escaped; the logit of class k is feature k.
-    fn head() -> Head {
-        let names = ["<b>", "&", "\""].map(str::to_owned).to_vec();
-        Head::new(DMatrix::identity(3, 3), DVector::zeros(3), Classes::from_names(names).unwrap()).unwrap()
-    }
-
-    fn table(pictures: bool) -> Examples {
-        let features = [[3.0, 0.0, 0.0], [0.0, 2.0, 1.0], [0.0, 3.0, -3.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]];
-        let labels = ["<b>", "\"", "\"", "\"", "&"].map(str::to_owned).to_vec();
-        let features = DMatrix::from_row_slice(5, 3, features.as_flattened());
-        let table = FeatureTable::new(features, Some(labels)).unwrap();
+    /// Two rows with names to be escaped, one of them wrong, and with pictures or without.
+    fn rows(pictures: bool) -> (Specimens, Examples) {
+        let probability = |class: &str, probability| Probability { class: class.to_owned(), probability };
+        let specimen = |row, label: &str, predicted: &str| Specimen {
+            row,
+            name: None,
+            label: label.to_owned(),
+            predicted: predicted.to_owned(),
+            probabilities: vec![probability(predicted, 0.75), probability(label, 0.25)],
+        };
+        let chosen = Specimens { wrong: vec![specimen(2, "\"", "&")], right: vec![specimen(1, "<b>", "<b>")] };
+        let labels = Some(vec!["<b>".to_owned(), "\"".to_owned()]);
+        let table = FeatureTable::new(DMatrix::zeros(2, 3), labels).unwrap();
         let picture = |grey| Picture::new(1, 1, 1, vec![grey]).unwrap();
-        match pictures {
-            true => Examples::of_pictures("p", table, (0..5).map(picture).collect()),
+        let examples = match pictures {
+            true => Examples::of_pictures("p", table, (0..2).map(picture).collect()),
             false => Examples::of_table("t", table),
-        }
+        };
+        (chosen, examples)
     }
 
     #[test]
     fn pictures_are_in_the_page_with_what_they_are_taken_for() {
         for pictures in [true, false] {
-            let test = table(pictures);
-            let text = section(&Specimens::choose(&head(), &test).unwrap(), &test).unwrap().into_string();
-            assert_eq!(text.matches("src=\"data:image/png;base64,iVBORw0KGgo").count(), if pictures { 5 } else { 0 });
-            assert_eq!(text.contains("alt=\"Test row 3: &quot;, taken for &amp;\""), pictures, "{text}");
+            let (chosen, test) = rows(pictures);
+            let text = section(&chosen, &test).unwrap().into_string();
+            assert_eq!(text.matches("src=\"data:image/png;base64,iVBORw0KGgo").count(), if pictures { 2 } else { 0 });
+            assert_eq!(text.contains("alt=\"Test row 2: &quot;, taken for &amp;\""), pictures, "{text}");
             assert!(!text.contains("<b>") && text.contains("&lt;b&gt;"), "{text}");
+            assert!(text.contains("0.75") && text.contains("0.25"), "{text}");
         }
     }
 }

@@ -7,7 +7,8 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use ciphertune_formats::npz::{self, Element, NpzError};
+use ciphertune_formats::Element;
+use ciphertune_formats::npz::{self, NpzError};
 use ciphertune_formats::splits::{self, Names, Split};
 
 use super::{Sample, Source, records};

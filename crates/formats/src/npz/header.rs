@@ -2,7 +2,8 @@
 
 use std::io::Read;
 
-use super::{Array, Element, Result};
+use super::{Array, Result};
+use crate::Element;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 

@@ -2,31 +2,10 @@
 
 use super::{FeatureTable, LabelColumn};
 use crate::error::{HeadError, Result};
+use ciphertune_formats::Element;
 use ciphertune_formats::splits::{self, Names, Split};
 use half::{bf16, f16};
 use nalgebra::DMatrix;
-
-/// The type of an array's elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Element {
-    Bool,
-    F16,
-    Bf16,
-    F32,
-    F64,
-    I8,
-    I16,
-    I32,
-    I64,
-    U8,
-    U16,
-    U32,
-    U64,
-    /// Words of so many characters of four bytes, filled up with zeros.
-    Text(usize),
-    /// Words of so many bytes, filled up with zeros.
-    Bytes(usize),
-}
 
 /// What arrays of features and of labels are called, in the order in which they are looked for: our own names, those of
 /// most programs, and those that `numpy.savez` gives to arrays without a name.

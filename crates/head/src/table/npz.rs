@@ -1,6 +1,6 @@
 //! Tables from NumPy's `.npz` archives.
 
-use super::arrays::{Array, Element, table_of_arrays};
+use super::arrays::{Array, table_of_arrays};
 use super::{FeatureTable, LabelColumn};
 use crate::error::{HeadError, Result};
 use ciphertune_formats::npz;
@@ -23,31 +23,12 @@ pub(super) fn parse(bytes: &[u8], labels: LabelColumn, split: Option<Split>) -> 
 }
 
 fn read_array(array: npz::Array<Cursor<&[u8]>>) -> Result<Array<'static>> {
-    let element = array.element().map(element);
+    let element = array.element();
     let (element_name, shape) = (array.descriptor().to_owned(), array.shape().to_vec());
     let (column_major, big_endian) = (array.column_major(), array.big_endian());
     // What no table holds is refused by its type: its values need not be read.
     let bytes = if element.is_some() { array.rest().map_err(unreadable)? } else { Vec::new() };
     Ok(Array { element, element_name, shape, column_major, big_endian, bytes: bytes.into() })
-}
-
-fn element(element: npz::Element) -> Element {
-    match element {
-        npz::Element::Bool => Element::Bool,
-        npz::Element::F16 => Element::F16,
-        npz::Element::F32 => Element::F32,
-        npz::Element::F64 => Element::F64,
-        npz::Element::I8 => Element::I8,
-        npz::Element::I16 => Element::I16,
-        npz::Element::I32 => Element::I32,
-        npz::Element::I64 => Element::I64,
-        npz::Element::U8 => Element::U8,
-        npz::Element::U16 => Element::U16,
-        npz::Element::U32 => Element::U32,
-        npz::Element::U64 => Element::U64,
-        npz::Element::Text(characters) => Element::Text(characters),
-        npz::Element::Bytes(bytes) => Element::Bytes(bytes),
-    }
 }
 
 fn unreadable(error: npz::NpzError) -> HeadError {

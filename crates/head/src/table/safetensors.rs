@@ -3,11 +3,12 @@
 //! Safetensors hold no words: where labels are words, the tensor `labels` holds their places in a list. That list and
 //! the features' provenance stand in the metadata entry `ciphertune`, a JSON object.
 
-use super::arrays::{Array, Element, table_of_arrays};
+use super::arrays::{Array, table_of_arrays};
 use super::{FeatureTable, LabelColumn};
 use crate::error::{HeadError, Result};
 use crate::linalg::to_rows;
 use crate::provenance::Provenance;
+use ciphertune_formats::Element;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors, serialize};
 use serde::{Deserialize, Serialize};
