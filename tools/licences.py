@@ -5,7 +5,7 @@
 
 Judges what `cargo deny check licenses sources` judges first, the licence that every package declares and the registry
 that it comes from, and the wildcard versions that its `bans` refuse, by the same deny.toml, in a second and without
-building cargo-deny, which takes minutes. What cargo-deny does beyond that, comparing the declaration with the text of
+building cargo-deny, which takes six minutes of a core (0.20). What cargo-deny does beyond that, comparing the declaration with the text of
 the licence, is for it alone. Needs Python 3.11.
 """
 

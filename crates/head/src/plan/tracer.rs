@@ -9,6 +9,7 @@ mod arithmetic;
 mod memory;
 mod store;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ciphertune_ckks::noise::NoiseModel;
@@ -74,8 +75,8 @@ pub struct Tracer {
 pub struct Traced {
     level: usize,
     scale: f64,
-    /// Root mean square of the values; behind a lock because circuits vouch for it after the fact.
-    rms: Arc<Mutex<f64>>,
+    /// Root mean square of the values, as bits; shared and changeable because circuits vouch for it after the fact.
+    rms: Arc<AtomicU64>,
     /// Variance of the error of a slot's value.
     variance: f64,
     /// Shared by copies, as polynomials are.
@@ -89,7 +90,7 @@ impl Traced {
     }
 
     fn rms(&self) -> f64 {
-        *self.rms.lock().expect("no code panics while it holds this lock")
+        f64::from_bits(self.rms.load(Ordering::Relaxed))
     }
 }
 
@@ -143,7 +144,8 @@ impl Tracer {
     fn made_in(&self, bytes: usize, level: usize, scale: f64, rms: f64, variance: f64) -> Traced {
         #[cfg(test)]
         MADE.set(MADE.get() + 1);
-        Traced { level, scale, rms: Arc::new(Mutex::new(rms)), variance, _held: Held::new(bytes, &self.memory).into() }
+        let (rms, held) = (AtomicU64::new(rms.to_bits()).into(), Held::new(bytes, &self.memory).into());
+        Traced { level, scale, rms, variance, _held: held }
     }
 
     fn count(&self, work: impl FnOnce(&mut Operations)) {

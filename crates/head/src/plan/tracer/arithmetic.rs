@@ -167,6 +167,6 @@ impl Arithmetic for Tracer {
     }
 
     fn expect_magnitude(&self, a: &Traced, rms: f64) {
-        *a.rms.lock().expect("no code panics while it holds this lock") = rms;
+        a.rms.store(rms.to_bits(), std::sync::atomic::Ordering::Relaxed);
     }
 }
