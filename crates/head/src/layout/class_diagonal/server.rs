@@ -257,7 +257,9 @@ impl ClassDiagonal {
 
     /// `value` at m < B, zero elsewhere.
     fn head_mask(&self, value: f64) -> Vec<Complex64> {
-        (0..self.slots).map(|s| Complex64::from(if s % self.width < self.block { value } else { 0.0 })).collect()
+        let mut mask = vec![Complex64::ZERO; self.slots];
+        mask.chunks_exact_mut(self.width).for_each(|row| row[..self.block].fill(value.into()));
+        mask
     }
 
     /// R_A - i R_C over the whole feature axis: the cubic spread out, plus the labels, which were uploaded spread.
