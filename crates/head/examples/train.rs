@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = server::Trainer::new(job.get_ref(), &evaluation_keys)?.train(Returned::Last)?.to_bytes()?;
 
     // Owner: the head, for raw features. One that others will see takes a number of releases in place of `None`.
-    let decrypted = owner::decrypt(&keys, &record, &model, None)?;
+    let decrypted = owner::decrypt(&keys, &record, &model)?;
     let score = decrypted.last().evaluate(&table)?;
     println!("trained on {} bytes of ciphertext: {} of {} rows right", job.get_ref().len(), score.right, score.rows);
     if score.accuracy < 0.9 {

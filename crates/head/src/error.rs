@@ -261,6 +261,20 @@ pub enum HeadError {
         /// The least that is released.
         least: f64,
     },
+    /// A head that says hardly more than the most frequent class.
+    #[error(
+        "of {rows} rows to check it on, the head has {right} right; always saying '{most_frequent}' would have {most_frequent_rows} right, and a head that may be shown has clearly more (once in a thousand times by chance): it was trained for too few iterations, has too little precision left above its noise, or the server returned something else than the model; have it trained again, check it on more rows of your own (--check TABLE), or keep it to yourself. Do not tell the server"
+    )]
+    NotBetter {
+        /// Rows whose class the head said.
+        right: usize,
+        /// All rows.
+        rows: usize,
+        /// The class that most rows are of.
+        most_frequent: String,
+        /// The rows of that class.
+        most_frequent_rows: usize,
+    },
     /// Artefacts that do not belong together.
     #[error("{0}")]
     Mismatch(String),

@@ -13,7 +13,6 @@
 //! secret, a feature or a label appears in `server`. Everything read is checked, and everything carries the plan, the
 //! key's and the job's identifier, so that what does not belong together is refused.
 
-mod cleanup;
 pub mod owner;
 pub mod server;
 mod upload;

@@ -31,6 +31,7 @@ pub mod precondition;
 pub mod provenance;
 pub mod recipe;
 pub mod scaler;
+mod shuffle;
 pub mod table;
 pub mod train;
 pub mod twin;

@@ -66,7 +66,7 @@ fn documents_of_another_key_plan_or_job_are_refused_with_the_reason() {
     assert!(message(trainer(&a, &b)).contains("another secret key"));
     assert!(message(trainer(&a, &c)).contains("another plan"));
     let decrypt = |keys: &Documents, record: &Documents, model: &Documents| {
-        owner::decrypt(&keys.keys, &record.job.record, &model.model, None)
+        owner::decrypt(&keys.keys, &record.job.record, &model.model)
     };
     assert!(decrypt(&a, &a, &a).is_ok());
     assert!(message(decrypt(&b, &b, &a)).contains("use the keys that the job was encrypted with"));
@@ -88,7 +88,7 @@ fn one_document_in_the_place_of_another_and_damaged_ones_are_refused() {
     let d = documents(&plan(ROWS, 2));
     assert!(message(server::Trainer::new(&d.evaluation_keys, &d.job.upload).map(|_| ())).contains("job"));
     assert!(server::Trainer::new(&d.model, &d.evaluation_keys).is_err());
-    assert!(owner::decrypt(&d.keys, &d.job.record, &d.job.upload, None).is_err());
+    assert!(owner::decrypt(&d.keys, &d.job.record, &d.job.upload).is_err());
     for (name, bytes) in [("job", &d.job.upload), ("keys", &d.evaluation_keys), ("model", &d.model)] {
         for position in [9, bytes.len() / 3, bytes.len() / 2, bytes.len() - 1] {
             let mut damaged = bytes.clone();
@@ -98,7 +98,7 @@ fn one_document_in_the_place_of_another_and_damaged_ones_are_refused() {
                 let refused = match name {
                     "job" => server::Trainer::new(bytes, &d.evaluation_keys).is_err(),
                     "keys" => server::Trainer::new(&d.job.upload, bytes).is_err(),
-                    _ => owner::decrypt(&d.keys, &d.job.record, bytes, None).is_err(),
+                    _ => owner::decrypt(&d.keys, &d.job.record, bytes).is_err(),
                 };
                 assert!(refused, "{name} at {position}");
             }
@@ -115,7 +115,7 @@ fn a_secret_key_survives_its_file_and_serves_only_its_plan() {
     let d = documents(&plan_a);
     let file = d.keys.secret_key_to_bytes().unwrap().to_vec();
     let keys = owner::Keys::from_bytes(&plan_a, &file).unwrap();
-    assert!(owner::decrypt(&keys, &d.job.record, &d.model, None).is_ok());
+    assert!(owner::decrypt(&keys, &d.job.record, &d.model).is_ok());
     assert!(owner::Keys::from_bytes(&plan_c, &file).is_err());
 }
 
@@ -123,12 +123,12 @@ fn a_secret_key_survives_its_file_and_serves_only_its_plan() {
 fn all_iterates_come_back_only_when_asked_for() {
     let plan = plan(ROWS, 3);
     let d = documents(&plan);
-    assert_eq!(owner::decrypt(&d.keys, &d.job.record, &d.model, None).unwrap().heads.len(), 1);
+    assert_eq!(owner::decrypt(&d.keys, &d.job.record, &d.model).unwrap().heads.len(), 1);
     let trainer = server::Trainer::new(&d.job.upload, &d.evaluation_keys).unwrap();
     let model = trainer.train(Returned::Every).unwrap().to_bytes().unwrap();
-    let decrypted = owner::decrypt(&d.keys, &d.job.record, &model, None).unwrap();
+    let decrypted = owner::decrypt(&d.keys, &d.job.record, &model).unwrap();
     assert_eq!(decrypted.heads.iter().map(|(t, _)| *t).collect::<Vec<_>>(), [1, 2, 3]);
-    let error: HeadError = owner::decrypt(&d.keys, &d.job.record, b"", None).unwrap_err();
+    let error: HeadError = owner::decrypt(&d.keys, &d.job.record, b"").unwrap_err();
     assert!(matches!(error, HeadError::Container(_)));
 }
 
@@ -237,7 +237,7 @@ fn of_the_first_format(record: &owner::Record) -> owner::Record {
 #[test]
 fn a_release_is_cleaned_up_unless_the_record_is_of_the_first_format() {
     let d = documents(&plan(ROWS, 2));
-    let release = |record: &owner::Record| owner::decrypt(&d.keys, record, &d.model, Some(1)).unwrap().release.unwrap();
+    let release = |record: &owner::Record| *owner::flood(&d.keys, record, &d.model, 1).unwrap().release();
     let kept = owner::Record::from_bytes(&d.job.record.to_bytes().unwrap()).unwrap();
     assert!(release(&kept).cleaned);
     assert!(!release(&of_the_first_format(&d.job.record)).cleaned);

@@ -6,39 +6,17 @@
 use std::time::Instant;
 
 use ciphertune_head::job::{owner, server};
-use ciphertune_head::layout::{LayoutKind, Shape};
+use ciphertune_head::layout::LayoutKind;
+use ciphertune_head::plan::Constraints;
 use ciphertune_head::plan::cost::UnitCosts;
-use ciphertune_head::plan::{self, Constraints};
 use ciphertune_head::recipe::{Gradient, Preset, RecipeOverrides};
 use ciphertune_head::train::Returned;
-use ciphertune_head::{
-    Classes, DMatrix, FeatureTable, HeadError, Plan, Recipe, Scaler, ScalerKind, precondition, twin,
-};
+use ciphertune_head::{DMatrix, FeatureTable, HeadError, Recipe, ScalerKind, precondition, twin};
 use proptest::prelude::*;
 
-/// Classes as Gaussian clouds: features with structure, so that training does something.
-fn table(rows: usize, features: usize, classes: usize, seed: u64) -> FeatureTable {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut normal = || {
-        let sum: f64 = (0..12)
-            .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (state >> 11) as f64 / (1u64 << 53) as f64
-            })
-            .sum();
-        sum - 6.0
-    };
-    let centres = DMatrix::from_fn(classes, features, |_, _| normal() + 1.0);
-    let labels: Vec<usize> = (0..rows).map(|row| row % classes).collect();
-    let x = DMatrix::from_fn(rows, features, |row, k| centres[(labels[row], k)] + normal());
-    FeatureTable::new(x, Some(labels.iter().map(|label| label.to_string()).collect())).unwrap()
-}
+mod common;
 
-fn plan_for(table: &FeatureTable, recipe: &Recipe, constraints: &Constraints) -> Plan {
-    let classes = Classes::from_labels(table.labels().unwrap()).unwrap().len();
-    let shape = Shape { rows: table.rows(), features: table.columns(), classes };
-    plan::choose(shape, recipe, constraints).unwrap()
-}
+use common::{encrypt, plan_for, table, toy};
 
 /// Trains encrypted and in the clear; the largest difference of a weight, in the owner's coordinates u, over all
 /// iterations, with the plan's bound and the largest weight.
@@ -48,18 +26,6 @@ struct Comparison {
     bound: f64,
     predicted_deviation: f64,
     largest: f64,
-}
-
-/// A job and what the owner keeps of it.
-struct Job {
-    record: owner::Record,
-    upload: Vec<u8>,
-}
-
-fn encrypt(keys: &owner::Keys, table: &FeatureTable, scaler: Option<Scaler>) -> ciphertune_head::Result<Job> {
-    let mut out = std::io::Cursor::new(Vec::new());
-    let record = owner::encrypt(keys, table, scaler, &mut out, &|_, _| Ok(()))?.record;
-    Ok(Job { record, upload: out.into_inner() })
 }
 
 fn compare(table: &FeatureTable, recipe: &Recipe, constraints: &Constraints) -> Comparison {
@@ -73,7 +39,7 @@ fn compare(table: &FeatureTable, recipe: &Recipe, constraints: &Constraints) -> 
     let model = trainer.train(Returned::Every).unwrap();
     assert_eq!(model.counts().key_switches, estimate.operations.key_switches, "the plan counts what is done");
     assert_eq!(model.counts().products, estimate.operations.products);
-    let decrypted = owner::decrypt(&keys, &job.record, &model.to_bytes().unwrap(), None).unwrap();
+    let decrypted = owner::decrypt(&keys, &job.record, &model.to_bytes().unwrap()).unwrap();
     assert_eq!(decrypted.heads.len(), recipe.iterations());
 
     // The weights of the last iteration in the coordinates in which they were decrypted.
@@ -113,10 +79,6 @@ fn compare(table: &FeatureTable, recipe: &Recipe, constraints: &Constraints) -> 
         predicted_deviation: estimate.weight_deviation,
         largest: to_u(&iterates.last().unwrap().weights).amax(),
     }
-}
-
-fn toy(layout: LayoutKind) -> Constraints {
-    Constraints { layout, log_n: Some(9), insecure_toy: true, ..Constraints::default() }
 }
 
 fn check(table: &FeatureTable, recipe: &Recipe, constraints: &Constraints) {
@@ -230,70 +192,6 @@ fn a_training_that_diverges_is_reported_and_not_returned_as_weights() {
     keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
     let job = encrypt(&keys, &table, None).unwrap();
     let model = server::Trainer::new(&job.upload, &evaluation_keys).unwrap().train(Returned::Last).unwrap();
-    let outcome = owner::decrypt(&keys, &job.record, &model.to_bytes().unwrap(), None);
+    let outcome = owner::decrypt(&keys, &job.record, &model.to_bytes().unwrap());
     assert!(matches!(outcome, Err(HeadError::Diverged { .. })), "{outcome:?}");
-}
-
-#[test]
-fn a_published_model_carries_noise_of_the_planned_size_and_only_its_last_iterate() {
-    let table = table(60, 12, 3, 1);
-    let recipe = Recipe::default_for(2).unwrap();
-    let plan = plan_for(&table, &recipe, &toy(LayoutKind::ClassDiagonal));
-    let keys = owner::Keys::generate(&plan).unwrap();
-    let mut evaluation_keys = Vec::new();
-    keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
-    let job = encrypt(&keys, &table, None).unwrap();
-    let model = server::Trainer::new(&job.upload, &evaluation_keys).unwrap().train(Returned::Every).unwrap();
-    let bytes = model.to_bytes().unwrap();
-    let private = owner::decrypt(&keys, &job.record, &bytes, None).unwrap();
-    let published = owner::decrypt(&keys, &job.record, &bytes, Some(4)).unwrap();
-    let release = published.release.expect("a release was asked for");
-    assert_eq!(published.heads.len(), 1);
-    assert_eq!(published.last().published(), Some(release.precision_bits));
-    let expected = plan.estimate().unwrap().flooding_deviation(4);
-    assert!((release.deviation / expected - 1.0).abs() < 1e-12);
-    // Found in the logits of the training rows, because raw weights mix the coordinates in which it was added.
-    let x = table.features();
-    let difference = published.last().logits(x).unwrap() - private.last().logits(x).unwrap();
-    let found = (difference.norm_squared() / difference.len() as f64).sqrt();
-    // A whitened row with its one has a norm of about sqrt(d + 1), so logits move by that times the deviation.
-    let predicted = release.deviation * (table.columns() as f64 + 1.0).sqrt();
-    assert!((0.4..1.6).contains(&(found / predicted)), "{found} instead of about {predicted}");
-}
-
-#[test]
-fn a_job_beyond_what_its_plan_takes_for_granted_is_not_published() {
-    let rows = table(60, 12, 3, 1);
-    let recipe = Recipe::default_for(2).unwrap();
-    let plan = plan_for(&rows, &recipe, &toy(LayoutKind::ClassDiagonal));
-    let keys = owner::Keys::generate(&plan).unwrap();
-    let mut evaluation_keys = Vec::new();
-    keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
-    let publish = |scaler: Option<Scaler>| {
-        let job = encrypt(&keys, &rows, scaler).unwrap();
-        let model = server::Trainer::new(&job.upload, &evaluation_keys).unwrap().train(Returned::Last).unwrap();
-        (job.record.is_within_plan(), owner::decrypt(&keys, &job.record, &model.to_bytes().unwrap(), Some(1)))
-    };
-    let (within, outcome) = publish(None);
-    assert!(within && outcome.is_ok());
-    // A scaler fitted on smaller features leaves these larger than a plan takes for granted.
-    let foreign = Scaler::fit(ScalerKind::Whiten, None, &(rows.features() * 0.7)).unwrap();
-    let (within, outcome) = publish(Some(foreign));
-    assert!(!within);
-    assert!(matches!(outcome, Err(HeadError::Unbounded { .. })), "{outcome:?}");
-}
-
-#[test]
-fn what_is_said_of_a_published_model_is_computed_from_its_noised_weights() {
-    let rows = table(60, 12, 3, 1);
-    let recipe = Recipe::default_for(1).unwrap();
-    let plan = plan_for(&rows, &recipe, &toy(LayoutKind::ClassDiagonal));
-    let keys = owner::Keys::generate(&plan).unwrap();
-    let mut evaluation_keys = Vec::new();
-    keys.write_evaluation_keys(&mut evaluation_keys).unwrap();
-    let job = encrypt(&keys, &rows, None).unwrap();
-    let model = server::Trainer::new(&job.upload, &evaluation_keys).unwrap().train(Returned::Last).unwrap();
-    let model = model.to_bytes().unwrap();
-    let bits = || owner::decrypt(&keys, &job.record, &model, Some(1)).unwrap().release.unwrap().precision_bits;
-    assert_ne!(bits(), bits(), "a number that repeats would be a function of the weights without noise");
 }

@@ -59,13 +59,13 @@ fn every_set_of_released_files_is_read_trained_on_and_decrypted() {
         let head = Head::from_bytes(&read("head.safetensors")).unwrap();
 
         // The old model opens to the old head.
-        let opened = owner::decrypt(&keys, &record, &read("model.enc"), None).unwrap();
+        let opened = owner::decrypt(&keys, &record, &read("model.enc")).unwrap();
         assert!(difference(opened.last(), &head) < 1e-9, "{set:?}");
 
         // The old job can still be trained, and gives the same weights up to the noise of the encryption.
         let (job, evaluation_keys) = (read("job.safetensors"), read("evaluation.keys"));
         let model = server::Trainer::new(&job, &evaluation_keys).unwrap().train(Returned::Last).unwrap();
-        let trained = owner::decrypt(&keys, &record, &model.to_bytes().unwrap(), None).unwrap();
+        let trained = owner::decrypt(&keys, &record, &model.to_bytes().unwrap()).unwrap();
         assert!(difference(trained.last(), &head) < 1e-3, "{set:?}");
 
         // The old scaler still fits the table, and a new job under the old keys can be trained.
@@ -74,7 +74,7 @@ fn every_set_of_released_files_is_read_trained_on_and_decrypted() {
         let made = owner::encrypt(&keys, &table(), Some(scaler), &mut job, &|_, _| Ok(())).unwrap();
         let trainer = server::Trainer::new(job.get_ref(), &evaluation_keys).unwrap();
         let model = trainer.train(Returned::Last).unwrap().to_bytes().unwrap();
-        let renewed = owner::decrypt(&keys, &made.record, &model, None).unwrap();
+        let renewed = owner::decrypt(&keys, &made.record, &model).unwrap();
         assert!(difference(renewed.last(), &head) < 1e-3, "{set:?}");
         assert!(head.evaluate(&table()).unwrap().accuracy > 0.5, "{set:?}");
     }
@@ -109,6 +109,6 @@ fn write_a_new_set() {
     let model = server::Trainer::new(&job, &evaluation_keys).unwrap().train(Returned::Last).unwrap();
     let model = model.to_bytes().unwrap();
     write("model.enc", &model);
-    let opened = owner::decrypt(&keys, &made.record, &model, None).unwrap();
+    let opened = owner::decrypt(&keys, &made.record, &model).unwrap();
     write("head.safetensors", &opened.last().to_bytes().unwrap());
 }

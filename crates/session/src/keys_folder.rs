@@ -5,7 +5,7 @@
 //!   secret.key                the secret key, mode 0600: never leaves the owner
 //!   evaluation.keys           for the server
 //!   plan.json                 ring, layout, recipe, shape: public
-//!   jobs/JOB-ID/record.safetensors    scaler, class names and covariance of a job: the owner's
+//!   jobs/JOB-ID/record.safetensors    scaler, class names, covariance and some rows of a job: the owner's
 //!   jobs/JOB-ID.pending/      the same of a job that is being put in its place
 //!   releases.json             the models that were published, mode 0600: how much noise the next one needs
 //! ```

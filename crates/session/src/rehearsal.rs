@@ -137,7 +137,7 @@ pub struct Outcome {
 pub fn decrypt(plan: &Plan, secret: &[u8], record: &[u8], model: &Document) -> Result<Outcome> {
     let keys = owner::open_keys(plan, secret, "the secret key".as_ref())?;
     let record = Record::from_bytes(record)?;
-    let opened = owner::decrypt(&keys, &record, model, None)?;
+    let opened = owner::decrypt(&keys, &record, model)?;
     let head = opened.decrypted.last().to_bytes()?;
     Ok(Outcome { record, opened, head })
 }

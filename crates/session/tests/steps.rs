@@ -122,7 +122,7 @@ fn a_training_is_watched_from_its_keys_to_its_head_and_ends_at_all_of_its_units(
     let trained = train(&documents, &notebook).expect("a model");
     let model = trained.into_document();
     let keys = owner::open_keys(&plan, &documents.secret, "the secret key".as_ref()).expect("the key");
-    let opened = owner::decrypt(&keys, &documents.record, &model, None).expect("a head");
+    let opened = owner::decrypt(&keys, &documents.record, &model).expect("a head");
     let scores = opened.decrypted.last().evaluate(&examples().table).expect("scores");
     assert_eq!((scores.right, scores.rows), (ROWS, ROWS));
 

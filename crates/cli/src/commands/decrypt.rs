@@ -1,18 +1,23 @@
 //! `decrypt`: a model becomes a head.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ciphertune_ckks::container::Container;
 use ciphertune_ckks::files::KEY_ID;
-use ciphertune_head::job::{self, owner::Release};
+use ciphertune_head::job::owner::{Check, Keys, Record, Release, Released};
+use ciphertune_head::job::{self, JobId};
+use ciphertune_head::{Head, LabelColumn, Provenance};
 use clap::Args;
 
 use crate::commands::publication::LEAST_LOGIT_BITS;
 use crate::errors::{CliError, Result};
-use crate::text::{count, say, seconds};
+use crate::inputs::{BackboneFlags, ColumnFlags, part_or_test};
+use crate::progress::Terminal;
+use crate::text::{count, printable, say, seconds, thousands};
 use ciphertune_session::InFile;
+use ciphertune_session::examples::{Examples, Place, Reader};
 use ciphertune_session::files::{Document, NewFile, Privacy};
-use ciphertune_session::keys_folder::{KeysFolder, Releases};
+use ciphertune_session::keys_folder::KeysFolder;
 use ciphertune_session::owner;
 use ciphertune_session::rehearsal::timed;
 
@@ -23,7 +28,8 @@ use ciphertune_session::rehearsal::timed;
 ///
 /// A model that is decrypted as it is carries noise that depends on the secret key. Show it to nobody, the server
 /// included: the file is written for your eyes only (mode 0600). With --publish, noise is added that makes the head
-/// safe to show (see SECURITY.md).
+/// safe to show (see SECURITY.md), and the head is checked on rows that you know: a server can return anything as the
+/// model, your own data among it.
 #[derive(Args)]
 pub struct Decrypt {
     /// Model that the server sent back
@@ -51,6 +57,18 @@ pub struct Decrypt {
     #[arg(long, requires = "publish")]
     anyway: bool,
 
+    /// Rows of your own, with labels, to check the head on before it is published: .csv (label first), .npz or
+    /// .safetensors [default: up to 256 of the rows that were encrypted]
+    #[arg(long, value_name = "TABLE", requires = "publish", conflicts_with = "unchecked")]
+    check: Option<PathBuf>,
+
+    /// Publish a head without checking it. If the server returned something else than the model, this may show your data
+    #[arg(long, requires = "publish")]
+    unchecked: bool,
+
+    #[command(flatten)]
+    columns: ColumnFlags,
+
     /// Replace a head that is there
     #[arg(long)]
     force: bool,
@@ -59,6 +77,10 @@ pub struct Decrypt {
 impl Decrypt {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
+        if self.check.is_none() && (self.columns.label.is_some() || !self.columns.drop.is_empty()) {
+            let message = "--label and --drop are about the columns of the table of --check: leave them out";
+            return Err(CliError::input(message));
+        }
         let privacy = if self.publish { Privacy::Public } else { Privacy::Private };
         let out = NewFile::plan(&self.out, privacy, self.force)?;
         let keys_folder = KeysFolder::open(&self.keys)?;
@@ -76,56 +98,116 @@ impl Decrypt {
         }
         drop(container);
         let record = keys_folder.record(job, &self.model)?;
-        let releases = self.publish.then_some(self.releases);
-        let mut published = if self.publish { Some(keys_folder.releases()?) } else { None };
-        if let Some(published) = &published {
-            published.check(self.releases)?;
-        }
-        let (opened, took) = timed(|| owner::decrypt(&keys, &record, &model, releases))?;
-        // Before the release is counted: a head that was refused was shown to nobody.
-        if let Some(release) = &opened.decrypted.release {
-            require_bits_in_logits(release, self.anyway)?;
-        }
-        let head = opened.decrypted.last();
-        let content = head.to_bytes()?;
-        let which = published.as_ref().map_or(0, Releases::next);
-        if let Some(published) = &mut published {
-            published.add(job, self.releases)?;
-        }
-        out.write(&content)?;
+        let opened = Opened { keys, record, model, job };
+        if self.publish { self.publish(&opened, &keys_folder, out) } else { self.keep(&opened, out) }
+    }
 
+    /// Writes a head for the owner alone.
+    fn keep(&self, from: &Opened, out: NewFile) -> Result<()> {
+        let (opened, took) = timed(|| owner::decrypt(&from.keys, &from.record, &from.model))?;
+        let head = opened.decrypted.last();
+        out.write(&head.to_bytes()?)?;
+        self.say_written(from, head, took)?;
         let iterates = opened.decrypted.heads.len();
-        say!("decrypted the model of job {job} in {}", seconds(took))?;
-        let shape = format!("{} x {}", count(head.classes().len(), "class"), count(head.features(), "feature"));
-        say!("  {}  {shape}, after {}", self.out.display(), count(keys.plan().recipe().iterations(), "iteration"))?;
         if iterates > 1 {
             say!("  the model holds {iterates} iterates: the last was written")?;
         }
-        match opened.decrypted.release {
-            Some(release) => {
-                let shown = match self.releases {
-                    1 => "safe to show, as the only model of these keys".to_owned(),
-                    releases => format!("safe to show, as release {which} of {releases} that its noise covers"),
-                };
-                say!("  {shown}")?;
-                say!("  precision: {:.1} bits of the largest weight are left above the noise", release.precision_bits)?;
-                say!("  precision: {:.1} bits of a logit are left above the noise", release.logit_bits())?;
-                if !release.cleaned {
-                    say!("  the noise was not cleaned up: the job's record does not hold what that takes")?;
-                }
-            }
-            None => {
-                if record.is_within_plan() {
-                    say!("  precision: weights are right to {:.1} bits of the largest one", opened.precision_bits)?;
-                } else {
-                    say!("  precision: not known, because the features are larger than the plan takes for granted")?;
-                }
-                say!("  for your eyes only: before you show it to anyone, decrypt it with --publish")?;
-            }
+        if from.record.is_within_plan() {
+            say!("  precision: weights are right to {:.1} bits of the largest one", opened.precision_bits)?;
+        } else {
+            say!("  precision: not known, because the features are larger than the plan takes for granted")?;
         }
+        say!("  for your eyes only: before you show it to anyone, decrypt it with --publish")?;
+        self.say_next()
+    }
+
+    /// Writes a head for anyone: with noise, checked, and counted.
+    fn publish(&self, from: &Opened, folder: &KeysFolder, out: NewFile) -> Result<()> {
+        let table = self.check.as_deref().map(|path| self.read_table(path, from.record.provenance())).transpose()?;
+        let mut published = folder.releases()?;
+        published.check(self.releases)?;
+        let publish = || -> Result<Released> {
+            let flooded = owner::flood(&from.keys, &from.record, &from.model, self.releases)?;
+            require_bits_in_logits(flooded.release(), self.anyway)?;
+            if self.unchecked {
+                return Ok(flooded.unchecked());
+            }
+            Ok(owner::check(flooded, &from.record, table.as_ref(), &self.model)?)
+        };
+        let (released, took) = timed(publish)?;
+        let content = released.head.to_bytes()?;
+        let which = published.next();
+        // Counted only now: a head that was refused was shown to nobody.
+        published.add(from.job, self.releases)?;
+        out.write(&content)?;
+
+        self.say_written(from, &released.head, took)?;
+        say!("  {}", checked(released.check.as_ref(), table.is_some()))?;
+        let shown = match self.releases {
+            1 => "safe to show, as the only model of these keys".to_owned(),
+            releases => format!("safe to show, as release {which} of {releases} that its noise covers"),
+        };
+        say!("  {shown}")?;
+        let release = released.release;
+        say!("  precision: {:.1} bits of the largest weight are left above the noise", release.precision_bits)?;
+        say!("  precision: {:.1} bits of a logit are left above the noise", release.logit_bits())?;
+        if !release.cleaned {
+            say!("  the noise was not cleaned up: the job's record does not hold what that takes")?;
+        }
+        self.say_next()
+    }
+
+    /// The rows of `--check`.
+    fn read_table(&self, path: &Path, provenance: Option<&Provenance>) -> Result<Examples> {
+        let place = Place {
+            table: Some(path),
+            images: None,
+            labels: None,
+            rows: None,
+            label: self.columns.label.as_deref(),
+            drop: &self.columns.drop,
+            split: part_or_test(None, Some(path)),
+        };
+        let terminal = Terminal::new();
+        let reader = Reader::new(BackboneFlags::default().choice(), provenance, &[place], &terminal)?;
+        Ok(reader.read(&place, LabelColumn::Present)?)
+    }
+
+    fn say_written(&self, from: &Opened, head: &Head, took: f64) -> Result<()> {
+        say!("decrypted the model of job {} in {}", from.job, seconds(took))?;
+        let shape = format!("{} x {}", count(head.classes().len(), "class"), count(head.features(), "feature"));
+        let iterations = count(from.keys.plan().recipe().iterations(), "iteration");
+        say!("  {}  {shape}, after {iterations}", self.out.display())?;
+        Ok(())
+    }
+
+    fn say_next(&self) -> Result<()> {
         say!("next:\n  ciphertune evaluate --head {} --test FILE", self.out.display())?;
         Ok(())
     }
+}
+
+/// A model with what it takes to read it.
+struct Opened {
+    keys: Keys,
+    record: Record,
+    model: Document,
+    job: JobId,
+}
+
+/// What a published head was checked by.
+fn checked(check: Option<&Check>, own: bool) -> String {
+    let Some(check) = check else {
+        return "NOT checked: if the server returned something else than the model, it may show your data".to_owned();
+    };
+    let which = if own { "rows" } else { "kept rows" };
+    format!(
+        "checked: {} of {} {which} right; always saying '{}' would have {} right",
+        thousands(check.right as u64),
+        thousands(check.rows as u64),
+        printable(&check.most_frequent),
+        thousands(check.most_frequent_rows as u64)
+    )
 }
 
 /// Refuses a head whose logits are mostly noise.

@@ -10,6 +10,7 @@ mod mixtures;
 mod networks;
 mod outputs;
 mod pictures;
+mod publication;
 mod report;
 mod roles;
 mod run;

@@ -72,39 +72,6 @@ fn secret_keys_records_and_private_heads_are_for_their_owner_alone() {
 }
 
 #[test]
-fn published_models_say_how_much_precision_is_left_and_more_releases_leave_less() {
-    let scratch = Scratch::with_artefacts();
-    let bits = |releases: &str, out: &str| {
-        scratch
-            .succeeds(&format!("decrypt --model model.enc --keys KEYS/ --publish --releases {releases} --out {out}"));
-        let description = scratch.json(&format!("inspect {out} --json"));
-        description["metadata"]["published"].as_f64().expect("a published head says so")
-    };
-    let (twice, often) = (bits("2", "two.safetensors"), bits("32", "many.safetensors"));
-    assert!(twice > 2.5 && (twice - often - 2.0).abs() < 0.5, "{twice} {often}");
-    let usage = scratch.ciphertune("decrypt --model model.enc --keys KEYS/ --releases 2 --out x");
-    assert_eq!(usage.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&usage.stderr).contains("--publish"));
-}
-
-#[test]
-fn every_published_model_of_the_keys_is_counted() {
-    let scratch = Scratch::with_artefacts();
-    let publish = "decrypt --model model.enc --keys KEYS --publish";
-    scratch.succeeds(&format!("{publish} --releases 2 --out one.safetensors"));
-    scratch.fails(2, &format!("{publish} --out two.safetensors"), &["releases.json", "--releases 2 or more"]);
-    let text = scratch.succeeds(&format!("{publish} --releases 2 --out two.safetensors"));
-    assert!(text.contains("release 2 of 2"), "{text}");
-    scratch.fails(2, &format!("{publish} --releases 100 --out three.safetensors"), &["releases.json", "make new keys"]);
-    let list: Value = serde_json::from_slice(&scratch.read("KEYS/releases.json")).unwrap();
-    assert_eq!((list[0]["releases"].as_u64(), list[1]["releases"].as_u64()), (Some(2), Some(2)));
-    // For the owner's eyes only: not counted.
-    scratch.succeeds("decrypt --model model.enc --keys KEYS --out private.safetensors");
-    scratch.write("KEYS/releases.json", "[");
-    scratch.fails(2, &format!("{publish} --releases 9 --out three.safetensors"), &["releases.json", "damaged"]);
-}
-
-#[test]
 fn decrypting_with_other_keys_names_both_keys() {
     let scratch = Scratch::with_artefacts();
     scratch.succeeds("keygen --train table.csv --iterations 1 --out OTHER");

@@ -1,0 +1,140 @@
+//! Encryption of a table: the job goes to the server, the record stays.
+
+use std::io::{Seek, Write};
+
+use ciphertune_ckks::container::ContainerWriter;
+use ciphertune_ckks::files::SeededGroup;
+use ciphertune_ckks::{Encoder, KeyId, encrypt as encrypt_slots, files};
+use nalgebra::{DMatrix, DVector};
+use rayon::prelude::*;
+
+use super::super::{JOB, JOB_FORMATS, JOB_ID, PLAN, group_name};
+use super::cleanup::Covariance;
+use super::{Keys, Record, kept};
+use crate::layout::{Input, Layout, Plain, Source};
+use crate::{Classes, FeatureTable, HeadError, Plan, Preconditioned, Result, Scaler};
+
+/// A job as the owner made it.
+pub struct EncryptedJob {
+    /// Stays with the owner.
+    pub record: Record,
+    /// Bytes that were written, for the server.
+    pub bytes: u64,
+    /// Number of ciphertexts in them.
+    pub ciphertexts: usize,
+}
+
+/// Fits the scaler (or takes the given one), preconditions the features, encrypts a table and writes the job to `out`
+/// on the way, a few ciphertexts at a time. Calls `progress` with ciphertexts done and in all, from several threads; its
+/// first error ends the work.
+///
+/// # Errors
+///
+/// If the table does not have the plan's shape or has one class only, if features are too large after scaling, if
+/// randomness or `out` fails.
+pub fn encrypt(
+    keys: &Keys,
+    table: &FeatureTable,
+    scaler: Option<Scaler>,
+    out: &mut (impl Write + Seek),
+    progress: &(dyn Fn(usize, usize) -> Result<()> + Sync),
+) -> Result<EncryptedJob> {
+    let plan = &keys.plan;
+    let names = table.require_labels()?;
+    let classes = Classes::from_labels(names)?;
+    check_shape(plan, table, &classes)?;
+    let recipe = plan.recipe();
+    let scaler = match scaler {
+        Some(scaler) => scaler,
+        None => Scaler::fit(recipe.scaler(), recipe.lambda(), table.features())?,
+    };
+    let x = scaler.apply_with_ones(table.features())?;
+    let problem = Preconditioned::new(recipe, &x)?;
+    drop(x);
+    let labels = classes.indices(names)?;
+    let schedule = plan.schedule();
+    let source = Source {
+        x_hat: &problem.x_hat,
+        labels: &labels,
+        offset: problem.offset.as_deref(),
+        first_rate: schedule.first_rate(),
+    };
+    let job = KeyId::random()?;
+    let writer = ContainerWriter::new(JOB, *JOB_FORMATS.end())
+        .metadata(PLAN, plan.to_json())
+        .metadata(JOB_ID, job.to_string())
+        .metadata(files::KEY_ID, keys.id().to_string())
+        .metadata(files::PARAMETERS_DIGEST, keys.parameters.digest());
+    let (bytes, ciphertexts) = write_upload(keys, &source, writer, out, progress)?;
+    let magnitude = magnitude(&problem.x_hat, schedule.first_rate());
+    let provenance = table.provenance().cloned();
+    let covariance = Covariance::of(&problem.x_hat);
+    let (unscale, w0) = (problem.unscale, problem.w0);
+    let kept = Some(kept::of(table, &labels, classes.len())?);
+    let record = Record { job, scaler, unscale, w0, classes, magnitude, provenance, covariance, kept };
+    Ok(EncryptedJob { record, bytes, ciphertexts })
+}
+
+fn check_shape(plan: &Plan, table: &FeatureTable, classes: &Classes) -> Result<()> {
+    let (shape, found) = (plan.shape(), (table.rows(), table.columns(), classes.len()));
+    if found == (shape.rows, shape.features, shape.classes) {
+        return Ok(());
+    }
+    Err(HeadError::Mismatch(format!(
+        "the keys were planned for {} rows x {} features in {} classes, the table has {} x {} in {}: make keys for this table with keygen",
+        shape.rows, shape.features, shape.classes, found.0, found.1, found.2
+    )))
+}
+
+/// Encrypts the upload and writes it. Returns bytes and ciphertexts.
+fn write_upload(
+    keys: &Keys,
+    source: &Source,
+    writer: ContainerWriter<'_>,
+    out: &mut (impl Write + Seek),
+    progress: &(dyn Fn(usize, usize) -> Result<()> + Sync),
+) -> Result<(u64, usize)> {
+    let (plan, inputs) = (&keys.plan, keys.plan.inputs());
+    let runs: Vec<&[Input]> = inputs.chunk_by(|a, b| a.role == b.role).collect();
+    let group = |run: &&[Input]| SeededGroup {
+        name: group_name(run[0].role).into(),
+        level: run[0].level,
+        scales: run.iter().map(|input| input.scale).collect(),
+    };
+    let groups: Vec<SeededGroup> = runs.iter().map(group).collect();
+    let encoder = Encoder::new(plan.literal().log_n);
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let encrypt = |index: usize| {
+        let input = &inputs[index];
+        let coefficients = match plan.layout().pack(source, index) {
+            Plain::Slots(values) => encoder.encode(&values, input.scale)?,
+            Plain::Subring(parts) => encoder.encode_subring(&parts, input.scale)?,
+        };
+        let ciphertext = encrypt_slots(&keys.parameters, &keys.secret, &coefficients, input.level, input.scale)?;
+        progress(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, inputs.len())?;
+        Ok(ciphertext)
+    };
+    let starts: Vec<usize> = (0..runs.len()).map(|place| runs[..place].iter().map(|run| run.len()).sum()).collect();
+    let bytes = files::write_seeded_streamed(writer, &keys.parameters, &groups, out, |place, range| {
+        let wanted = starts[place] + range.start..starts[place] + range.end;
+        wanted.into_par_iter().map(encrypt).collect::<Result<Vec<_>>>()
+    })?;
+    Ok((bytes, inputs.len()))
+}
+
+/// See [`Record::magnitude`]. The eigenvalue comes from a power iteration, which ends within a few percent below it.
+fn magnitude(x_hat: &DMatrix<f64>, first_rate: f64) -> f64 {
+    let (n, d) = x_hat.shape();
+    let rms = (x_hat.norm_squared() / (n * d) as f64).sqrt();
+    let mut direction = DVector::from_fn(d, |k, _| 1.0 + (k % 7) as f64 / 7.0).normalize();
+    let mut eigenvalue = 0.0;
+    for _ in 0..30 {
+        let next = x_hat.tr_mul(&(x_hat * &direction)) / n as f64;
+        eigenvalue = next.norm();
+        if eigenvalue == 0.0 {
+            break;
+        }
+        direction = next / eigenvalue;
+    }
+    rms.max(eigenvalue.sqrt() * (first_rate * n as f64 / 4.0).max(1.0))
+}

@@ -1,0 +1,68 @@
+//! The owner's keys for a plan.
+
+use ciphertune_ckks::files::EvaluationKeyFile;
+use ciphertune_ckks::{KeyId, Parameters, SecretKey, files};
+
+use super::super::PLAN;
+use crate::{Plan, Result};
+
+/// The owner's keys for a plan.
+pub struct Keys {
+    pub(super) plan: Plan,
+    pub(super) parameters: Parameters,
+    pub(super) secret: SecretKey,
+}
+
+impl Keys {
+    /// Draws a secret key for a plan.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system's random generator fails.
+    pub fn generate(plan: &Plan) -> Result<Self> {
+        let parameters = plan.parameters()?;
+        let secret = SecretKey::generate(&parameters)?;
+        Ok(Self { plan: plan.clone(), parameters, secret })
+    }
+
+    /// Reads the secret key of a plan.
+    ///
+    /// # Errors
+    ///
+    /// For a file that is damaged, no secret key, or made for another plan's parameters.
+    pub fn from_bytes(plan: &Plan, secret_key: &[u8]) -> Result<Self> {
+        let parameters = plan.parameters()?;
+        let secret = files::secret_key_from_bytes(&parameters, secret_key)?;
+        Ok(Self { plan: plan.clone(), parameters, secret })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The identifier of the secret key.
+    pub fn id(&self) -> KeyId {
+        self.secret.id()
+    }
+
+    /// The secret key as a file; overwritten in memory when dropped.
+    ///
+    /// # Errors
+    ///
+    /// Only if the container cannot be written.
+    pub fn secret_key_to_bytes(&self) -> Result<impl std::ops::Deref<Target = Vec<u8>> + use<>> {
+        Ok(files::secret_key_to_bytes(&self.parameters, &self.secret)?)
+    }
+
+    /// Makes the evaluation keys that the plan's training needs and writes them as a file for the server.
+    ///
+    /// # Errors
+    ///
+    /// If the random generator or `out` fails.
+    pub fn write_evaluation_keys(&self, out: &mut impl std::io::Write) -> Result<()> {
+        let needed = &self.plan.estimate()?.operations.keys;
+        let keys = EvaluationKeyFile::generate(&self.parameters, &self.secret, needed)?;
+        Ok(keys.write(&[(PLAN, self.plan.to_json())], out)?)
+    }
+}
