@@ -4,6 +4,8 @@
 //! special primes (hybrid key switching, Han and Ki 2020). A division by the special primes and the division of a
 //! rescale are one, and key switches whose results are added share it.
 
+mod plain;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -12,6 +14,8 @@ use rayon::prelude::*;
 
 use crate::ciphertext::Half;
 use crate::{Arithmetic, Ciphertext, Complex64, Encoder, Error, EvaluationKeys, Parameters, Product, Result};
+
+pub use plain::Plaintext;
 
 /// How many of the expensive operations have been done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

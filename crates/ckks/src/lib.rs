@@ -48,7 +48,7 @@ pub use ciphertune_ring::{Sampler, galois, release_memory, sampler::SIGMA};
 pub use encoder::Encoder;
 pub use encryption::{decrypt, encrypt};
 pub use error::{Error, Result};
-pub use evaluator::{Counts, Evaluator};
+pub use evaluator::{Counts, Evaluator, Plaintext};
 pub use keys::{EvaluationKeys, KeyId, KeySet, SecretKey};
 pub use num_complex::Complex64;
 pub use parameters::{Parameters, ParametersLiteral, SECURITY_BITS, SECURITY_BOUNDS, security_bound};

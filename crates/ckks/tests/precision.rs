@@ -419,3 +419,42 @@ fn a_packed_ciphertext_gives_what_its_words_give_in_every_operation() {
         }
     }
 }
+
+#[test]
+fn products_with_turned_plaintexts_are_sums_of_slots_and_need_no_key() {
+    for f in fixtures() {
+        let (slots, level) = (f.parameters.slots(), f.parameters.max_level());
+        let wave = |k: f64| -> Vec<Complex64> {
+            (0..slots).map(|s| Complex64::new((s as f64 * k).sin(), (s as f64 * k * 0.7).cos())).collect()
+        };
+        let bare = Evaluator::new(EvaluationKeys::generate(&f.parameters, &f.owner, &KeySet::default()).unwrap());
+        let (x, w) = ([wave(0.3), wave(1.1)], [wave(0.9), wave(0.2)]);
+        let encrypted: Vec<Ciphertext> = x
+            .iter()
+            .map(|values| {
+                let message = f.encoder.encode(values, f.scale).unwrap();
+                encrypt(&f.parameters, &f.owner, &message, level, f.scale).unwrap().expand(f.parameters.ring())
+            })
+            .collect();
+        let plain: Vec<Plaintext> =
+            w.iter().map(|v| Plaintext::encode(&f.parameters, &f.encoder, v, 1, f.scale).unwrap()).collect();
+        let turned: Vec<Plaintext> = plain.iter().map(|v| v.rotated(&f.parameters, 3)).collect();
+        let columns = [plain.iter().collect(), turned.iter().collect::<Vec<_>>()];
+        let found = bare.dot_plain_many(&[encrypted.iter().collect()], &columns).unwrap();
+        assert_eq!((bare.counts().key_switches, bare.counts().products), (0, 4));
+        for (turn, sum) in [0, 3].into_iter().zip(&found[0]) {
+            assert_eq!((sum.level(), sum.scale()), (1, f.scale * f.scale));
+            let slots_found = decrypt(&f.parameters, &f.owner, &f.encoder, sum);
+            let bound = 12.0 * (4.0 * f.noise.fresh()).sqrt() / f.scale;
+            for (s, slot) in slots_found.iter().enumerate() {
+                let expected: Complex64 = (0..2).map(|k| x[k][s] * w[k][(s + turn) % slots]).sum();
+                assert!((slot - expected).norm() < bound, "{}: {} > {bound}", f.name, (slot - expected).norm());
+            }
+        }
+        let wrong = bare.dot_plain_many(&[vec![&encrypted[0]]], &columns);
+        assert!(matches!(wrong, Err(Error::Length { .. })));
+        bare.stop();
+        let stopped = bare.dot_plain_many(&[encrypted.iter().collect()], &columns);
+        assert!(matches!(stopped, Err(Error::Stopped)));
+    }
+}

@@ -14,13 +14,15 @@
 //! The encrypted half:
 //!
 //! * [`plan`] chooses ring, layout and keys for the shape of a table; [`layout`] arranges it in ciphertexts;
-//! * [`job`] has the two sides, [`job::owner`] and [`job::server`], and [`train`](mod@train) the circuit that the server runs.
+//! * [`job`] has the two sides, [`job::owner`] and [`job::server`], and [`train`](mod@train) the circuit that the server runs;
+//! * [`inference`] answers encrypted rows with encrypted logits.
 //!
 //! `examples/train.rs`, `plan.rs` and `predict.rs` of this crate are whole programs of it.
 
 pub mod classes;
 pub mod curves;
 mod error;
+pub mod inference;
 pub mod job;
 pub mod layout;
 mod linalg;

@@ -21,6 +21,8 @@ use crate::table::FeatureTable;
 use nalgebra::{DMatrix, DVector};
 use serde::Serialize;
 
+pub use artefact::KIND;
+
 /// A linear classifier of raw features: logits = x W^T + b.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Head {
