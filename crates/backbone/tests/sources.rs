@@ -206,6 +206,14 @@ fn idx_files_are_read_plain_and_gzipped_with_their_labels() {
     assert!(refused(&images, None).contains("record 2"));
     fs::write(&images, &whole[..whole.len() / 2]).expect("written");
     assert!(refused(&images, None).contains("images-idx3"));
+    // The last four bytes but four are the content's checksum.
+    let mut whole = gzip(&idx(&[2, 2, 3], &pixels));
+    let checksum = whole.len() - 8;
+    whole[checksum] ^= 1;
+    fs::write(&images, &whole).expect("written");
+    assert!(refused(&images, None).contains("damaged at its end"));
+    fs::write(&images, gzip(&idx(&[2, 2, 3], &[0; 13]))).expect("written");
+    assert!(refused(&images, None).contains("goes on after the 2 records"));
     fs::write(&images, idx(&[u32::MAX, 60_000, 60_000], &[])).expect("written");
     assert!(refused(&images, None).contains("images-idx3"));
     fs::write(&images, b"").expect("written");

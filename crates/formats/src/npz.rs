@@ -7,6 +7,7 @@
 //! The header of an `.npy` file is a Python dictionary with three fixed keys (NumPy's format versions 1 to 3); they are
 //! looked up here, without a parser for Python.
 
+mod directory;
 mod header;
 mod write;
 
@@ -213,7 +214,7 @@ impl<R: Read> Array<R> {
 }
 
 fn open<R: Read + Seek>(source: R) -> Result<ZipArchive<R>> {
-    ZipArchive::new(source).map_err(|error| NpzError::NoArchive(error.to_string()))
+    directory::checked(source).map_err(|error| NpzError::NoArchive(error.to_string()))
 }
 
 #[cfg(test)]

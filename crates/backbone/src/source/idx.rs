@@ -80,17 +80,29 @@ impl Idx {
     }
 
     fn read(&mut self, record: usize, bytes: usize) -> Result<Vec<u8>> {
-        self.take(bytes, &format!("record {}", record + 1))
+        let values = self.take(bytes, &format!("record {}", record + 1))?;
+        if record + 1 == self.sizes[0] && !self.take_some(1, "its end")?.is_empty() {
+            let reason = format!("goes on after the {} records that the header promises: copy it again", self.sizes[0]);
+            return Err(BackboneError::source(&self.path, reason));
+        }
+        Ok(values)
     }
 
-    /// The next `bytes` bytes; the buffer grows with what is really there.
+    /// The next `bytes` bytes.
     fn take(&mut self, bytes: usize, what: &str) -> Result<Vec<u8>> {
+        let values = self.take_some(bytes, what)?;
+        if values.len() == bytes {
+            return Ok(values);
+        }
+        Err(BackboneError::source(&self.path, format!("ends within {what}: copy the file again")))
+    }
+
+    /// At most `bytes` bytes; the buffer grows with what is really there. At the end of a gzip file, its checksum is
+    /// compared.
+    fn take_some(&mut self, bytes: usize, what: &str) -> Result<Vec<u8>> {
         let mut values = Vec::new();
         let read = self.body.by_ref().take(bytes as u64).read_to_end(&mut values);
-        match read {
-            Ok(found) if found == bytes => Ok(values),
-            Ok(_) => Err(BackboneError::source(&self.path, format!("ends within {what}: copy the file again"))),
-            Err(error) => Err(BackboneError::source(&self.path, format!("damaged at {what} ({error}): copy it again"))),
-        }
+        read.map_err(|error| BackboneError::source(&self.path, format!("damaged at {what} ({error}): copy it again")))?;
+        Ok(values)
     }
 }
