@@ -9,6 +9,8 @@ mod encrypt;
 mod evaluate;
 mod export;
 mod extract;
+mod infer;
+mod inference;
 mod inspect;
 mod keygen;
 mod manual;
@@ -37,6 +39,7 @@ pub enum Command {
     Encrypt(encrypt::Encrypt),
     Train(train::Train),
     Decrypt(decrypt::Decrypt),
+    Infer(infer::Infer),
     Evaluate(evaluate::Evaluate),
     Predict(predict::Predict),
     Export(export::Export),
@@ -60,6 +63,7 @@ impl Command {
             Command::Encrypt(command) => command.execute(),
             Command::Train(command) => command.execute(),
             Command::Decrypt(command) => command.execute(),
+            Command::Infer(command) => command.execute(),
             Command::Evaluate(command) => command.execute(),
             Command::Predict(command) => command.execute(),
             Command::Export(command) => command.execute(),

@@ -290,6 +290,11 @@ impl ShapeFlags {
         }
     }
 
+    /// The numbers of features and classes that were given as numbers.
+    pub fn features_and_classes(&self) -> (Option<usize>, Option<usize>) {
+        (self.features, self.classes)
+    }
+
     /// The fastest plan for the shape.
     pub fn plan(
         &self,

@@ -77,6 +77,7 @@ fn name(step: Step) -> &'static str {
         Step::Features => "features",
         Step::Encrypting => "encrypting",
         Step::Reading => "reading",
+        Step::Answering => "answering",
         Step::Training | Step::Tracing => "training",
     }
 }

@@ -34,6 +34,8 @@ pub const SECRET: &str = "secret.key";
 pub const EVALUATION: &str = "evaluation.keys";
 /// The plan's file.
 pub const PLAN: &str = "plan.json";
+/// The plan's file in a folder of keys for inference ([`crate::inference`]).
+pub const INFERENCE: &str = "inference.json";
 /// The folder of records.
 pub const JOBS: &str = "jobs";
 /// A record's file.
@@ -62,6 +64,10 @@ impl<'a> KeysFolder<'a> {
     /// Reads plan and secret key.
     pub fn keys(&self) -> Result<Keys> {
         let path = self.path.join(PLAN);
+        if !path.exists() && self.path.join(INFERENCE).exists() {
+            let message = "these keys are for inference, not for training: use other keys, or make some with ciphertune keygen --train";
+            return Err(Error::input(message).in_file(self.path));
+        }
         let text = String::from_utf8(files::read(&path)?)
             .map_err(|_| Error::input("the file is no plan: restore it, or make new keys").in_file(&path))?;
         let plan = Plan::from_json(&text).in_file(&path)?;

@@ -7,6 +7,7 @@
 //! * [`examples`] reads tables, and images through a backbone; [`specimens`] looks at some of them;
 //! * [`owner`] makes keys, encrypts, decrypts; [`keys_folder`] is what an owner keeps;
 //! * [`server`] trains: nothing in it takes a type that holds a secret, a feature or a label;
+//! * [`inference`] asks a head about encrypted rows, and answers with encrypted logits;
 //! * [`rehearsal`] plays both in one process, beside the same training in the clear;
 //! * [`files`] reads and writes files whole or not at all; [`memory`] says how much there is.
 
@@ -14,6 +15,7 @@ pub mod cache;
 mod error;
 pub mod examples;
 pub mod files;
+pub mod inference;
 pub mod job_folder;
 pub mod keys_folder;
 pub mod memory;

@@ -26,6 +26,8 @@ pub enum Step {
     Reading,
     /// Server: a unit is about the time of a product of ciphertexts.
     Training,
+    /// Server: encrypted rows get their logits; a unit is about the time of a product of ciphertexts.
+    Answering,
     /// Owner: training in the clear; a unit is an iteration of a method.
     Tracing,
 }

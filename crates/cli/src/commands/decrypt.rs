@@ -9,6 +9,7 @@ use ciphertune_head::job::{self, JobId};
 use ciphertune_head::{Head, LabelColumn, Provenance};
 use clap::Args;
 
+use crate::commands::inference;
 use crate::commands::publication::LEAST_LOGIT_BITS;
 use crate::errors::{CliError, Result};
 use crate::inputs::{BackboneFlags, ColumnFlags, part_or_test};
@@ -30,17 +31,19 @@ use ciphertune_session::rehearsal::timed;
 /// included: the file is written for your eyes only (mode 0600). With --publish, noise is added that makes the head
 /// safe to show (see SECURITY.md), and the head is checked on rows that you know: a server can return anything as the
 /// model, your own data among it.
+///
+/// With --logits an answer of infer becomes a table of labels (mode 0600).
 #[derive(Args)]
 pub struct Decrypt {
     /// Model that the server sent back
-    #[arg(long, value_name = "FILE")]
-    model: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "logits")]
+    model: Option<PathBuf>,
 
-    /// Keys that the job was encrypted with
+    /// Keys that the job or the query was encrypted with
     #[arg(long, value_name = "KEYS/")]
     keys: PathBuf,
 
-    /// File to write the head to
+    /// File to write the head, or the labels, to
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
@@ -69,7 +72,15 @@ pub struct Decrypt {
     #[command(flatten)]
     columns: ColumnFlags,
 
-    /// Replace a head that is there
+    /// Answer of ciphertune infer, to be decrypted into labels instead
+    #[arg(long, value_name = "FILE", help_heading = "Inference", conflicts_with_all = ["model", "publish", "releases", "anyway", "check", "unchecked", "label", "drop"])]
+    logits: Option<PathBuf>,
+
+    /// Write the logits beside the labels: raw decryptions, for your eyes only
+    #[arg(long, help_heading = "Inference", requires = "logits")]
+    scores: bool,
+
+    /// Replace a file that is there
     #[arg(long)]
     force: bool,
 }
@@ -77,6 +88,9 @@ pub struct Decrypt {
 impl Decrypt {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
+        if let Some(answer) = &self.logits {
+            return inference::decrypt::decrypt(answer, self.scores, &self.keys, &self.out, self.force);
+        }
         if self.check.is_none() && (self.columns.label.is_some() || !self.columns.drop.is_empty()) {
             let message = "--label and --drop are about the columns of the table of --check: leave them out";
             return Err(CliError::input(message));
@@ -84,22 +98,27 @@ impl Decrypt {
         let privacy = if self.publish { Privacy::Public } else { Privacy::Private };
         let out = NewFile::plan(&self.out, privacy, self.force)?;
         let keys_folder = KeysFolder::open(&self.keys)?;
-        let model = Document::read(&self.model)?;
-        let container = Container::parse(&model.bytes, job::MODEL, job::MODEL_FORMAT).in_file(&self.model)?;
-        let job = job::job_id_of(container.header()).in_file(&self.model)?;
+        let model = Document::read(self.model())?;
+        let container = Container::parse(&model.bytes, job::MODEL, job::MODEL_FORMAT).in_file(self.model())?;
+        let job = job::job_id_of(container.header()).in_file(self.model())?;
         let keys = keys_folder.keys()?;
-        let (found, expected) = (container.metadata(KEY_ID).in_file(&self.model)?, keys.id().to_string());
+        let (found, expected) = (container.metadata(KEY_ID).in_file(self.model())?, keys.id().to_string());
         if found != expected {
             let message = format!(
                 "the model is encrypted under key {found}, {} holds key {expected}: use the keys that the job was encrypted with",
                 self.keys.display()
             );
-            return Err(CliError::input(message).in_file(&self.model));
+            return Err(CliError::input(message).in_file(self.model()));
         }
         drop(container);
-        let record = keys_folder.record(job, &self.model)?;
+        let record = keys_folder.record(job, self.model())?;
         let opened = Opened { keys, record, model, job };
         if self.publish { self.publish(&opened, &keys_folder, out) } else { self.keep(&opened, out) }
+    }
+
+    /// The model's file.
+    fn model(&self) -> &Path {
+        self.model.as_deref().unwrap_or(Path::new(""))
     }
 
     /// Writes a head for the owner alone.
@@ -132,7 +151,7 @@ impl Decrypt {
             if self.unchecked {
                 return Ok(flooded.unchecked());
             }
-            Ok(owner::check(flooded, &from.record, table.as_ref(), &self.model)?)
+            Ok(owner::check(flooded, &from.record, table.as_ref(), self.model())?)
         };
         let (released, took) = timed(publish)?;
         let content = released.head.to_bytes()?;

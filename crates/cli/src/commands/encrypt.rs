@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use ciphertune_head::{LabelColumn, Scaler};
 use clap::Args;
 
+use crate::commands::inference::encrypt::InferenceFlags;
 use crate::commands::publication;
 use crate::errors::Result;
 use crate::inputs::{BackboneFlags, TrainFlags};
@@ -22,7 +23,11 @@ use ciphertune_session::rehearsal::timed;
 ///
 /// Fits the recipe's scaler to the features (never to the labels), scales them and encrypts features and labels. The
 /// job holds ciphertexts and the public plan. Scaler and class names stay in KEYS/jobs.
+///
+/// With --for-inference rows of features become a query about a head, or with --head a head becomes one that a server
+/// computes with unseen.
 #[derive(Args)]
+#[command(mut_group("training", |group| group.args(["features", "head"])))]
 pub struct Encrypt {
     #[command(flatten)]
     train: TrainFlags,
@@ -45,11 +50,18 @@ pub struct Encrypt {
 
     #[command(flatten)]
     backbone: BackboneFlags,
+
+    #[command(flatten)]
+    inference: InferenceFlags,
 }
 
 impl Encrypt {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
+        if self.inference.for_inference {
+            let place = self.train.place();
+            return self.inference.encrypt(place, &self.backbone, &self.keys, &self.out, self.force);
+        }
         let terminal = Terminal::new();
         let folder = NewFolder::plan(&self.out, Privacy::Public, self.force, &[JOB_FILE], "the old job")?;
         let keys_folder = KeysFolder::open(&self.keys)?;

@@ -9,17 +9,18 @@ use serde_json::json;
 
 use crate::errors::{CliError, Result};
 use crate::text::say;
+use ciphertune_session::inference::folder::{HEAD_FILE, HEADS, QUERY_FILE};
 use ciphertune_session::job_folder::JOB_FILE;
-use ciphertune_session::keys_folder::{EVALUATION, JOBS, PLAN, RECORD, SECRET};
+use ciphertune_session::keys_folder::{EVALUATION, INFERENCE, JOBS, PLAN, RECORD, SECRET};
 use description::Description;
 
 /// Say what a file of Ciphertune holds, after checking that it is whole
 ///
 /// Prints kind, format version, job, key, shape, parameters and sizes of any file that Ciphertune wrote, or of every
-/// file of a folder KEYS/ or JOB/. The content of keys is not printed.
+/// file of a folder KEYS/, JOB/, QUERY/ or HEAD/. The content of keys is not printed.
 #[derive(Args)]
 pub struct Inspect {
-    /// File, or folder KEYS/ or JOB/
+    /// File, or folder KEYS/, JOB/, QUERY/ or HEAD/
     #[arg(value_name = "FILE")]
     path: PathBuf,
 
@@ -54,9 +55,11 @@ impl Inspect {
 
 /// The known files of a folder of ours.
 fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths: Vec<PathBuf> = [PLAN, SECRET, EVALUATION, JOB_FILE].iter().map(|name| folder.join(name)).collect();
-    if let Ok(jobs) = std::fs::read_dir(folder.join(JOBS)) {
-        let mut records: Vec<PathBuf> = jobs.filter_map(|job| Some(job.ok()?.path().join(RECORD))).collect();
+    let names = [PLAN, INFERENCE, SECRET, EVALUATION, JOB_FILE, QUERY_FILE, HEAD_FILE];
+    let mut paths: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
+    for kind in [JOBS, HEADS] {
+        let Ok(entries) = std::fs::read_dir(folder.join(kind)) else { continue };
+        let mut records: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path().join(RECORD))).collect();
         records.sort();
         paths.extend(records);
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::commands::inference::keygen::{InferenceFlags, keygen};
 use crate::commands::publication;
 use crate::errors::Result;
 use crate::inputs::BackboneFlags;
@@ -24,6 +25,9 @@ use ciphertune_session::{Error, InFile};
 /// KEYS/secret.key stays with the owner. KEYS/evaluation.keys goes to the server, once for any number of jobs of this
 /// shape and recipe. KEYS/plan.json says what was planned. KEYS/jobs will hold a record of every encrypted job, which
 /// decrypt needs.
+///
+/// With --for-inference the keys are for asking a head about encrypted rows: any number of queries of any number of rows.
+/// KEYS/inference.json says what was planned.
 #[derive(Args)]
 pub struct Keygen {
     /// Folder to write the keys to
@@ -45,11 +49,17 @@ pub struct Keygen {
 
     #[command(flatten)]
     plan: PlanFlags,
+
+    #[command(flatten)]
+    inference: InferenceFlags,
 }
 
 impl Keygen {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
+        if self.inference.for_inference {
+            return keygen(&self.inference, self.shape.features_and_classes(), &self.out, self.force);
+        }
         let terminal = Terminal::new();
         let (ours, loss) = (
             [SECRET, EVALUATION, PLAN, JOBS, RELEASES],

@@ -4,6 +4,7 @@ mod bad_input;
 mod completions;
 mod curves;
 mod images;
+mod inference;
 mod kills;
 mod memory;
 mod mixtures;

@@ -135,7 +135,7 @@ fn a_reader_that_stops_reading_is_no_error() {
 #[test]
 fn help_explains_every_command_and_flag() {
     let scratch = Scratch::new();
-    let commands = "demo run curves plan keygen scaler encrypt train decrypt evaluate predict export inspect";
+    let commands = "demo run curves plan keygen scaler encrypt train infer decrypt evaluate predict export inspect";
     let overview = scratch.succeeds("--help");
     for command in commands.split_whitespace() {
         assert!(overview.contains(command), "{command}");

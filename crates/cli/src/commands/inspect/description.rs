@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ciphertune_backbone::Preprocess;
 use ciphertune_ckks::container::{ContainerError, ContainerStream};
+use ciphertune_head::inference::InferencePlan;
 use ciphertune_head::{FeatureTable, LabelColumn, Plan, Provenance, Recipe, TableFormat};
 use serde_json::{Map, Value, json};
 
@@ -13,6 +14,8 @@ use crate::text::{Table, bytes, count, printable};
 use ciphertune_session::InFile;
 use ciphertune_session::files::{self, Source};
 
+/// The metadata entry that holds a plan for inference, and the kind of its file.
+const INFERENCE_PLAN: &str = "inference-plan";
 /// The metadata entry of heads and records that names the backbone.
 const PROVENANCE: &str = "provenance";
 
@@ -24,6 +27,7 @@ pub struct Description {
     size: usize,
     metadata: Vec<(String, String)>,
     plan: Option<Plan>,
+    inference: Option<InferencePlan>,
     tensors: Vec<Tensor>,
 }
 
@@ -50,9 +54,12 @@ impl Description {
             let mut text = String::new();
             let read = source.content.read_to_string(&mut text);
             read.map_err(|error| CliError::input(format!("the file is no text: {error}")).in_file(path))?;
-            let plan = Plan::from_json(&text).in_file(path)?;
-            let (kind, metadata, tensors) = ("plan".to_owned(), Vec::new(), Vec::new());
-            return Ok(Self { path: path_buf, kind, version: None, size, metadata, plan: Some(plan), tensors });
+            let (kind, plan, inference) = match text.contains("\"inference_format\"") {
+                false => ("plan", Some(Plan::from_json(&text).in_file(path)?), None),
+                true => (INFERENCE_PLAN, None, Some(InferencePlan::from_json(&text).in_file(path)?)),
+            };
+            let (kind, metadata, tensors) = (kind.to_owned(), Vec::new(), Vec::new());
+            return Ok(Self { path: path_buf, kind, version: None, size, metadata, plan, inference, tensors });
         }
         let mut stream = match ContainerStream::open_any(source.content) {
             // A table of features is no container of ours: other programs write it as well.
@@ -66,7 +73,11 @@ impl Description {
             Some(text) => Some(Plan::from_json(text).in_file(path)?),
             None => None,
         };
-        let own = ["kind", "version", "packed", "row-digests", "digest", "plan"];
+        let inference = match header.all_metadata().get(INFERENCE_PLAN) {
+            Some(text) => Some(InferencePlan::from_json(text).in_file(path)?),
+            None => None,
+        };
+        let own = ["kind", "version", "packed", "row-digests", "digest", "plan", INFERENCE_PLAN];
         let entries = header.all_metadata().iter().filter(|(key, _)| !own.contains(&key.as_str()));
         let metadata = entries.map(|(key, value)| (key.clone(), value.clone())).collect();
         let tensors = header
@@ -79,7 +90,7 @@ impl Description {
         let (kind, version) = (header.kind().to_owned(), Some(header.version()));
         // Only for its digest.
         stream.read_rows(|_, _, _| Ok::<_, ContainerError>(())).in_file(path)?;
-        Ok(Self { path: path_buf, kind, version, size, metadata, plan, tensors })
+        Ok(Self { path: path_buf, kind, version, size, metadata, plan, inference, tensors })
     }
 
     /// A feature table in a safetensors file; none if the file is no such table.
@@ -99,7 +110,7 @@ impl Description {
         let tensor = Tensor { name: "features".into(), element: "floats".into(), shape, widths: Vec::new() };
         let (kind, size) = ("feature table".to_owned(), content.len());
         let (path, tensors) = (path.to_owned(), vec![tensor]);
-        Ok(Some(Self { path, kind, version: None, size, metadata, plan: None, tensors }))
+        Ok(Some(Self { path, kind, version: None, size, metadata, plan: None, inference: None, tensors }))
     }
 
     /// As one JSON object.
@@ -117,6 +128,8 @@ impl Description {
                 (name.clone(), entry)
             })
             .collect();
+        let literal = self.plan.as_ref().map(Plan::literal).or(self.inference.as_ref().map(InferencePlan::literal));
+        let security = self.plan.as_ref().map(Plan::security_bits);
         json!({
             "file": self.path.to_string_lossy(),
             "kind": self.kind,
@@ -124,9 +137,10 @@ impl Description {
             "bytes": self.size,
             "metadata": metadata,
             "plan": self.plan.as_ref().map(|plan| parsed(&plan.to_json())),
-            "log_n": self.plan.as_ref().map(|plan| plan.literal().log_n),
-            "log_qp": self.plan.as_ref().map(|plan| plan.literal().log_qp()),
-            "security_bits": self.plan.as_ref().map(Plan::security_bits),
+            "inference_plan": self.inference.as_ref().map(|plan| parsed(&plan.to_json())),
+            "log_n": literal.map(|literal| literal.log_n),
+            "log_qp": literal.map(|literal| literal.log_qp()),
+            "security_bits": security.or(self.inference.as_ref().map(InferencePlan::security_bits)),
             "tensors": tensors,
         })
     }
@@ -150,6 +164,13 @@ impl Description {
             table
                 .row("ring", format!("N = 2^{log_n}, log QP = {log_qp:.1}: {} bits of security", plan.security_bits()));
             table.row("levels", format!("{}, {} left after training", plan.top_level(), plan.levels_left()));
+        }
+        if let Some(plan) = &self.inference {
+            let shape = format!("{} x {}", count(plan.classes(), "class"), count(plan.features(), "feature"));
+            table.row("head", format!("{shape}, {}", plan.head()));
+            let (log_n, log_qp) = (plan.literal().log_n, plan.literal().log_qp());
+            table
+                .row("ring", format!("N = 2^{log_n}, log QP = {log_qp:.1}: {} bits of security", plan.security_bits()));
         }
         if !self.tensors.is_empty() {
             table.row("tensors", self.tensor_text(all_tensors));
