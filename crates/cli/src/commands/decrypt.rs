@@ -77,7 +77,7 @@ pub struct Decrypt {
     logits: Option<PathBuf>,
 
     /// Write the logits beside the labels: raw decryptions, for your eyes only
-    #[arg(long, help_heading = "Inference", requires = "logits")]
+    #[arg(long, help_heading = "Inference", requires = "logits", conflicts_with = "model")]
     scores: bool,
 
     /// Replace a file that is there

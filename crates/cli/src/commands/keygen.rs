@@ -60,6 +60,7 @@ impl Keygen {
         if self.inference.for_inference {
             return keygen(&self.inference, self.shape.features_and_classes(), &self.out, self.force);
         }
+        self.inference.refuse_for_training()?;
         let terminal = Terminal::new();
         let (ours, loss) = (
             [SECRET, EVALUATION, PLAN, JOBS, RELEASES],

@@ -185,6 +185,7 @@ fn what_does_not_belong_together_is_refused_with_the_name_of_the_file() {
         "encrypt --features rows.csv --keys KEYS2 --out OUT",
         "encrypt --for-inference --keys KEYS2 --out OUT",
         "keygen --for-inference --head head.safetensors --iterations 3 --out OUT",
+        "keygen --train table.csv --encrypted-head --out OUT",
         "decrypt --keys KEYS2 --out OUT",
         "decrypt --logits answer.enc --publish --keys KEYS2 --out OUT",
         "decrypt --model model.enc --scores --keys KEYS --out OUT",

@@ -194,7 +194,7 @@ impl InferencePlan {
     /// The scale of the rows.
     pub(super) fn row_scale(&self) -> f64 {
         let bits = match self.head {
-            HeadForm::Clear => 46,
+            HeadForm::Clear => 43,
             // Rotations add more noise to encrypted weights than a fresh ciphertext has.
             HeadForm::Encrypted => 40,
         };

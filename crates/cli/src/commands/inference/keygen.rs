@@ -8,12 +8,12 @@ use clap::Args;
 use crate::errors::{CliError, Result};
 use crate::progress::Terminal;
 use crate::text::{Table, bytes, say, seconds};
+use ciphertune_session::InFile;
 use ciphertune_session::files::{self, NewFolder, Privacy};
 use ciphertune_session::inference::client;
 use ciphertune_session::inference::folder::HEADS;
 use ciphertune_session::keys_folder::{EVALUATION, INFERENCE, SECRET};
 use ciphertune_session::rehearsal::timed;
-use ciphertune_session::{Error, InFile};
 
 /// The flags of keys for inference.
 #[derive(Args, Clone, Debug)]
@@ -41,6 +41,18 @@ pub struct InferenceFlags {
     encrypted_head: bool,
 }
 
+impl InferenceFlags {
+    /// Refuses flags that say something about inference where keys for training are asked for.
+    pub fn refuse_for_training(&self) -> Result<()> {
+        if self.head.is_none() && !self.encrypted_head {
+            return Ok(());
+        }
+        let message =
+            "--head and --encrypted-head are about keys for inference: add --for-inference, or leave them out";
+        Err(CliError::input(message))
+    }
+}
+
 /// Makes the keys in the folder `out`.
 pub fn keygen(flags: &InferenceFlags, numbers: (Option<usize>, Option<usize>), out: &Path, force: bool) -> Result<()> {
     let terminal = Terminal::new();
@@ -63,7 +75,7 @@ pub fn keygen(flags: &InferenceFlags, numbers: (Option<usize>, Option<usize>), o
     let evaluation = out.join(EVALUATION);
     let ((secret, id), took) = timed(|| {
         filling.write_with(EVALUATION, Privacy::Public, |out| {
-            Ok::<_, Error>(client::make_keys(&plan, out, &terminal).in_file(&evaluation)?)
+            client::make_keys(&plan, out, &terminal).in_file(&evaluation)
         })
     })?;
     filling.write(SECRET, Privacy::Private, &secret)?;
