@@ -6,6 +6,6 @@ mod pair;
 mod part;
 
 pub use backbone::BackboneFlags;
-pub use columns::ColumnFlags;
+pub use columns::{ColumnFlags, is_csv, note_left_out};
 pub use pair::{PairFlags, TrainFlags};
 pub use part::{PartName, part_or_test};

@@ -287,6 +287,7 @@ impl ShapeFlags {
             split: None,
             label: self.columns.label.as_deref(),
             drop: &self.columns.drop,
+            known: None,
         }
     }
 

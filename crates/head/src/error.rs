@@ -79,6 +79,9 @@ pub enum HeadError {
     /// Columns that a table does not have, or that cannot be taken so.
     #[error("{0}")]
     Columns(String),
+    /// Features of other names, or in another order, than those of a head or training table.
+    #[error("{0}")]
+    OtherNames(String),
     /// A part of an archive that it does not have.
     #[error("the file has no part called {split}, only {found}: leave --split out")]
     NoPart {

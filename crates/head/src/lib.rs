@@ -4,7 +4,8 @@
 //!
 //! The plaintext half, in the order in which an owner uses it:
 //!
-//! * [`table`] reads features and labels; [`classes`] orders the class names;
+//! * [`table`] reads features and labels; [`classes`] orders the class names; [`column_names`] compares those of the
+//!   columns;
 //! * [`scaler`] fits an affine map of the features; [`recipe`] holds the hyperparameters of a training;
 //! * [`precondition`] turns the Quadratic Gradient into one more rescaling of the features;
 //! * [`twin`] trains in the clear, for comparison only; [`curves`] traces the paper's methods and our scalers in the
@@ -20,6 +21,7 @@
 //! `examples/train.rs`, `plan.rs` and `predict.rs` of this crate are whole programs of it.
 
 pub mod classes;
+pub mod column_names;
 pub mod curves;
 mod error;
 pub mod inference;
@@ -39,6 +41,7 @@ pub mod train;
 pub mod twin;
 
 pub use classes::Classes;
+pub use column_names::ColumnNames;
 pub use error::{HeadError, Result};
 pub use model::Head;
 pub use nalgebra::{self, DMatrix, DVector};

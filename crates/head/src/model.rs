@@ -11,6 +11,7 @@ mod onnx;
 mod tests;
 
 use crate::classes::Classes;
+use crate::column_names::ColumnNames;
 use crate::error::{HeadError, Result};
 use crate::linalg::multiply;
 use crate::metrics::{Evaluation, predicted_classes, probabilities};
@@ -31,6 +32,7 @@ pub struct Head {
     classes: Classes,
     recipe: Option<Recipe>,
     published: Option<f64>,
+    names: Option<ColumnNames>,
     provenance: Option<Provenance>,
 }
 
@@ -61,7 +63,7 @@ impl Head {
         if !weight.iter().chain(&bias).all(|value| value.is_finite()) {
             return invalid("a weight that is not a finite number");
         }
-        Ok(Head { weight, bias, classes, recipe: None, published: None, provenance: None })
+        Ok(Head { weight, bias, classes, recipe: None, published: None, names: None, provenance: None })
     }
 
     /// A head from weights for scaled features, classes x (features + 1) with the bias first: folds the scaler in.
@@ -83,6 +85,19 @@ impl Head {
     /// Notes the backbone and preprocessing of the features that it was trained on.
     pub fn with_provenance(self, provenance: Option<Provenance>) -> Self {
         Head { provenance, ..self }
+    }
+
+    /// Notes what the columns were called that it was trained on.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::InvalidArtefact`] if there are not as many names as features.
+    pub fn with_names(self, names: Option<ColumnNames>) -> Result<Self> {
+        if let Some(names) = names.as_ref().filter(|names| names.features().len() != self.features()) {
+            let reason = format!("a head of {} features with {} names", self.features(), names.features().len());
+            return Err(HeadError::InvalidArtefact(reason));
+        }
+        Ok(Head { names, ..self })
     }
 
     /// The weights, classes x features.
@@ -120,13 +135,20 @@ impl Head {
         self.provenance.as_ref()
     }
 
-    /// Refuses a table whose features this head cannot read.
+    /// What the columns were called that it was trained on, if they had names.
+    pub fn names(&self) -> Option<&ColumnNames> {
+        self.names.as_ref()
+    }
+
+    /// Refuses a table whose features this head cannot read. A table without names, or a head without, passes.
     ///
     /// # Errors
     ///
-    /// [`HeadError::OtherBackbone`], [`HeadError::OtherPreprocess`], [`HeadError::FeatureCount`].
+    /// [`HeadError::OtherBackbone`], [`HeadError::OtherPreprocess`], [`HeadError::OtherNames`],
+    /// [`HeadError::FeatureCount`].
     pub fn check(&self, table: &FeatureTable) -> Result<()> {
         Provenance::check(table.provenance(), self.provenance(), "head")?;
+        ColumnNames::check(table.names(), self.names(), "head")?;
         if table.columns() != self.features() {
             return Err(HeadError::FeatureCount { found: table.columns(), expected: self.features(), what: "head" });
         }

@@ -1,10 +1,11 @@
 //! Feature tables: rows of features, most often with a label each, from CSV, `.npz` or `.safetensors` bytes.
 //!
 //! * CSV: a line a row, the label first unless [`Columns`] say otherwise; commas between, or tabs, or semicolons (with
-//!   decimal points or commas); a header line is recognised and passed over. Labels are whole numbers (`3.0` is `3`) or
+//!   decimal points or commas); a first line of names is recognised, and [`ColumnNames`] kept. Labels are whole numbers (`3.0` is `3`) or
 //!   words.
 //! * `.npz`: an array `features` of floats, integers or booleans, rows x features in C or Fortran order, and an array
-//!   `labels` of whole numbers, words or one-hot rows. `X` and `y`, `x` and `y`, `arr_0` and `arr_1` do as well.
+//!   `labels` of whole numbers, words or one-hot rows. `X` and `y`, `x` and `y`, `arr_0` and `arr_1` do as well. An array
+//!   `feature_names` of words names the columns.
 //! * `.safetensors`: tensors `features` and `labels` alike. Those that [`FeatureTable::to_safetensors`] writes have
 //!   words as labels and the features' [`Provenance`] in their metadata, too.
 
@@ -17,6 +18,7 @@ mod safetensors;
 mod tests;
 
 pub use self::csv::Columns;
+use crate::column_names::ColumnNames;
 use crate::error::{HeadError, Result};
 use crate::provenance::Provenance;
 pub use ciphertune_formats::splits::Split;
@@ -27,6 +29,7 @@ use nalgebra::DMatrix;
 pub struct FeatureTable {
     features: DMatrix<f64>,
     labels: Option<Vec<String>>,
+    names: Option<ColumnNames>,
     provenance: Option<Provenance>,
 }
 
@@ -73,7 +76,8 @@ pub enum LabelColumn {
     Present,
     /// A CSV has features only; labels in the other formats are passed over.
     Absent,
-    /// It may: a CSV line of exactly this many fields has features only, one of one field more starts with a label.
+    /// It may. In a CSV the label is found by its name ([`Columns`]), or is a first column of words before the features;
+    /// one column too many is an error.
     Detect {
         /// The features that a row should have; checked in all formats.
         features: usize,
@@ -94,7 +98,8 @@ impl FeatureTable {
     ///
     /// # Errors
     ///
-    /// As [`FeatureTable::parse`], [`HeadError::NoPart`] and [`HeadError::Columns`].
+    /// As [`FeatureTable::parse`], [`HeadError::NoPart`] and [`HeadError::Columns`]; [`HeadError::OtherNames`] for
+    /// [`LabelColumn::Detect`].
     pub fn parse_part(bytes: &[u8], format: TableFormat, labels: LabelColumn, part: &Part) -> Result<Self> {
         let split = part.split;
         if let (Some(split), TableFormat::Csv | TableFormat::Safetensors) = (split, format) {
@@ -109,6 +114,9 @@ impl FeatureTable {
             TableFormat::Npz => npz::parse(bytes, labels, split)?,
             TableFormat::Safetensors => safetensors::parse(bytes, labels)?,
         };
+        if matches!(labels, LabelColumn::Detect { .. }) {
+            ColumnNames::check(table.names(), part.columns.known.as_ref(), "head")?;
+        }
         match labels {
             LabelColumn::Detect { features } if features != table.features.ncols() => {
                 Err(HeadError::FeatureCount { found: table.features.ncols(), expected: features, what: "head" })
@@ -137,12 +145,31 @@ impl FeatureTable {
                 value: features[(row, column)].to_string(),
             });
         }
-        Ok(FeatureTable { features, labels, provenance: None })
+        Ok(FeatureTable { features, labels, names: None, provenance: None })
     }
 
     /// The table, its features known to be those of a backbone.
     pub fn with_provenance(self, provenance: Provenance) -> Self {
         FeatureTable { provenance: Some(provenance), ..self }
+    }
+
+    /// The table, its columns named.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::Columns`] if there are not as many names as features.
+    pub fn with_names(self, names: ColumnNames) -> Result<Self> {
+        let (found, expected) = (names.features().len(), self.columns());
+        if found != expected {
+            let reason = format!("there are {expected} features and {found} names: give one name a feature, or none");
+            return Err(HeadError::Columns(reason));
+        }
+        Ok(FeatureTable { names: Some(names), ..self })
+    }
+
+    /// What the columns are called, if they have names.
+    pub fn names(&self) -> Option<&ColumnNames> {
+        self.names.as_ref()
     }
 
     /// The backbone and preprocessing that made the features, if known.
@@ -211,6 +238,7 @@ impl FeatureTable {
         FeatureTable {
             features: self.features.select_rows(rows),
             labels: self.labels.as_ref().map(|labels| rows.iter().map(|&row| labels[row].clone()).collect()),
+            names: self.names.clone(),
             provenance: self.provenance.clone(),
         }
     }

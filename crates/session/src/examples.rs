@@ -11,7 +11,7 @@ use ciphertune_formats::npz;
 use ciphertune_formats::splits::{self, Split};
 use ciphertune_head::layout::Shape;
 use ciphertune_head::table::{Columns, Part};
-use ciphertune_head::{Classes, FeatureTable, LabelColumn, Provenance};
+use ciphertune_head::{Classes, ColumnNames, FeatureTable, LabelColumn, Provenance};
 
 use crate::error::{Error, InFile, Result};
 use crate::files;
@@ -33,10 +33,12 @@ pub struct Place<'a> {
     pub rows: Option<usize>,
     /// The part of an archive that holds several; without it, the part to train on.
     pub split: Option<Split>,
-    /// The label's column of a CSV, by name or number; without it, the first.
+    /// The label's column of a CSV, by name or number; without it, the one that is `known`, or the first.
     pub label: Option<&'a str>,
     /// Columns of a CSV that are left out.
     pub drop: &'a [String],
+    /// The names of the columns that were trained on, if known: a label left in a CSV is found by its name.
+    pub known: Option<&'a ColumnNames>,
 }
 
 /// Whether a file is an archive that holds such a part.
@@ -49,7 +51,8 @@ pub fn has_part(path: &Path, split: Split) -> bool {
 impl Place<'_> {
     /// What of the table's file is read.
     fn part(&self) -> Part {
-        let columns = Columns { label: self.label.map(str::to_owned), drop: self.drop.to_vec() };
+        let (label, drop) = (self.label.map(str::to_owned), self.drop.to_vec());
+        let columns = Columns { label, drop, known: self.known.cloned() };
         Part { split: self.split, columns }
     }
 

@@ -142,18 +142,23 @@ fn cannot_read(path: &Path, error: &io::Error) -> Error {
     Error::input(reason).in_file(path)
 }
 
+/// The format of a feature table, by its file's extension.
+pub fn table_format(path: &Path) -> Result<TableFormat> {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
+    if extension.is_empty() {
+        let message = "a feature table's name ends in .csv, .tsv, .npz or .safetensors: rename the file";
+        return Err(Error::input(message).in_file(path));
+    }
+    TableFormat::from_extension(extension).in_file(path)
+}
+
 /// Reads a feature table in the format of its extension, or one part of it.
 pub fn read_table(path: &Path, labels: LabelColumn, part: &Part) -> Result<FeatureTable> {
     if path.is_dir() {
         let message = "this is a folder, a feature table is a file: give images with --images and --backbone";
         return Err(Error::input(message).in_file(path));
     }
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
-    if extension.is_empty() {
-        let message = "a feature table's name ends in .csv, .tsv, .npz or .safetensors: rename the file";
-        return Err(Error::input(message).in_file(path));
-    }
-    let format = TableFormat::from_extension(extension).in_file(path)?;
+    let format = table_format(path)?;
     FeatureTable::parse_part(&read(path)?, format, labels, part).in_file(path)
 }
 

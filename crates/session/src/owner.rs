@@ -6,7 +6,7 @@ use std::path::Path;
 use ciphertune_ckks::container::ContainerError;
 use ciphertune_ckks::{self as ckks, KeyId};
 use ciphertune_head::job::owner::{self, Decrypted, EncryptedJob, Flooded, Keys, Record, Released};
-use ciphertune_head::{Classes, DMatrix, HeadError, Plan, Provenance, Scaler, SilentFeatures};
+use ciphertune_head::{Classes, ColumnNames, DMatrix, HeadError, Plan, Provenance, Scaler, SilentFeatures};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, InFile, Result};
@@ -150,6 +150,7 @@ pub fn check_test_table(train: &Examples, test: &Examples) -> Result<()> {
     let classes = train.table.require_labels().and_then(Classes::from_labels).in_file(&train.path)?;
     test.table.require_labels().and_then(|labels| classes.indices(labels)).in_file(&test.path)?;
     Provenance::check(test.table.provenance(), train.table.provenance(), "training table").in_file(&test.path)?;
+    ColumnNames::check(test.table.names(), train.table.names(), "training table").in_file(&test.path)?;
     let (found, expected) = (test.table.columns(), train.table.columns());
     if found != expected {
         let error = HeadError::FeatureCount { found, expected, what: "training table" };

@@ -6,7 +6,7 @@ use ciphertune_ckks::container::Container;
 use ciphertune_ckks::files::KEY_ID;
 use ciphertune_head::job::owner::{Check, Keys, Record, Release, Released};
 use ciphertune_head::job::{self, JobId};
-use ciphertune_head::{Head, LabelColumn, Provenance};
+use ciphertune_head::{Head, LabelColumn};
 use clap::Args;
 
 use crate::commands::inference;
@@ -142,7 +142,7 @@ impl Decrypt {
 
     /// Writes a head for anyone: with noise, checked, and counted.
     fn publish(&self, from: &Opened, folder: &KeysFolder, out: NewFile) -> Result<()> {
-        let table = self.check.as_deref().map(|path| self.read_table(path, from.record.provenance())).transpose()?;
+        let table = self.check.as_deref().map(|path| self.read_table(path, &from.record)).transpose()?;
         let mut published = folder.releases()?;
         published.check(self.releases)?;
         let publish = || -> Result<Released> {
@@ -177,7 +177,7 @@ impl Decrypt {
     }
 
     /// The rows of `--check`.
-    fn read_table(&self, path: &Path, provenance: Option<&Provenance>) -> Result<Examples> {
+    fn read_table(&self, path: &Path, record: &Record) -> Result<Examples> {
         let place = Place {
             table: Some(path),
             images: None,
@@ -185,10 +185,11 @@ impl Decrypt {
             rows: None,
             label: self.columns.label.as_deref(),
             drop: &self.columns.drop,
+            known: record.names(),
             split: part_or_test(None, Some(path)),
         };
         let terminal = Terminal::new();
-        let reader = Reader::new(BackboneFlags::default().choice(), provenance, &[place], &terminal)?;
+        let reader = Reader::new(BackboneFlags::default().choice(), record.provenance(), &[place], &terminal)?;
         Ok(reader.read(&place, LabelColumn::Present)?)
     }
 

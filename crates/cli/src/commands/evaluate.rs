@@ -77,6 +77,7 @@ impl Evaluate {
             rows: self.rows,
             label: self.columns.label.as_deref(),
             drop: &self.columns.drop,
+            known: head.names(),
             split: part_or_test(self.split, self.test.as_deref().or(self.images.as_deref())),
         };
         let test = Reader::new(self.backbone.choice(), head.provenance(), &[place], &terminal)?

@@ -9,7 +9,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::json;
 
 use crate::errors::{CliError, Result};
-use crate::inputs::{BackboneFlags, ColumnFlags, PartName, part_or_test};
+use crate::inputs::{BackboneFlags, ColumnFlags, PartName, note_left_out, part_or_test};
 use crate::progress::Terminal;
 use crate::text::{printable_lines, warn_if_private};
 use ciphertune_session::InFile;
@@ -27,7 +27,8 @@ pub struct Predict {
     #[arg(long, value_name = "FILE")]
     head: PathBuf,
 
-    /// Feature table: .csv (with or without a label in front), .npz or .safetensors (features)
+    /// Feature table: .csv, .npz or .safetensors (features). Labels that were left in a .csv are found by the name of their
+    /// column, or if they are words in the first one; otherwise name the column with --label
     #[arg(long, value_name = "FILE")]
     features: Option<PathBuf>,
 
@@ -80,10 +81,12 @@ impl Predict {
         let (table, images) = (self.features.as_deref(), self.images.as_deref());
         let (label, drop) = (self.columns.label.as_deref(), &self.columns.drop[..]);
         let split = part_or_test(self.split, table.or(images));
-        let place = Place { table, images, split, label, drop, ..Place::default() };
+        let known = head.names();
+        let place = Place { table, images, split, label, drop, known, ..Place::default() };
         let reader = Reader::new(self.backbone.choice(), head.provenance(), &[place], &terminal)?;
         let rows = reader.read(&place, LabelColumn::Detect { features: head.features() })?;
         head.check(&rows.table).in_file(&rows.path)?;
+        note_left_out(&place, &rows, &terminal);
         let predictions = head.predict(rows.table.features()).in_file(&rows.path)?;
         let files = rows.names.as_deref();
         let names = head.classes().names();

@@ -1,13 +1,13 @@
 //! `scaler fit`: a scaler from other data.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ciphertune_head::{LabelColumn, Scaler, ScalerKind, SilentFeatures};
 use ciphertune_session::{Observer, owner};
 use clap::{ArgGroup, Args, Subcommand};
 
 use crate::errors::{CliError, Result};
-use crate::inputs::BackboneFlags;
+use crate::inputs::{BackboneFlags, is_csv};
 use crate::options::ScalerName;
 use crate::progress::Terminal;
 use crate::text::{count, say};
@@ -79,9 +79,8 @@ impl Fit {
         let terminal = Terminal::new();
         let out = NewFile::plan(&self.out, Privacy::Public, self.force)?;
         let place = Place { table: self.features.as_deref(), images: self.images.as_deref(), ..Place::default() };
-        let extension = place.table.and_then(Path::extension);
-        let is_csv = extension.is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-        let labels = if self.no_labels || !is_csv { LabelColumn::Absent } else { LabelColumn::Present };
+        let labels =
+            if self.no_labels || !place.table.is_some_and(is_csv) { LabelColumn::Absent } else { LabelColumn::Present };
         let Examples { path, table, .. } =
             Reader::new(self.backbone.choice(), None, &[place], &terminal)?.read(&place, labels)?;
         let kind = self.scaler.kind();

@@ -1,13 +1,14 @@
 //! The flags that name examples to train on, and those to test on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use ciphertune_head::LabelColumn;
 use ciphertune_head::table::Split;
-use ciphertune_head::{LabelColumn, TableFormat};
 use ciphertune_session::Observer;
 use ciphertune_session::examples::{Examples, Place, Reader, has_part, shape_of};
 use clap::{ArgGroup, Args};
 
+use super::columns::is_csv;
 use super::{BackboneFlags, ColumnFlags};
 use crate::errors::{CliError, Result};
 use ciphertune_session::owner;
@@ -49,6 +50,7 @@ impl TrainFlags {
             split: None,
             label: self.columns.label.as_deref(),
             drop: &self.columns.drop,
+            known: None,
         }
     }
 }
@@ -88,9 +90,7 @@ impl PairFlags {
         let (table, images) = (self.test.as_deref(), self.test_images.as_deref());
         if self.holdout.is_some() || table.or(images).is_some() {
             // Only a .csv has columns to choose from.
-            let format = |path: &Path| TableFormat::from_extension(path.extension()?.to_str()?).ok();
-            let is_text = |path: &Path| format(path) == Some(TableFormat::Csv);
-            let (label, drop) = if table.is_some_and(is_text) { (train.label, train.drop) } else { Default::default() };
+            let (label, drop) = if table.is_some_and(is_csv) { (train.label, train.drop) } else { Default::default() };
             return Ok(Place { table, images, labels: self.test_labels.as_deref(), label, drop, ..Place::default() });
         }
         if train.table.or(train.images).is_some_and(|path| has_part(path, Split::Test)) {
@@ -113,7 +113,11 @@ impl PairFlags {
         let reader = Reader::new(backbone.choice(), None, &[train_place, test_place], observer)?;
         let train = reader.read(&train_place, LabelColumn::Present)?;
         let (train, test) = match self.holdout {
-            None => (train, reader.read(&test_place, LabelColumn::Present)?),
+            None => {
+                let test_place = Place { known: train.table.names(), ..test_place };
+                let test = reader.read(&test_place, LabelColumn::Present)?;
+                (train, test)
+            }
             Some(share) => train.split_holdout(share, self.seed)?,
         };
         shape_of(&train)?;

@@ -95,7 +95,7 @@ fn damaged_files_of_every_kind_are_refused_and_nothing_is_written() {
         (record.as_str(), "decrypt --model model.enc --keys KEYS --out OUT"),
         ("scaler.safetensors", "encrypt --train table.csv --keys KEYS --scaler-file scaler.safetensors --out OUT"),
         ("head.safetensors", "evaluate --head head.safetensors --test test.csv"),
-        ("head.safetensors", "predict --head head.safetensors --features test.csv --out OUT"),
+        ("head.safetensors", "predict --head head.safetensors --features test.csv --label 1 --out OUT"),
         ("head.safetensors", "export --head head.safetensors --format onnx --out OUT"),
     ];
     for (file, command) in cases {

@@ -164,6 +164,9 @@ fn what_does_not_belong_together_is_refused_with_the_name_of_the_file() {
         &["head.safetensors", "--encrypted-head"],
     );
     scratch.write("narrow.csv", table(9, 4, 3, 9));
+    scratch.write("labelled.csv", table(9, 6, 3, 2));
+    let labelled = "encrypt --for-inference --features labelled.csv --keys KEYS2 --out OUT";
+    scratch.fails(2, labelled, &["labelled.csv", "7 columns", "--label"]);
     scratch.fails(2, "encrypt --for-inference --features narrow.csv --keys KEYS2 --out OUT", &["narrow.csv", "6"]);
     scratch.write("large.csv", "1,2,3,4,5,3000000\n");
     scratch.fails(

@@ -1,6 +1,7 @@
 //! The command line as a user types it, with the real binary and real parameters.
 
 mod bad_input;
+mod columns;
 mod completions;
 mod curves;
 mod images;

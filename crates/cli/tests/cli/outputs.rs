@@ -54,12 +54,13 @@ fn a_place_that_takes_no_files_is_a_failure_not_a_mistake_of_the_user() {
 #[test]
 fn predictions_and_exports_have_the_promised_form() {
     let scratch = Scratch::with_artefacts();
-    // With and without labels, the same predictions.
+    // With and without labels, the same predictions; of numbers nobody knows which are labels.
     let features: String =
         table(40, 6, 3, 2).lines().map(|line| format!("{}\n", line.split_once(',').unwrap().1)).collect();
     scratch.write("features.csv", features);
     let csv = scratch.succeeds("predict --head head.safetensors --features features.csv");
-    assert_eq!(csv, scratch.succeeds("predict --head head.safetensors --features test.csv"));
+    assert_eq!(csv, scratch.succeeds("predict --head head.safetensors --features test.csv --label 1"));
+    scratch.fails(2, "predict --head head.safetensors --features test.csv", &["test.csv", "7 columns", "--label"]);
     let mut lines = csv.lines();
     assert_eq!(lines.next(), Some("row,label,p(0),p(1),p(2)"));
     let labels: Vec<&str> = lines.clone().map(|line| line.split(',').nth(1).unwrap()).collect();
@@ -120,7 +121,7 @@ fn every_artefact_can_be_inspected_and_keys_stay_unseen() {
 fn a_reader_that_stops_reading_is_no_error() {
     let scratch = Scratch::with_artefacts();
     let mut child = Command::new(env!("CARGO_BIN_EXE_ciphertune"))
-        .args(["predict", "--head", "head.safetensors", "--features", "test.csv"])
+        .args(["predict", "--head", "head.safetensors", "--features", "test.csv", "--label", "1"])
         .current_dir(scratch.path(""))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

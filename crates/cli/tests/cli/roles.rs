@@ -63,7 +63,7 @@ fn secret_keys_records_and_private_heads_are_for_their_owner_alone() {
     assert_eq!(mode("KEYS/secret.key"), 0o600);
     assert_eq!(mode("KEYS"), 0o700);
     assert_eq!(mode("head.safetensors"), 0o600);
-    scratch.succeeds("predict --head head.safetensors --features test.csv --out predictions.csv");
+    scratch.succeeds("predict --head head.safetensors --features test.csv --label 1 --out predictions.csv");
     assert_eq!(mode("predictions.csv"), 0o600);
     let output = scratch.ciphertune("evaluate --head head.safetensors --test test.csv --json");
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("warning: "));

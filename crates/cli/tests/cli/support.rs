@@ -20,9 +20,15 @@ impl Scratch {
 
     /// With keys, a job, a model and a head of `table.csv`, for one iteration.
     pub fn with_artefacts() -> Self {
-        let scratch = Self::new();
-        scratch.write("table.csv", table(60, 6, 3, 1));
+        let scratch = Self::with_artefacts_of(&table(60, 6, 3, 1));
         scratch.write("test.csv", table(40, 6, 3, 2));
+        scratch
+    }
+
+    /// With keys, a job, a model and a head of this table, `table.csv`, for one iteration.
+    pub fn with_artefacts_of(table: &str) -> Self {
+        let scratch = Self::new();
+        scratch.write("table.csv", table);
         scratch.succeeds("keygen --train table.csv --iterations 1 --out KEYS/");
         scratch.succeeds("encrypt --train table.csv --keys KEYS/ --out JOB/");
         scratch.succeeds("train --job JOB/ --eval-keys KEYS/evaluation.keys --out model.enc");

@@ -2,6 +2,7 @@
 
 use super::Head;
 use crate::classes::Classes;
+use crate::column_names::ColumnNames;
 use crate::error::{HeadError, Result};
 use crate::linalg::{from_rows, to_rows};
 use crate::provenance::{self, Provenance};
@@ -15,8 +16,8 @@ const VERSION: u32 = 1;
 
 impl Head {
     /// The head as a container: tensors `weight` (classes x features) and `bias` (classes), double precision; metadata
-    /// `classes` (a JSON list of names), `features`, and where known `recipe` (JSON), `published` (bits)
-    /// and `provenance` (JSON).
+    /// `classes` (a JSON list of names), `features`, and where known `recipe` (JSON), `published` (bits),
+    /// `feature_names` (a JSON list), `label_name` and `provenance` (JSON).
     ///
     /// # Errors
     ///
@@ -34,6 +35,9 @@ impl Head {
         }
         if let Some(bits) = self.published {
             writer = writer.metadata("published", bits.to_string());
+        }
+        for (key, text) in self.names.iter().flat_map(ColumnNames::entries) {
+            writer = writer.metadata(key, text);
         }
         if let Some(provenance) = &self.provenance {
             writer = writer.metadata(provenance::KEY, provenance.to_json());
@@ -64,6 +68,7 @@ impl Head {
             false => None,
         };
         let provenance = metadata.get(provenance::KEY).map(|text| Provenance::from_json(text)).transpose()?;
-        Ok(Head { recipe, published, provenance, ..head })
+        let names = ColumnNames::from_entries(|key| metadata.get(key).map(String::as_str), features)?;
+        Ok(Head { recipe, published, names, provenance, ..head })
     }
 }

@@ -30,6 +30,13 @@ fn a_head_survives_its_file_with_what_is_known_about_it() {
     for head in [head(), head().mark_published(17.5)] {
         assert_eq!(Head::from_bytes(&head.to_bytes().unwrap()).unwrap(), head);
     }
+    let names = ColumnNames::new(vec!["a".into(), "ü \"b\"".into()], Some("kind".into())).unwrap();
+    let named = head().with_names(Some(names.clone())).unwrap();
+    assert_eq!(Head::from_bytes(&named.to_bytes().unwrap()).unwrap(), named);
+    let json: serde_json::Value = serde_json::from_str(&named.to_json()).unwrap();
+    assert_eq!((&json["feature_names"][0], &json["label_name"]), (&"a".into(), &"kind".into()));
+    let wide = Head::new(DMatrix::zeros(3, 3), DVector::zeros(3), named.classes().clone()).unwrap();
+    assert!(wide.with_names(Some(names)).unwrap_err().to_string().contains("3 features with 2 names"));
     let trained = Head { recipe: Some(Recipe::paper(2).unwrap()), ..head() };
     assert_eq!(Head::from_bytes(&trained.to_bytes().unwrap()).unwrap(), trained);
 }

@@ -1,6 +1,7 @@
 //! Numbers and words in raw bytes, as `.npz` and `.safetensors` hold them.
 
 use super::{FeatureTable, LabelColumn};
+use crate::column_names::{ColumnNames, FEATURE_NAMES};
 use crate::error::{HeadError, Result};
 use ciphertune_formats::Element;
 use ciphertune_formats::splits::{self, Names, Split};
@@ -50,7 +51,11 @@ pub(super) fn table_of_arrays<'a>(
             LabelColumn::Present => Some(find(labels_name)?.ok_or_else(|| missing(labels_name))?.labels(labels_name)?),
             LabelColumn::Detect { .. } => find(labels_name)?.map(|array| array.labels(labels_name)).transpose()?,
         };
-        return FeatureTable::new(features, labels);
+        let table = FeatureTable::new(features, labels)?;
+        return match find(FEATURE_NAMES)? {
+            Some(array) => table.with_names(ColumnNames::new(array.names(FEATURE_NAMES)?, None)?),
+            None => Ok(table),
+        };
     }
     Err(missing("features"))
 }
@@ -110,11 +115,9 @@ impl Array<'_> {
                 }
                 numbers.into_iter().map(|number| (number as i64).to_string()).collect()
             }
-            Some(Element::Text(characters)) => {
-                self.words(name, characters.saturating_mul(4), |word| self.text(word))?
-            }
-            Some(Element::Bytes(bytes)) => {
-                self.words(name, bytes, |word| std::str::from_utf8(word).ok().map(str::to_owned))?
+            Some(Element::Text(_) | Element::Bytes(_)) => {
+                let words = self.words().filter(|words| words.iter().all(|word| !word.is_empty()));
+                words.ok_or_else(|| self.wrong(name, "a label is empty or no text: give every row one"))?
             }
             Some(Element::I8) => self.decode(|bytes| i8::from_le_bytes(bytes).to_string()),
             Some(Element::I16) => self.decode(|bytes| i16::from_le_bytes(bytes).to_string()),
@@ -128,13 +131,24 @@ impl Array<'_> {
         })
     }
 
-    /// Words of so many bytes each, without the zeros that fill them up.
-    fn words(&self, name: &'static str, size: usize, read: impl Fn(&[u8]) -> Option<String>) -> Result<Vec<String>> {
+    /// Words, without the zeros that fill them up; `None` if the elements are none.
+    fn words(&self) -> Option<Vec<String>> {
+        let (size, wide) = match self.element? {
+            Element::Text(characters) => (characters.saturating_mul(4), true),
+            Element::Bytes(bytes) => (bytes, false),
+            _ => return None,
+        };
+        let narrow = |word: &[u8]| std::str::from_utf8(word).ok().map(str::to_owned);
+        let read = |word: &[u8]| if wide { self.text(word) } else { narrow(word) };
         let word = |bytes: &[u8]| read(bytes).map(|word| word.trim_end_matches('\0').trim().to_owned());
         // Words of no bytes are all empty.
-        let words = self.bytes.chunks_exact(size.max(1)).map(word).map(|word| word.filter(|word| !word.is_empty()));
-        let words: Option<Vec<String>> = words.collect();
-        words.ok_or_else(|| self.wrong(name, "a label is empty or no text: give every row one"))
+        self.bytes.chunks_exact(size.max(1)).map(word).collect()
+    }
+
+    /// Names of columns: words on one axis.
+    fn names(&self, name: &'static str) -> Result<Vec<String>> {
+        let words = if let [_] = *self.shape { self.words() } else { None };
+        words.ok_or_else(|| self.wrong(name, "save the names as words, one a feature: np.array(names, dtype=str)"))
     }
 
     /// Four bytes a character.

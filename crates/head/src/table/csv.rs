@@ -1,6 +1,7 @@
 //! Tables from comma-separated values; or separated by semicolons (then with decimal commas, too) or tabs.
 
 mod columns;
+mod fields;
 
 use super::{FeatureTable, LabelColumn};
 use crate::error::{HeadError, Result};
@@ -8,6 +9,7 @@ use crate::linalg::from_rows;
 pub use columns::Columns;
 use columns::Order;
 use csv::ByteRecord;
+use fields::{normalize_label, parse_number, printable};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -15,36 +17,28 @@ pub(super) fn parse(bytes: &[u8], labels: LabelColumn, columns: &Columns) -> Res
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     check_text(bytes)?;
     let separator = separator(bytes);
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(separator).from_reader(bytes);
-    let mut order: Option<Order> = None;
-    let mut record = ByteRecord::new();
-    let mut lines: Option<Lines> = None;
-    while reader.read_byte_record(&mut record).map_err(unreadable)? {
-        let number = record.position().map_or(0, |position| line_number(bytes, position));
-        let order = match &order {
-            Some(order) => order,
-            None => order.insert(Order::new(columns, &record)?),
-        };
-        if record.len() != order.fields() {
-            return Err(HeadError::RaggedLine { line: number, found: record.len(), expected: order.fields() });
-        }
-        let record = order.apply(&record);
-        match &mut lines {
-            Some(lines) => lines.read(number, &record, order)?,
-            None => {
-                let mut first = Lines::new(&record, labels, columns.label.is_some(), separator == b';')?;
-                if !first.is_header(&record) {
-                    first.read(number, &record, order)?;
-                }
-                lines = Some(first);
-            }
-        }
+    let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(separator).from_reader(bytes);
+    let mut records = reader.into_byte_records().map(|record| record.map_err(unreadable)).peekable();
+    let first = records.next().transpose()?.ok_or(HeadError::EmptyTable("rows"))?;
+    let second = records.peek().and_then(|record| record.as_ref().ok());
+    let order = Order::new(columns, labels, (&first, second), separator == b';')?;
+    if order.features().is_empty() {
+        return Err(HeadError::EmptyTable("features"));
     }
-    let lines = lines.ok_or(HeadError::EmptyTable("rows"))?;
-    let columns = lines.fields - usize::from(lines.labelled);
-    let features = from_rows(lines.rows, columns, &lines.features);
-    FeatureTable::new(features, lines.labelled.then_some(lines.labels))
+    let names = order.names(&first)?;
+    let row_at_first = (!order.has_header()).then_some(first);
+    let mut lines = Lines::new(&order, labels, separator == b';');
+    for record in row_at_first.into_iter().map(Ok).chain(records) {
+        let record = record?;
+        let number = record.position().map_or(0, |position| line_number(bytes, position));
+        lines.read(number, &record)?;
+    }
+    let features = from_rows(lines.rows, order.features().len(), &lines.features);
+    let table = FeatureTable::new(features, lines.label.map(|_| lines.labels))?;
+    match names {
+        Some(names) => table.with_names(names),
+        None => Ok(table),
+    }
 }
 
 /// The line a record starts on: the reader's position is that of the blank lines before it.
@@ -55,61 +49,37 @@ fn line_number(bytes: &[u8], position: &csv::Position) -> u64 {
 }
 
 /// What was read so far; features row by row.
-struct Lines {
-    fields: usize,
-    labelled: bool,
+struct Lines<'a> {
+    order: &'a Order,
+    label: Option<usize>,
     decimal_comma: bool,
     rows: usize,
     features: Vec<f64>,
     labels: Vec<String>,
 }
 
-impl Lines {
-    fn new(first: &ByteRecord, labels: LabelColumn, label_named: bool, decimal_comma: bool) -> Result<Self> {
-        let fields = first.len();
-        let labelled = match labels {
-            LabelColumn::Present => true,
-            LabelColumn::Absent => false,
-            LabelColumn::Detect { features } => label_named || fields == features + 1,
-        };
-        if fields == usize::from(labelled) {
-            return Err(HeadError::EmptyTable("features"));
+impl<'a> Lines<'a> {
+    fn new(order: &'a Order, labels: LabelColumn, decimal_comma: bool) -> Self {
+        let label = order.label().filter(|_| labels != LabelColumn::Absent);
+        Lines { order, label, decimal_comma, rows: 0, features: Vec::new(), labels: Vec::new() }
+    }
+
+    fn read(&mut self, line: u64, record: &ByteRecord) -> Result<()> {
+        if record.len() != self.order.fields() {
+            return Err(HeadError::RaggedLine { line, found: record.len(), expected: self.order.fields() });
         }
-        Ok(Lines { fields, labelled, decimal_comma, rows: 0, features: Vec::new(), labels: Vec::new() })
-    }
-
-    /// Whether the first line names its columns: no feature is a number, or the features are counted through
-    /// (0, 1, 2, ... or 1, 2, 3, ..., as data frames do), which no real features are.
-    fn is_header(&self, first: &ByteRecord) -> bool {
-        let label = usize::from(self.labelled);
-        let features = || first.iter().skip(label);
-        if features().all(|field| self.number(field).is_none()) {
-            return features().any(|field| !field.trim_ascii().is_empty());
-        }
-        let counted_from = |start: usize| {
-            features().enumerate().all(|(index, field)| field.trim_ascii() == (start + index).to_string().as_bytes())
-        };
-        let word_first = self.labelled && self.number(&first[0]).is_none();
-        let enough = if word_first { 3 } else { 8 };
-        first.len() - label >= enough && (counted_from(0) || counted_from(1))
-    }
-
-    fn number(&self, field: &[u8]) -> Option<f64> {
-        parse_number(field, self.decimal_comma)
-    }
-
-    fn read(&mut self, line: u64, record: &ByteRecord, order: &Order) -> Result<()> {
-        let mut fields = record.iter().enumerate();
-        if self.labelled
-            && let Some((_, field)) = fields.next()
-        {
-            let label = std::str::from_utf8(field).ok().and_then(normalize_label);
+        if let Some(place) = self.label {
+            let field = &record[place];
+            let label = std::str::from_utf8(field).ok().and_then(|text| normalize_label(text, self.decimal_comma));
             self.labels.push(label.ok_or_else(|| HeadError::InvalidLabel { line, text: printable(field) })?);
         }
-        for (index, field) in fields {
-            let column = order.column(index);
-            let value =
-                self.number(field).ok_or_else(|| HeadError::NotNumeric { line, column, text: printable(field) })?;
+        for &place in self.order.features() {
+            let (field, column) = (&record[place], place + 1);
+            let value = parse_number(field, self.decimal_comma).ok_or_else(|| HeadError::NotNumeric {
+                line,
+                column,
+                text: printable(field),
+            })?;
             if !value.is_finite() {
                 return Err(HeadError::NotFinite {
                     place: format!("line {line}, column {column}"),
@@ -148,32 +118,6 @@ fn separator(bytes: &[u8]) -> u8 {
         (_, true) if !has(b',') || numbers() => b';',
         _ => b',',
     }
-}
-
-/// Whole numbers in one spelling, words as they are; no label for nothing, for fractions and for NaN.
-fn normalize_label(text: &str) -> Option<String> {
-    let text = text.trim();
-    if let Ok(integer) = text.parse::<i128>() {
-        return Some(integer.to_string());
-    }
-    match text.parse::<f64>() {
-        Ok(number) if number.fract() == 0.0 && number.abs() < 2f64.powi(63) => Some((number as i64).to_string()),
-        Ok(_) => None,
-        Err(_) => (!text.is_empty()).then(|| text.to_owned()),
-    }
-}
-
-fn parse_number(field: &[u8], decimal_comma: bool) -> Option<f64> {
-    let text = std::str::from_utf8(field).ok()?.trim();
-    match decimal_comma && text.contains(',') {
-        true => text.replacen(',', ".", 1).parse().ok(),
-        false => text.parse().ok(),
-    }
-}
-
-/// A field for a message: at most 40 characters.
-fn printable(field: &[u8]) -> String {
-    String::from_utf8_lossy(field).trim().chars().take(40).collect()
 }
 
 fn unreadable(error: csv::Error) -> HeadError {

@@ -1,10 +1,12 @@
 //! Tables from `.safetensors` files, and into them.
 //!
-//! Safetensors hold no words: where labels are words, the tensor `labels` holds their places in a list. That list and
-//! the features' provenance stand in the metadata entry `ciphertune`, a JSON object.
+//! Safetensors hold no words: where labels are words, the tensor `labels` holds their places in a list. That list,
+//! the columns' names and the features' provenance stand in the metadata entry `ciphertune`, a JSON object. Names are also
+//! read from the entries `feature_names`, a JSON list, and `label_name`, where other programs may put them.
 
 use super::arrays::{Array, table_of_arrays};
 use super::{FeatureTable, LabelColumn};
+use crate::column_names::ColumnNames;
 use crate::error::{HeadError, Result};
 use crate::linalg::to_rows;
 use crate::provenance::Provenance;
@@ -23,6 +25,9 @@ const ENTRY: &str = "ciphertune";
 struct Notes {
     /// The words that the labels count through from 0; none if the labels are whole numbers themselves.
     words: Option<Vec<String>>,
+    /// What the columns are called.
+    feature_names: Option<Vec<String>>,
+    label_name: Option<String>,
     provenance: Option<Provenance>,
 }
 
@@ -46,9 +51,14 @@ pub(super) fn parse(bytes: &[u8], labels: LabelColumn) -> Result<FeatureTable> {
     };
     let table = table_of_arrays(labels, None, find, names)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
-    match header.metadata().as_ref().and_then(|metadata| metadata.get(ENTRY)) {
-        Some(text) => annotate(table, serde_json::from_str(text).map_err(unreadable)?),
-        None => Ok(table),
+    let entry = |key: &str| header.metadata().as_ref()?.get(key).map(String::as_str);
+    let table = match entry(ENTRY) {
+        Some(text) => annotate(table, serde_json::from_str(text).map_err(unreadable)?)?,
+        None => table,
+    };
+    match ColumnNames::from_entries(entry, table.columns())? {
+        Some(names) if table.names().is_none() => table.with_names(names),
+        _ => Ok(table),
     }
 }
 
@@ -60,7 +70,11 @@ fn annotate(table: FeatureTable, notes: Notes) -> Result<FeatureTable> {
             *label = word.ok_or_else(|| unreadable(format!("label {label} of {} words", words.len())))?.clone();
         }
     }
-    Ok(FeatureTable { features, labels, provenance: notes.provenance })
+    let table = FeatureTable { features, labels, names: None, provenance: notes.provenance };
+    match notes.feature_names {
+        Some(names) => table.with_names(ColumnNames::new(names, notes.label_name)?),
+        None => Ok(table),
+    }
 }
 
 impl FeatureTable {
@@ -86,8 +100,12 @@ impl FeatureTable {
             let view = TensorView::new(Dtype::I64, vec![numbers.len()], &label_bytes).map_err(invalid)?;
             tensors.push(("labels", view));
         }
-        let notes = Notes { words: words.flatten(), provenance: self.provenance.clone() };
+        let (feature_names, label_name) =
+            self.names().map(|names| (names.features().to_vec(), names.label().map(str::to_owned))).unzip();
+        let label_name = label_name.flatten();
+        let notes = Notes { words: words.flatten(), feature_names, label_name, provenance: self.provenance.clone() };
         let notes = serde_json::to_string(&notes).expect("strings are JSON");
+        // One entry: several would come in another order each time.
         serialize(tensors, Some(HashMap::from([(ENTRY.to_owned(), notes)]))).map_err(invalid)
     }
 }

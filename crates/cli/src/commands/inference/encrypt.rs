@@ -8,7 +8,7 @@ use ciphertune_head::inference::client::Keys;
 use clap::Args;
 
 use crate::errors::Result;
-use crate::inputs::BackboneFlags;
+use crate::inputs::{BackboneFlags, note_left_out};
 use crate::progress::Terminal;
 use crate::text::{bytes, count, say, seconds};
 use ciphertune_session::examples::{Place, Reader};
@@ -26,8 +26,8 @@ pub struct InferenceFlags {
     #[arg(long, conflicts_with_all = ["train", "labels", "scaler_file"])]
     pub for_inference: bool,
 
-    /// Rows of features to ask about: .csv (with or without a label in front, which is not used), .npz or .safetensors;
-    /// or give images with --images
+    /// Rows of features to ask about: .csv, .npz or .safetensors; or give images with
+    /// --images. Labels in a .csv are left out if they are words in the first column, or named with --label
     #[arg(long, value_name = "FILE", requires = "for_inference")]
     features: Option<PathBuf>,
 
@@ -72,6 +72,7 @@ fn encrypt_rows(keys: &Keys, place: Place<'_>, backbone: &BackboneFlags, folder:
     let terminal = Terminal::new();
     let reader = Reader::new(backbone.choice(), None, &[place], &terminal)?;
     let rows = reader.read(&place, LabelColumn::Detect { features: keys.plan().features() })?;
+    note_left_out(&place, &rows, &terminal);
     let path = out.join(QUERY_FILE);
     let filling = folder.fill()?;
     let (query, took) = timed(|| {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ciphertune_backbone::Preprocess;
 use ciphertune_ckks::container::{ContainerError, ContainerStream};
+use ciphertune_head::column_names::{FEATURE_NAMES, LABEL_NAME};
 use ciphertune_head::inference::InferencePlan;
 use ciphertune_head::{FeatureTable, LabelColumn, Plan, Provenance, Recipe, TableFormat};
 use serde_json::{Map, Value, json};
@@ -100,6 +101,10 @@ impl Description {
         let Ok(table) = parse(LabelColumn::Present).or_else(|_| parse(LabelColumn::Absent)) else { return Ok(None) };
         let mut metadata = Vec::new();
         metadata.extend(table.provenance().map(|provenance| (PROVENANCE.to_owned(), provenance.to_json())));
+        if let Some(names) = table.names() {
+            metadata.push((FEATURE_NAMES.to_owned(), json!(names.features()).to_string()));
+            metadata.extend(names.label().map(|label| (LABEL_NAME.to_owned(), label.to_owned())));
+        }
         let mut classes = table.labels().unwrap_or_default().to_vec();
         classes.sort_unstable();
         classes.dedup();
@@ -152,7 +157,7 @@ impl Description {
         table.row("kind", format!("{}{version}", printable(&self.kind)));
         table.row("size", bytes(self.size));
         for (key, value) in &self.metadata {
-            table.row(&printable(&key.replace('-', " ")), printable(&readable(key, value)));
+            table.row(&printable(&key.replace(['-', '_'], " ")), printable(&readable(key, value)));
         }
         if let Some(plan) = &self.plan {
             let shape = plan.shape();

@@ -94,7 +94,7 @@ pub(super) fn decrypt_of_job(keys: &Keys, record: &Record, model: &[u8]) -> Resu
 pub(super) fn head_for_raw_features(keys: &Keys, record: &Record, u: &DMatrix<f64>) -> Result<Head> {
     let scaled = precondition::weights(u, &record.unscale, record.w0)?;
     let head = Head::from_scaled(&record.scaler, &scaled, record.classes.clone(), keys.plan.recipe())?;
-    Ok(head.with_provenance(record.provenance.clone()))
+    head.with_provenance(record.provenance.clone()).with_names(record.names.clone())
 }
 
 /// W_t = carry + (1 - eta_t) G_t in the coordinates u.

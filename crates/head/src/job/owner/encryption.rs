@@ -40,8 +40,8 @@ pub fn encrypt(
     progress: &(dyn Fn(usize, usize) -> Result<()> + Sync),
 ) -> Result<EncryptedJob> {
     let plan = &keys.plan;
-    let names = table.require_labels()?;
-    let classes = Classes::from_labels(names)?;
+    let words = table.require_labels()?;
+    let classes = Classes::from_labels(words)?;
     check_shape(plan, table, &classes)?;
     let recipe = plan.recipe();
     let scaler = match scaler {
@@ -51,7 +51,7 @@ pub fn encrypt(
     let x = scaler.apply_with_ones(table.features())?;
     let problem = Preconditioned::new(recipe, &x)?;
     drop(x);
-    let labels = classes.indices(names)?;
+    let labels = classes.indices(words)?;
     let schedule = plan.schedule();
     let source = Source {
         x_hat: &problem.x_hat,
@@ -68,10 +68,11 @@ pub fn encrypt(
     let (bytes, ciphertexts) = write_upload(keys, &source, writer, out, progress)?;
     let magnitude = magnitude(&problem.x_hat, schedule.first_rate());
     let provenance = table.provenance().cloned();
+    let names = table.names().cloned();
     let covariance = Covariance::of(&problem.x_hat);
     let (unscale, w0) = (problem.unscale, problem.w0);
     let kept = Some(kept::of(table, &labels, classes.len())?);
-    let record = Record { job, scaler, unscale, w0, classes, magnitude, provenance, covariance, kept };
+    let record = Record { job, scaler, unscale, w0, classes, magnitude, provenance, names, covariance, kept };
     Ok(EncryptedJob { record, bytes, ciphertexts })
 }
 

@@ -5,6 +5,7 @@ use ciphertune_ckks::container::{Container, ContainerError, ContainerWriter};
 use super::super::{FIRST_RECORD_FORMAT, JOB_ID, JobId, RECORD, RECORD_FORMAT, job_id_of};
 use super::cleanup::Covariance;
 use super::kept;
+use crate::column_names::ColumnNames;
 use crate::provenance::{self, Provenance};
 use crate::{Classes, FeatureTable, HeadError, Result, Scaler};
 
@@ -18,6 +19,7 @@ pub struct Record {
     pub(super) classes: Classes,
     pub(super) magnitude: f64,
     pub(super) provenance: Option<Provenance>,
+    pub(super) names: Option<ColumnNames>,
     /// For the clean-up of a release.
     pub(super) covariance: Option<Covariance>,
     /// For the check of a release.
@@ -43,6 +45,11 @@ impl Record {
     /// The backbone and preprocessing of the features, if known.
     pub fn provenance(&self) -> Option<&Provenance> {
         self.provenance.as_ref()
+    }
+
+    /// What the columns of the table were called, if they had names.
+    pub fn names(&self) -> Option<&ColumnNames> {
+        self.names.as_ref()
     }
 
     /// How large the encrypted numbers are in units of what plans take for granted: the larger of the root mean square
@@ -77,6 +84,9 @@ impl Record {
             .metadata("classes", names);
         if let Some(provenance) = &self.provenance {
             writer = writer.metadata(provenance::KEY, provenance.to_json());
+        }
+        for (key, text) in self.names.iter().flat_map(ColumnNames::entries) {
+            writer = writer.metadata(key, text);
         }
         if let Some(covariance) = &self.covariance {
             writer = covariance.write(writer);
@@ -118,10 +128,12 @@ impl Record {
         let classes = Classes::from_names(names)?;
         let provenance = container.all_metadata().get(provenance::KEY);
         let provenance = provenance.map(|text| Provenance::from_json(text)).transpose()?;
+        let entry = |key: &str| container.all_metadata().get(key).map(String::as_str);
+        let names = ColumnNames::from_entries(entry, scaler.features())?;
         let covariance = Covariance::read(&container, scaler.features())?;
         let kept = kept::read(&container, &classes, scaler.features())?;
         let job = job_id_of(container.header())?;
-        Ok(Self { job, scaler, unscale, w0, classes, magnitude, provenance, covariance, kept })
+        Ok(Self { job, scaler, unscale, w0, classes, magnitude, provenance, names, covariance, kept })
     }
 }
 
