@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use crate::errors::{CliError, Result};
 use crate::inputs::{BackboneFlags, ColumnFlags};
 use crate::sizes;
+use crate::text::warn;
 use ciphertune_session::InFile;
 use ciphertune_session::Observer;
 use ciphertune_session::examples::{Place, Reader};
@@ -59,13 +60,18 @@ pub struct RecipeFlags {
     #[arg(long, value_name = "W0", allow_negative_numbers = true)]
     pub initial_weight: Option<f64>,
 
-    /// Factor on every step [default: 1]
+    /// Factor on every step [default: 1; in recipe default 1.5 for 4 and more iterations]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
 
-    /// Power of 1/t that step t is multiplied by [default: 0; in recipe default 0.5 for 4 to 8 iterations, 1 for more]
+    /// Power of 1/t that step t is multiplied by [default: 0]
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub decay: Option<f64>,
+
+    /// Pull of the weights towards zero, which keeps long trainings from diverging [default: 0; in recipe default 0.1
+    /// for 4 and more iterations]
+    #[arg(long, value_name = "MU", allow_negative_numbers = true)]
+    pub ridge: Option<f64>,
 }
 
 impl RecipeFlags {
@@ -87,12 +93,21 @@ impl RecipeFlags {
             initial_weight: self.initial_weight,
             learning_rate: self.learning_rate,
             decay: self.decay,
+            ridge: self.ridge,
         };
         let preset = match self.recipe {
             RecipeName::Paper => Preset::Paper,
             RecipeName::Default => Preset::Default,
         };
-        Ok(preset.recipe(self.iterations, &overrides)?)
+        let recipe = preset.recipe(self.iterations, &overrides)?;
+        if recipe.may_diverge() {
+            warn(&format!(
+                "nothing holds the logits of {} iterations within the cubic's range, so training may diverge: leave \
+                 --ridge and --decay at their defaults, or try --ridge 0.1",
+                recipe.iterations()
+            ));
+        }
+        Ok(recipe)
     }
 }
 

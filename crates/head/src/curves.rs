@@ -67,7 +67,12 @@ impl Method {
             Method::SigmoidQuadratic => Preset::Paper.recipe(iterations, &zero),
             Method::Scaled(kind) => Preset::Default.recipe(
                 iterations,
-                &RecipeOverrides { scaler: Some(kind), decay: Some(0.0), ..RecipeOverrides::default() },
+                &RecipeOverrides {
+                    scaler: Some(kind),
+                    learning_rate: Some(1.0),
+                    ridge: Some(0.0),
+                    ..RecipeOverrides::default()
+                },
             ),
         }
     }
@@ -291,11 +296,11 @@ impl State {
 
     /// V_t and W_t from the gradient at V_(t-1).
     fn descend(&mut self, mut next: DMatrix<f64>, t: usize) {
-        let Step { rate, eta } = self.steps[t - 1];
+        let Step { rate, shrink, eta } = self.steps[t - 1];
         for (mut row, divisor) in next.row_iter_mut().zip(&self.divisors) {
             row *= rate / divisor;
         }
-        next += &self.w;
+        next += &self.w * shrink;
         self.w = &next * (1.0 - eta) + &self.v * eta;
         self.v = next;
     }

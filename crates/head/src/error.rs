@@ -227,7 +227,7 @@ pub enum HeadError {
     },
     /// A model whose weights left the range that the plan has room for.
     #[error(
-        "the decrypted values reach {found:.1}, at most {limit:.1} can be told from a wrap-around: the training diverged; use fewer iterations, a smaller --learning-rate, or --scaler whiten"
+        "the decrypted values reach {found:.1}, at most {limit:.1} can be told from a wrap-around: the training diverged; use --ridge 0.1, fewer iterations, a smaller --learning-rate, or --scaler whiten"
     )]
     Diverged {
         /// The largest magnitude found.

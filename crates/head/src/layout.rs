@@ -134,6 +134,8 @@ pub struct GradientStep {
     pub rate: f64,
     /// The rate that is folded into the uploaded labels.
     pub first_rate: f64,
+    /// How many times as long as one of rate 4/n the longest step is, at least 1; only for predictions of noise.
+    pub stride: f64,
     /// A power of two that residual and gradient may be raised by in scale, for precision: above one where more levels
     /// follow and so leave room above the message.
     pub raise: f64,

@@ -144,7 +144,7 @@ mod tests {
                     r[(i, j)] = (y - 0.5) - (cubic.c1 * z + cubic.c3 * z.powi(3));
                 }
             }
-            let next = &w + r.transpose() * &ready.x_hat * rate;
+            let next = &w * step.shrink + r.transpose() * &ready.x_hat * rate;
             w = &next * (1.0 - step.eta) + &v * step.eta;
             v = next;
         }

@@ -4,11 +4,13 @@
 //! With G_t the gradient at V_{t-1} (its rate included), V_0 = W_0 = 0 in the owner's coordinates:
 //!
 //! ```text
-//! V_t = W_{t-1} + G_t,    W_t = (1 - eta_t) V_t + eta_t V_{t-1}
+//! V_t = c_t W_{t-1} + G_t,    W_t = (1 - eta_t) V_t + eta_t V_{t-1}
 //! ```
 //!
+//! with c_t = 1 unless the recipe has a ridge.
+//!
 //! W_{t-1} is a combination of two older, higher-level ciphertexts, so its scalars cost no level. The scalars of the
-//! last W_t would; so the server returns the *carry* (1 - eta_t) W_{t-1} + eta_t V_{t-1} and the open G_t apart, and
+//! last W_t would; so the server returns the *carry* (1 - eta_t) c_t W_{t-1} + eta_t V_{t-1} and the open G_t apart, and
 //! the owner computes W_t = carry + (1 - eta_t) G_t.
 
 use ciphertune_ckks::{Arithmetic, Result};
@@ -17,44 +19,60 @@ use serde::{Deserialize, Serialize};
 use crate::Recipe;
 use crate::layout::{GradientStep, Layout, Scales, Upload, weight_rms};
 
-/// The public numbers of a training: one gradient step and one eta an iteration.
+/// The public numbers of a training, an iteration after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
-    steps: Vec<(GradientStep, f64)>,
+    iterations: Vec<Numbers>,
+    stride: f64,
+}
+
+/// The public numbers of an iteration.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Numbers {
+    gradient: GradientStep,
+    /// c_t: what is left of W.
+    shrink: f64,
+    eta: f64,
 }
 
 impl Schedule {
     /// The schedule of a recipe for `rows` training rows, at the scales of a plan.
     pub fn new(recipe: &Recipe, rows: usize, scales: Scales) -> Self {
         let (cubic, rates) = (recipe.cubic(), recipe.hat_rates(rows));
-        let (first_rate, iterations) = (rates[0], rates.len());
-        let steps = rates
+        let (first_rate, count, stride) = (rates[0], rates.len(), recipe.stride());
+        let iterations = rates
             .iter()
             .zip(recipe.steps(rows))
             .enumerate()
             .map(|(index, (&rate, step))| {
-                let last = index + 1 == iterations;
+                let last = index + 1 == count;
                 let raise = if last { 1.0 } else { scales.prime / scales.weights };
                 let (c1, c3, range) = (cubic.c1, cubic.c3, cubic.range);
-                (GradientStep { c1, c3, range, rate, first_rate, raise, last }, step.eta)
+                let gradient = GradientStep { c1, c3, range, rate, first_rate, stride, raise, last };
+                Numbers { gradient, shrink: step.shrink, eta: step.eta }
             })
             .collect();
-        Self { steps }
+        Self { iterations, stride }
     }
 
     /// Number of iterations.
     pub fn iterations(&self) -> usize {
-        self.steps.len()
+        self.iterations.len()
     }
 
     /// The rate that the owner folds into the labels.
     pub fn first_rate(&self) -> f64 {
-        self.steps[0].0.first_rate
+        self.iterations[0].gradient.first_rate
+    }
+
+    /// See [`Recipe::stride`].
+    pub fn stride(&self) -> f64 {
+        self.stride
     }
 
     /// eta of iteration `t`, from 1.
     pub fn eta(&self, t: usize) -> f64 {
-        self.steps[t - 1].1
+        self.iterations[t - 1].eta
     }
 }
 
@@ -74,7 +92,7 @@ pub enum Returned {
 pub struct Iterate<C> {
     /// t, from 1.
     pub iteration: usize,
-    /// (1 - eta_t) W_{t-1} + eta_t V_{t-1}, one a weight ciphertext; `None` while it is zero.
+    /// (1 - eta_t) c_t W_{t-1} + eta_t V_{t-1}, one a weight ciphertext; `None` while it is zero.
     pub carry: Option<Vec<C>>,
     /// G_t, open, one a weight ciphertext.
     pub gradient: Vec<C>,
@@ -108,11 +126,11 @@ pub fn train_watched<L: Layout, M: Arithmetic, U: Upload<M::Ciphertext>>(
     // V_{t-1} and V_{t-2}, `None` while zero.
     let (mut last, mut before) = (None::<Vec<M::Ciphertext>>, None::<Vec<M::Ciphertext>>);
     let mut previous_eta = 0.0;
-    for (index, (step, eta)) in schedule.steps.iter().enumerate() {
+    for (index, Numbers { gradient: step, shrink, eta }) in schedule.iterations.iter().enumerate() {
         let gradient = layout.gradient::<M, U>(m, &data, last.as_deref(), step)?;
         let is_last = index + 1 == schedule.iterations();
-        // W_{t-1} = (1 - previous eta) V_{t-1} + previous eta V_{t-2}
-        let weights = (1.0 - previous_eta, previous_eta);
+        // c_t W_{t-1} = c_t ((1 - previous eta) V_{t-1} + previous eta V_{t-2})
+        let weights = (shrink * (1.0 - previous_eta), shrink * previous_eta);
         if is_last || returned == Returned::Every {
             let coefficients = ((1.0 - eta) * weights.0 + eta, (1.0 - eta) * weights.1);
             let carry = combine(m, &last, &before, coefficients, &gradient)?;
@@ -124,7 +142,7 @@ pub fn train_watched<L: Layout, M: Arithmetic, U: Upload<M::Ciphertext>>(
                 Some(w) => w.iter().zip(&closed).map(|(w, g)| m.add(w, g)).collect::<Result<Vec<_>>>()?,
                 None => closed,
             };
-            let rms = weight_rms(layout.shape(), index + 1);
+            let rms = schedule.stride * weight_rms(layout.shape(), index + 1);
             next.iter().for_each(|v| m.expect_magnitude(v, rms));
             before = last.replace(next);
             previous_eta = *eta;

@@ -52,7 +52,7 @@ pub fn train(recipe: &Recipe, x: &DMatrix<f64>, labels: &[usize], classes: usize
         for (mut row, divisor) in next.row_iter_mut().zip(&divisors) {
             row *= step.rate / divisor;
         }
-        next += &w;
+        next += &w * step.shrink;
         w = &next * (1.0 - step.eta) + v * step.eta;
         v = next;
         iterates.push(Iterate { weights: w.transpose(), largest_logit });

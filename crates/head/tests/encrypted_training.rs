@@ -104,6 +104,8 @@ fn both_layouts_and_recipes_agree_with_the_twin_on_a_toy_ring() {
         for recipe in [Recipe::default_for(2), Recipe::paper(2), Recipe::default_for(4), Recipe::default_for(1)] {
             check(&table, &recipe.unwrap(), &toy(layout));
         }
+        let plain = RecipeOverrides { gradient: Some(Gradient::Plain), ridge: Some(0.2), ..Default::default() };
+        check(&table, &Preset::Default.recipe(3, &plain).unwrap(), &toy(layout));
     }
 }
 

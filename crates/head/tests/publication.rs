@@ -55,6 +55,8 @@ fn a_job_beyond_what_its_plan_takes_for_granted_is_not_published() {
     };
     let (within, outcome) = publish(None);
     assert!(within && outcome.is_ok());
+    // The longer steps of long trainings are what their plans reckon with.
+    assert!(trained(&rows, 4).job.record.is_within_plan());
     // A scaler fitted on smaller features leaves these larger than a plan takes for granted.
     let foreign = Scaler::fit(ScalerKind::Whiten, None, &(rows.features() * 0.7)).unwrap();
     let (within, outcome) = publish(Some(foreign));

@@ -60,7 +60,7 @@ impl Run {
         let (findings, test) = self.rehearse(self.trace || folder.is_some())?;
         if findings.largest_logit > findings.cubic_range {
             warn(&format!(
-                "logits reach {:.1} in training, beyond the cubic's range of {}: the approximation of the sigmoid no longer holds there; use fewer iterations, --cubic wide, or a smaller --learning-rate",
+                "logits reach {:.1} in training, beyond the cubic's range of {}: the approximation of the sigmoid no longer holds there; use --ridge 0.1, --cubic wide, fewer iterations, or a smaller --learning-rate",
                 findings.largest_logit, findings.cubic_range
             ));
         }

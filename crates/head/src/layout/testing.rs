@@ -33,6 +33,7 @@ impl Problem {
             range: 6.5,
             rate: first_rate * rate_ratio,
             first_rate,
+            stride: 1.0,
             raise: 4.0,
             last: false,
         };

@@ -1,6 +1,6 @@
 //! From a preset and a user's wishes to a checked recipe.
 
-use super::{Bound, Cubic, Fields, Gradient, Recipe};
+use super::{Bound, Cubic, Fields, Gradient, LONG, Recipe};
 use crate::error::{HeadError, Result};
 use crate::scaler::ScalerKind;
 use std::fmt;
@@ -38,6 +38,8 @@ pub struct RecipeOverrides {
     pub learning_rate: Option<f64>,
     /// The power of 1/t on step t.
     pub decay: Option<f64>,
+    /// How strongly weights are pulled towards zero.
+    pub ridge: Option<f64>,
 }
 
 impl Preset {
@@ -47,8 +49,8 @@ impl Preset {
     ///
     /// [`HeadError::InvalidRecipe`] for a value out of its range.
     pub fn recipe(self, iterations: usize, overrides: &RecipeOverrides) -> Result<Recipe> {
-        let RecipeOverrides { gradient, bound, scaler, lambda, cubic, momentum, initial_weight, learning_rate, decay } =
-            *overrides;
+        let RecipeOverrides { gradient, bound, scaler, lambda, cubic, momentum, .. } = *overrides;
+        let RecipeOverrides { initial_weight, learning_rate, decay, ridge, .. } = *overrides;
         let preset = self.fields(iterations);
         let scaler = scaler.unwrap_or(preset.scaler);
         let usual_bound = match (self, scaler) {
@@ -68,6 +70,7 @@ impl Preset {
             initial_weight: initial_weight.unwrap_or(preset.initial_weight),
             learning_rate: learning_rate.unwrap_or(preset.learning_rate),
             decay: decay.unwrap_or(preset.decay),
+            ridge: ridge.unwrap_or(preset.ridge),
         })
     }
 
@@ -85,7 +88,9 @@ impl Preset {
                 initial_weight: 0.0128,
                 learning_rate: 1.0,
                 decay: 0.0,
+                ridge: 0.0,
             },
+            // Long trainings need something that holds the logits (docs/recipes.md).
             Preset::Default => Fields {
                 name: "default".to_owned(),
                 iterations,
@@ -93,16 +98,12 @@ impl Preset {
                 bound: Bound::Quarter,
                 scaler: ScalerKind::Whiten,
                 lambda: None,
-                cubic: if iterations <= 3 { Cubic::NARROW } else { Cubic::WIDE },
+                cubic: if iterations < LONG { Cubic::NARROW } else { Cubic::WIDE },
                 momentum: 1.0,
                 initial_weight: 0.0,
-                learning_rate: 1.0,
-                // Whole steps leave the cubic's range after six iterations, these after sixteen (docs/scalers.md).
-                decay: match iterations {
-                    0..=3 => 0.0,
-                    4..=8 => 0.5,
-                    _ => 1.0,
-                },
+                learning_rate: if iterations < LONG { 1.0 } else { 1.5 },
+                decay: 0.0,
+                ridge: if iterations < LONG { 0.0 } else { 0.1 },
             },
         }
     }

@@ -30,6 +30,28 @@ fn the_default_recipe_changes_its_cubic_after_three_iterations() {
 }
 
 #[test]
+fn four_and_more_iterations_have_a_ridge_and_up_to_three_are_as_they_were() {
+    let short = Recipe::default_for(3).unwrap();
+    assert!(short.steps(100).iter().all(|step| step.shrink == 1.0) && !short.may_diverge());
+    assert!(!short.to_json().contains("ridge") && !short.to_json().contains("decay"));
+    for iterations in [4, 5, 100] {
+        let long = Recipe::default_for(iterations).unwrap();
+        assert_eq!((long.learning_rate(), long.ridge(), long.decay(), long.stride()), (1.5, 0.1, 0.0, 1.5));
+        assert!(!long.may_diverge());
+        for (step, t) in long.steps(100).iter().zip(1..) {
+            let length = 1.5 * (1.0 + 1.0 / (100 * t) as f64);
+            assert!((step.rate - length).abs() < 1e-15 && (step.shrink - (1.0 - 0.1 * length)).abs() < 1e-15);
+        }
+    }
+    let bare = RecipeOverrides { ridge: Some(0.0), ..Default::default() };
+    assert!(Preset::Default.recipe(5, &bare).unwrap().may_diverge());
+    assert!(!Recipe::paper(5).unwrap().may_diverge());
+    let plain = RecipeOverrides { gradient: Some(Gradient::Plain), ridge: Some(0.2), ..Default::default() };
+    let steps = Preset::Default.recipe(2, &plain).unwrap().steps(100);
+    assert!((steps[1].rate - 0.005).abs() < 1e-15 && (steps[1].shrink - 0.9).abs() < 1e-15);
+}
+
+#[test]
 fn hat_rates_are_four_over_n_for_the_quadratic_gradient_and_one_over_n_for_the_plain() {
     let quadratic = Recipe::default_for(1).unwrap().hat_rates(100)[0];
     assert!((quadratic - 1.01 * 4.0 / 100.0).abs() < 1e-15);
@@ -57,6 +79,9 @@ fn values_out_of_range_are_refused() {
         RecipeOverrides { learning_rate: Some(f64::NAN), ..Default::default() },
         RecipeOverrides { learning_rate: Some(0.0), ..Default::default() },
         RecipeOverrides { momentum: Some(-1.0), ..Default::default() },
+        RecipeOverrides { ridge: Some(-0.1), ..Default::default() },
+        RecipeOverrides { ridge: Some(0.9), learning_rate: Some(1.2), ..Default::default() },
+        RecipeOverrides { ridge: Some(0.1), initial_weight: Some(0.01), ..Default::default() },
         RecipeOverrides { initial_weight: Some(f64::INFINITY), ..Default::default() },
         RecipeOverrides { cubic: Some(Cubic { c1: 0.0, c3: 0.0, range: 8.0 }), ..Default::default() },
     ];

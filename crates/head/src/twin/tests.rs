@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::metrics::accuracy;
-use crate::recipe::{Preset, RecipeOverrides};
-use crate::{Classes, FeatureTable, Head, LabelColumn, Scaler, TableFormat};
+use crate::recipe::{Cubic, Preset, RecipeOverrides};
+use crate::{Classes, FeatureTable, Head, LabelColumn, Scaler, ScalerKind, TableFormat};
 use std::path::PathBuf;
 
 #[test]
@@ -63,6 +63,65 @@ fn the_plain_gradient_is_much_slower_on_the_same_data() {
     let quadratic = train(&Recipe::paper(5).unwrap(), &x, &labels, 2);
     let travelled = |iterates: &[Iterate]| iterates[4].weights.add_scalar(-0.0128).amax();
     assert!(travelled(&quadratic) > 4.0 * travelled(&plain));
+}
+
+/// Two clouds on either side of zero, with a column of ones.
+fn two_clouds() -> (DMatrix<f64>, Vec<usize>) {
+    let labels: Vec<usize> = (0..40).map(|row| row % 2).collect();
+    let x = DMatrix::from_fn(40, 4, |row, k| match k {
+        0 => 1.0,
+        k => (labels[row] as f64 - 0.5) + 0.6 * ((row * 7 + k * 13) as f64).sin(),
+    });
+    (x, labels)
+}
+
+#[test]
+fn a_ridge_pulls_the_weights_before_every_step_by_its_share_of_them() {
+    let (x, labels) = two_clouds();
+    let overrides = RecipeOverrides { ridge: Some(0.3), ..Default::default() };
+    let recipe = Preset::Default.recipe(3, &overrides).unwrap();
+    let found = train(&recipe, &x, &labels, 2);
+    // The same by the formula, one weight at a time.
+    let (cubic, n) = (recipe.cubic(), 40.0);
+    let (mut w, mut v) = ([[0.0; 4]; 2], [[0.0; 4]; 2]);
+    for (t, step) in recipe.steps(40).iter().enumerate() {
+        let length = 1.0 + 1.0 / (n * (t + 1) as f64);
+        let mut next = [[0.0; 4]; 2];
+        for class in 0..2 {
+            for k in 0..4 {
+                let gradient: f64 = (0..40)
+                    .map(|row| {
+                        let z: f64 = (0..4).map(|j| x[(row, j)] * v[class][j]).sum();
+                        x[(row, k)] * (f64::from(u8::from(labels[row] == class)) - cubic.evaluate(z))
+                    })
+                    .sum();
+                next[class][k] = w[class][k] + length * (gradient * 4.0 / n - 0.3 * w[class][k]);
+            }
+        }
+        for class in 0..2 {
+            for k in 0..4 {
+                w[class][k] = (1.0 - step.eta) * next[class][k] + step.eta * v[class][k];
+                assert!((found[t].weights[(class, k)] - w[class][k]).abs() < 1e-12, "{t} {class} {k}");
+            }
+        }
+        v = next;
+    }
+}
+
+#[test]
+fn a_long_training_stays_where_the_cubic_rises_and_leaves_it_without_a_ridge() {
+    let (x, labels) = two_clouds();
+    let scaler = Scaler::fit(ScalerKind::Whiten, None, &x.columns(1, 3).into_owned()).unwrap();
+    let x = scaler.apply_with_ones(&x.columns(1, 3).into_owned()).unwrap();
+    let largest =
+        |recipe: &Recipe| train(recipe, &x, &labels, 2).iter().map(|iterate| iterate.largest_logit).fold(0.0, f64::max);
+    let turning = (Cubic::WIDE.c1 / Cubic::WIDE.c3.abs()).sqrt();
+    let held = largest(&Recipe::default_for(100).unwrap());
+    assert!(held < 0.8 * turning, "{held} of {turning}");
+    let bare = RecipeOverrides { ridge: Some(0.0), ..Default::default() };
+    let free = largest(&Preset::Default.recipe(100, &bare).unwrap());
+    assert!(free > held, "{free} {held}");
+    println!("{held} with, {free} without");
 }
 
 /// The measured data are not part of the project: these tests run where CIPHERTUNE_DATA names their folder.

@@ -134,7 +134,8 @@ pub fn recipe(findings: &Findings) -> Markup {
                 }
                 dt { "Features" } dd { (scaler) }
                 dt { "Gradient" } dd { (gradient) @if recipe.learning_rate() != 1.0 { " Every step times " (recipe.learning_rate()) "." }
-                    @if recipe.decay() != 0.0 { " Step t is divided by t to the power of " (recipe.decay()) "." } }
+                    @if recipe.decay() != 0.0 { " Step t is divided by t to the power of " (recipe.decay()) "." }
+                    @if recipe.ridge() != 0.0 { " A ridge of " (recipe.ridge()) " pulls weights towards zero." } }
                 dt { "Sigmoid" } dd {
                     (format!("The cubic 1/2 + {} z {} {} z³ in its place, meant for |z| up to {}. The largest logit in training was {:.2}.",
                         cubic.c1, if cubic.c3 < 0.0 { "-" } else { "+" }, cubic.c3.abs(), cubic.range, findings.largest_logit))

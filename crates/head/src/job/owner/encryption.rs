@@ -66,7 +66,7 @@ pub fn encrypt(
         .metadata(files::KEY_ID, keys.id().to_string())
         .metadata(files::PARAMETERS_DIGEST, keys.parameters.digest());
     let (bytes, ciphertexts) = write_upload(keys, &source, writer, out, progress)?;
-    let magnitude = magnitude(&problem.x_hat, schedule.first_rate());
+    let magnitude = magnitude(&problem.x_hat, schedule.first_rate() / schedule.stride());
     let provenance = table.provenance().cloned();
     let names = table.names().cloned();
     let covariance = Covariance::of(&problem.x_hat);
@@ -123,7 +123,7 @@ fn write_upload(
     Ok((bytes, inputs.len()))
 }
 
-/// See [`Record::magnitude`]. The eigenvalue comes from a power iteration, which ends within a few percent below it.
+/// See [`Record::magnitude`]; the rate is that beside which the plan reckons with. The eigenvalue comes from a power iteration, which ends within a few percent below it.
 fn magnitude(x_hat: &DMatrix<f64>, first_rate: f64) -> f64 {
     let (n, d) = x_hat.shape();
     let rms = (x_hat.norm_squared() / (n * d) as f64).sqrt();

@@ -53,7 +53,8 @@ impl Record {
     }
 
     /// How large the encrypted numbers are in units of what plans take for granted: the larger of the root mean square
-    /// of x^ and of the square root of the largest eigenvalue of x^T x^ / n, times the first rate over 4/n where that
+    /// of x^ and of the square root of the largest eigenvalue of x^T x^ / n, times the first rate over 4/n and over the
+    /// recipe's [stride](crate::Recipe::stride) where that
     /// is above one. Whitened features and the paper's preconditioning keep it at one or below.
     pub fn magnitude(&self) -> f64 {
         self.magnitude

@@ -122,7 +122,7 @@ impl ClassDiagonal {
             backward.add(data, blocks, &turned, step, hand)?;
         }
         let gradients = backward.finish();
-        gradients.iter().for_each(|gradient| m.expect_magnitude(gradient, weight_rms(self.shape, 1)));
+        gradients.iter().for_each(|gradient| m.expect_magnitude(gradient, step.stride * weight_rms(self.shape, 1)));
         Ok(gradients)
     }
 

@@ -257,7 +257,7 @@ impl<M: Arithmetic> Circuit<'_, M> {
             gradient = Some(add_to(gradient, term, |a, b| m.add(a, b))?);
         }
         let gradient = m.rescale(&gradient.expect("C is at least one, so the loop has run"))?;
-        m.expect_magnitude(&gradient, weight_rms(self.layout.shape, 1));
+        m.expect_magnitude(&gradient, self.step.stride * weight_rms(self.layout.shape, 1));
         Ok(gradient)
     }
 }
