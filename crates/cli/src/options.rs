@@ -60,16 +60,17 @@ pub struct RecipeFlags {
     #[arg(long, value_name = "W0", allow_negative_numbers = true)]
     pub initial_weight: Option<f64>,
 
-    /// Factor on every step [default: 1; in recipe default 1.5 for 4 and more iterations]
+    /// Factor on every step [default: 1; in recipe default 1.5 for 4 and more iterations of whitened features]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
 
-    /// Power of 1/t that step t is multiplied by [default: 0]
+    /// Power of 1/t that step t is multiplied by [default: 0; in recipe default, for features that are not whitened, 0.5
+    /// for 4 to 8 iterations, 1 for more]
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub decay: Option<f64>,
 
     /// Pull of the weights towards zero, which keeps long trainings from diverging [default: 0; in recipe default 0.1
-    /// for 4 and more iterations]
+    /// for 4 and more iterations of whitened features]
     #[arg(long, value_name = "MU", allow_negative_numbers = true)]
     pub ridge: Option<f64>,
 }

@@ -70,6 +70,7 @@ impl Method {
                 &RecipeOverrides {
                     scaler: Some(kind),
                     learning_rate: Some(1.0),
+                    decay: Some(0.0),
                     ridge: Some(0.0),
                     ..RecipeOverrides::default()
                 },

@@ -42,6 +42,30 @@ pub struct RecipeOverrides {
     pub ridge: Option<f64>,
 }
 
+/// How long steps are, and what holds the weights.
+struct Pace {
+    learning_rate: f64,
+    decay: f64,
+    ridge: f64,
+}
+
+impl Pace {
+    /// Whole steps, and nothing that holds the weights.
+    const WHOLE: Self = Self { learning_rate: 1.0, decay: 0.0, ridge: 0.0 };
+
+    /// Of recipe `default`: long trainings need something that keeps logits where the cubic rises (docs/recipes.md). That is
+    /// a ridge where Bbar is n/4; row sums are so much larger that a ridge in their units would leave nothing of the weights,
+    /// and steps get shorter instead.
+    fn of_long(iterations: usize, bound: Bound) -> Self {
+        match (bound, iterations) {
+            (_, ..LONG) => Self::WHOLE,
+            (Bound::Quarter, _) => Self { learning_rate: 1.5, ridge: 0.1, ..Self::WHOLE },
+            (Bound::RowSums, LONG..=8) => Self { decay: 0.5, ..Self::WHOLE },
+            (Bound::RowSums, _) => Self { decay: 1.0, ..Self::WHOLE },
+        }
+    }
+}
+
 impl Preset {
     /// The preset for so many iterations, with a user's changes.
     ///
@@ -57,20 +81,25 @@ impl Preset {
             (Preset::Default, ScalerKind::Whiten) => Bound::Quarter,
             _ => Bound::RowSums,
         };
+        let bound = bound.unwrap_or(usual_bound);
+        let usual_pace = match self {
+            Preset::Default => Pace::of_long(iterations, bound),
+            Preset::Paper => Pace::WHOLE,
+        };
         let name = if *overrides == RecipeOverrides::default() { preset.name } else { format!("{}*", preset.name) };
         Recipe::try_from(Fields {
             name,
             iterations,
             gradient: gradient.unwrap_or(preset.gradient),
-            bound: bound.unwrap_or(usual_bound),
+            bound,
             scaler,
             lambda,
             cubic: cubic.unwrap_or(preset.cubic),
             momentum: momentum.unwrap_or(preset.momentum),
             initial_weight: initial_weight.unwrap_or(preset.initial_weight),
-            learning_rate: learning_rate.unwrap_or(preset.learning_rate),
-            decay: decay.unwrap_or(preset.decay),
-            ridge: ridge.unwrap_or(preset.ridge),
+            learning_rate: learning_rate.unwrap_or(usual_pace.learning_rate),
+            decay: decay.unwrap_or(usual_pace.decay),
+            ridge: ridge.unwrap_or(usual_pace.ridge),
         })
     }
 
@@ -90,7 +119,6 @@ impl Preset {
                 decay: 0.0,
                 ridge: 0.0,
             },
-            // Long trainings need something that holds the logits (docs/recipes.md).
             Preset::Default => Fields {
                 name: "default".to_owned(),
                 iterations,
@@ -101,9 +129,9 @@ impl Preset {
                 cubic: if iterations < LONG { Cubic::NARROW } else { Cubic::WIDE },
                 momentum: 1.0,
                 initial_weight: 0.0,
-                learning_rate: if iterations < LONG { 1.0 } else { 1.5 },
+                learning_rate: 1.0,
                 decay: 0.0,
-                ridge: if iterations < LONG { 0.0 } else { 0.1 },
+                ridge: 0.0,
             },
         }
     }

@@ -43,6 +43,12 @@ fn four_and_more_iterations_have_a_ridge_and_up_to_three_are_as_they_were() {
             assert!((step.rate - length).abs() < 1e-15 && (step.shrink - (1.0 - 0.1 * length)).abs() < 1e-15);
         }
     }
+    // Row sums are no unit for a ridge.
+    let scaled = RecipeOverrides { scaler: Some(ScalerKind::Standardize), ..Default::default() };
+    for (iterations, decay) in [(3, 0.0), (4, 0.5), (8, 0.5), (9, 1.0)] {
+        let recipe = Preset::Default.recipe(iterations, &scaled).unwrap();
+        assert_eq!((recipe.learning_rate(), recipe.ridge(), recipe.decay()), (1.0, 0.0, decay));
+    }
     let bare = RecipeOverrides { ridge: Some(0.0), ..Default::default() };
     assert!(Preset::Default.recipe(5, &bare).unwrap().may_diverge());
     assert!(!Recipe::paper(5).unwrap().may_diverge());
