@@ -35,7 +35,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cubic = recipe.cubic();
     // Beyond it the cubic is on the wrong side of 1/2.
     let crossing = (cubic.c1 / cubic.c3.abs()).sqrt();
-    let beyond = iterates.iter().position(|iterate| !(iterate.largest_logit < crossing));
+    let beyond =
+        iterates.iter().position(|iterate| iterate.largest_logit.is_nan() || iterate.largest_logit >= crossing);
     println!(
         "{} rows, {} features, ridge {}, step {}: {}",
         train.rows(),
