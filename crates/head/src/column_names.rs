@@ -125,8 +125,8 @@ fn first_difference(found: &[String], expected: &[String], what: &str) -> String
             quoted(there)
         ),
         (Some(here), Some(there)) => format!(
-            "feature {number} is {}, where the {what} has {}: give the columns of the {what}, in its order; --drop \
-             leaves others out",
+            "feature {number} is {}, where the {what} has {}: give the columns of the {what}, in its order; --label \
+             names the label's column, --drop leaves others out",
             quoted(here),
             quoted(there)
         ),

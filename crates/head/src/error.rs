@@ -14,7 +14,7 @@ pub type Result<T> = std::result::Result<T, HeadError>;
 pub enum HeadError {
     /// No reader for files with this extension.
     #[error(
-        "a feature table is a .csv, .tsv, .npz or .safetensors file, not .{0}: convert it to one of these, or make features of images first (--images with --backbone, or ciphertune extract)"
+        "a feature table is a .csv, .tsv, .txt, .npz or .safetensors file, not .{0}: convert it to one of these, or make features of images first (--images with --backbone, or ciphertune extract)"
     )]
     UnknownTableFormat(String),
     /// The file is not what its extension promises.
@@ -38,7 +38,9 @@ pub enum HeadError {
         expected: usize,
     },
     /// A CSV field that should be a number.
-    #[error("line {line}, column {column}: {text:?} is not a number: features are decimal numbers, one a column")]
+    #[error(
+        "line {line}, column {column}: {text:?} is not a number, as features are: if column {column} is the label, say so with --label {column}, or leave it out with --drop {column}"
+    )]
     NotNumeric {
         /// The line.
         line: u64,
@@ -46,6 +48,12 @@ pub enum HeadError {
         column: usize,
         /// The field's text.
         text: String,
+    },
+    /// A comment in a CSV.
+    #[error("line {line} begins with #, so it is a comment and no row: remove such lines")]
+    CommentLine {
+        /// The line.
+        line: u64,
     },
     /// A NaN or an infinity.
     #[error("{place}: {value} is not a finite number: remove the row or fill the value in")]
@@ -57,11 +65,16 @@ pub enum HeadError {
     },
     /// A label that is empty, or a number that is not whole.
     #[error(
-        "line {line}: {text:?} is no label, which are whole numbers or words: name the label's column with --label (a name in the first line, or a number); without it the first column is the label"
+        "line {line}, column {column}: {text:?} is no label, which are whole numbers or words: name the label's column with --label (a name in the first line, or a number{}), and leave out others with --drop; without it the first column is the label",
+        word.map_or(String::new(), |word| format!(" such as {word}, which holds words"))
     )]
     InvalidLabel {
         /// The line.
         line: u64,
+        /// The column that was taken for the label's.
+        column: usize,
+        /// The only column of features that holds a word.
+        word: Option<usize>,
         /// The field's text.
         text: String,
     },
@@ -72,7 +85,7 @@ pub enum HeadError {
     #[error("the file has no array `{name}`, only {found}: save the arrays as `features` and `labels`, or as X and y")]
     MissingArray {
         /// The array's name.
-        name: &'static str,
+        name: String,
         /// The names of those that are there.
         found: String,
     },
@@ -94,7 +107,7 @@ pub enum HeadError {
     #[error("the array `{name}` is {found}: {expected}")]
     WrongArray {
         /// The array's name.
-        name: &'static str,
+        name: String,
         /// Its type or shape.
         found: String,
         /// What it should be.

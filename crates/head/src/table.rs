@@ -1,10 +1,11 @@
 //! Feature tables: rows of features, most often with a label each, from CSV, `.npz` or `.safetensors` bytes.
 //!
-//! * CSV: a line a row, the label first unless [`Columns`] say otherwise; commas between, or tabs, or semicolons (with
-//!   decimal points or commas); a first line of names is recognised, and [`ColumnNames`] kept. Labels are whole numbers (`3.0` is `3`) or
+//! * CSV: a line a row, the label first unless [`Columns`] say otherwise; commas between, or tabs, or spaces, or
+//!   semicolons (with decimal points or commas); a first line of names is recognised, and [`ColumnNames`] kept. Labels are whole numbers (`3.0` is `3`) or
 //!   words.
 //! * `.npz`: an array `features` of floats, integers or booleans, rows x features in C or Fortran order, and an array
-//!   `labels` of whole numbers, words or one-hot rows. `X` and `y`, `x` and `y`, `arr_0` and `arr_1` do as well. An array
+//!   `labels` of whole numbers, words or one-hot rows. `X` and `y`, `x` and `y`, `arr_0` and `arr_1` do as well, and
+//!   so does a single pair of any names. An array
 //!   `feature_names` of words names the columns.
 //! * `.safetensors`: tensors `features` and `labels` alike. Those that [`FeatureTable::to_safetensors`] writes have
 //!   words as labels and the features' [`Provenance`] in their metadata, too.
@@ -36,7 +37,7 @@ pub struct FeatureTable {
 /// The formats a table is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableFormat {
-    /// Comma-separated values.
+    /// Comma-separated values; `.tsv` and `.txt` are read alike, by the separators found.
     Csv,
     /// NumPy's archive of arrays.
     Npz,
@@ -52,7 +53,7 @@ impl TableFormat {
     /// [`HeadError::UnknownTableFormat`].
     pub fn from_extension(extension: &str) -> Result<Self> {
         match extension.to_ascii_lowercase().as_str() {
-            "csv" | "tsv" => Ok(TableFormat::Csv),
+            "csv" | "tsv" | "txt" => Ok(TableFormat::Csv),
             "npz" => Ok(TableFormat::Npz),
             "safetensors" => Ok(TableFormat::Safetensors),
             _ => Err(HeadError::UnknownTableFormat(extension.to_owned())),
@@ -242,4 +243,14 @@ impl FeatureTable {
             provenance: self.provenance.clone(),
         }
     }
+}
+
+/// Whether single precision holds these numbers.
+fn is_single(values: &[f64]) -> bool {
+    values.iter().all(|&value| f64::from(value as f32) == value)
+}
+
+/// The labels as whole numbers, if all are, each in its only spelling.
+fn whole_numbers(labels: &[String]) -> Option<Vec<i64>> {
+    labels.iter().map(|label| label.parse().ok().filter(|number: &i64| number.to_string() == *label)).collect()
 }

@@ -146,7 +146,7 @@ fn cannot_read(path: &Path, error: &io::Error) -> Error {
 pub fn table_format(path: &Path) -> Result<TableFormat> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
     if extension.is_empty() {
-        let message = "a feature table's name ends in .csv, .tsv, .npz or .safetensors: rename the file";
+        let message = "a feature table's name ends in .csv, .tsv, .txt, .npz or .safetensors: rename the file";
         return Err(Error::input(message).in_file(path));
     }
     TableFormat::from_extension(extension).in_file(path)

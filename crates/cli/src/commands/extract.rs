@@ -38,7 +38,7 @@ pub struct Extract {
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
 
-    /// Table to write: .safetensors, which remembers the backbone, or .csv
+    /// Table to write: .safetensors, which remembers the backbone, .npz (arrays features and labels) or .csv
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
@@ -116,8 +116,9 @@ fn encoder(path: &Path) -> Result<Encode> {
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     match extension.as_deref() {
         Some("safetensors") => Ok(|table| Ok(table.to_safetensors()?)),
+        Some("npz") => Ok(|table| Ok(table.to_npz()?)),
         Some("csv") => Ok(csv_text),
-        _ => Err(CliError::input("a feature table is written as .safetensors or .csv: name it so").in_file(path)),
+        _ => Err(CliError::input("a feature table is written as .safetensors, .npz or .csv: name it so").in_file(path)),
     }
 }
 

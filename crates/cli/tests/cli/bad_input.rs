@@ -28,8 +28,8 @@ fn bad_tables_are_refused_by_every_command_that_trains() {
         ("one.csv", &["label \"7\"", "at least two classes"]),
         ("noise.npz", &["npz"]),
         ("noise.safetensors", &["safetensors"]),
-        ("table.xlsx", &[".csv, .tsv, .npz or .safetensors"]),
-        ("table", &[".csv, .tsv, .npz or .safetensors"]),
+        ("table.xlsx", &[".csv, .tsv, .txt, .npz or .safetensors"]),
+        ("table", &[".csv, .tsv, .txt, .npz or .safetensors"]),
     ];
     for (file, parts) in cases {
         let parts = [&[file], parts].concat();

@@ -35,6 +35,10 @@ fn images_train_as_the_table_that_extract_writes_of_them() {
     assert!(text.starts_with("bars,") && text.lines().count() == 60);
     let csv = scratch.json("run --train train.csv --test test.safetensors --iterations 1 --json");
     assert_eq!(found(&csv)[..6], found(&tables)[..6]);
+    scratch.succeeds("extract --images train --backbone builtin --out train.npz");
+    let npz = scratch.json("run --train train.npz --test test.safetensors --iterations 1 --json");
+    assert_eq!((found(&npz), &npz["class_names"]), (found(&tables), &images["class_names"]));
+    scratch.fails(2, "extract --images train --backbone builtin --out train.parquet", &["train.parquet", ".npz"]);
     scratch.fails(2, "run --train train --holdout 0.2", &["train", "folder", "--images"]);
 }
 

@@ -170,5 +170,5 @@ fn flags_about_images_are_refused_where_there_are_none() {
         let output = scratch.ciphertune(usage);
         assert_eq!(output.status.code(), Some(2), "{usage}");
     }
-    scratch.fails(2, "extract --images t.csv --backbone builtin --out t.npz", &["t.npz", ".safetensors or .csv"]);
+    scratch.fails(2, "extract --images t.csv --backbone builtin --out t.ods", &["t.ods", ".safetensors, .npz or .csv"]);
 }

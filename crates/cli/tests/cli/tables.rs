@@ -51,3 +51,56 @@ fn an_archive_with_parts_is_trained_on_one_and_tested_on_the_other() {
     scratch.write("damaged.npz", &bytes);
     scratch.fails(2, "run --train damaged.npz", &["damaged.npz", "x_train", "checksum"]);
 }
+
+#[test]
+fn an_archive_of_one_pair_is_read_whatever_its_names_and_of_more_arrays_the_names_are_asked_for() {
+    let scratch = Scratch::new();
+    let archive = |arrays: &[&str]| {
+        let (features, labels): (Vec<[f32; 3]>, Vec<i64>) = rows(40).map(|(x, class)| (x, class as i64)).unzip();
+        let mut archive = Writer::new(Cursor::new(Vec::new()));
+        archive.array("embeddings", &[40, 3], Values::F32(features.as_flattened())).unwrap();
+        for name in arrays {
+            archive.array(name, &[40], Values::I64(&labels)).unwrap();
+        }
+        archive.finish().unwrap().into_inner()
+    };
+    scratch.write("pair.npz", archive(&["species"]));
+    assert_eq!(scratch.json("run --train pair.npz --holdout 0.25 --json")["accuracy"], 1.0);
+    scratch.write("three.npz", archive(&["species", "sex"]));
+    let parts = ["three.npz", "embeddings, sex, species", "`features` and `labels`"];
+    scratch.fails(2, "run --train three.npz --holdout 0.25", &parts);
+    scratch.write("one.npz", archive(&[]));
+    scratch.fails(2, "run --train one.npz --holdout 0.25", &["one.npz", "only embeddings", "`labels`"]);
+}
+
+#[test]
+fn text_is_read_by_the_separators_that_people_use() {
+    let scratch = Scratch::new();
+    let text = |line: fn([f32; 3], usize) -> String| rows(40).map(|(x, class)| line(x, class)).collect::<String>();
+    // As numpy.savetxt writes a table with a line of names.
+    scratch
+        .write("t.txt", format!("# kind a b c\n{}", text(|[a, b, c], class| format!("{class:e} {a:e} {b:e} {c:e}\n"))));
+    let expected = scratch.json("run --train t.txt --holdout 0.25 --json");
+    assert_eq!((&expected["accuracy"], &expected["features"]), (&1.0.into(), &3.into()));
+    let semicolons: fn([f32; 3], usize) -> String =
+        |x, class| format!("{class},0;{}\n", x.map(|number| number.to_string().replace('.', ",")).join(";"));
+    scratch.write("t.csv", text(semicolons));
+    assert_eq!(scratch.json("run --train t.csv --holdout 0.25 --json")["accuracy"], 1.0);
+
+    let middle: fn([f32; 3], usize) -> String = |[a, b, c], class| {
+        let word = ["ash", "elm", "oak"][class];
+        format!("{a};{word};{b};{c}\n").replace('.', ",")
+    };
+    scratch.write("middle.csv", text(middle));
+    let parts = ["middle.csv", "line 1, column 2: \"ash\"", "--label 2", "--drop 2"];
+    scratch.fails(2, "run --train middle.csv --holdout 0.25", &parts);
+    assert_eq!(scratch.json("run --train middle.csv --label 2 --holdout 0.25 --json")["accuracy"], 1.0);
+    let report = scratch.json("run --train middle.csv --label 2 --drop 4 --holdout 0.25 --json");
+    assert_eq!(report["features"], 2);
+
+    let rows = text(|[a, b, c], class| format!("{class},{a},{b},{c}\n"));
+    scratch.write("comment.csv", format!("# exported, by hand\n{rows}"));
+    scratch.fails(2, "run --train comment.csv --holdout 0.25", &["comment.csv", "line 1", "comment", "remove"]);
+    scratch.write("comment.csv", format!("{rows}# the end, really\n"));
+    scratch.fails(2, "run --train comment.csv --holdout 0.25", &["comment.csv", "line 41", "comment", "remove"]);
+}

@@ -12,6 +12,8 @@ use super::{NpzError, Result};
 pub enum Values<'a> {
     /// Single-precision numbers.
     F32(&'a [f32]),
+    /// Double-precision numbers.
+    F64(&'a [f64]),
     /// Signed numbers of 64 bits.
     I64(&'a [i64]),
     /// Words.
@@ -38,6 +40,9 @@ impl<W: Write + Seek> Writer<W> {
         let written = match values {
             Values::F32(numbers) => {
                 self.head("<f4", shape).and_then(|()| self.all(numbers.iter().map(|number| number.to_le_bytes())))
+            }
+            Values::F64(numbers) => {
+                self.head("<f8", shape).and_then(|()| self.all(numbers.iter().map(|number| number.to_le_bytes())))
             }
             Values::I64(numbers) => {
                 self.head("<i8", shape).and_then(|()| self.all(numbers.iter().map(|number| number.to_le_bytes())))

@@ -24,25 +24,35 @@ pub(super) struct Array<'a> {
     pub bytes: std::borrow::Cow<'a, [u8]>,
 }
 
+/// What is known of an array before its values are read.
+pub(super) struct Outline {
+    pub element: Option<Element>,
+    pub shape: Vec<usize>,
+}
+
 /// Puts a table together from its arrays, or from those of one part; `find` looks one up by its name.
 pub(super) fn table_of_arrays<'a>(
     labels: LabelColumn,
     part: Option<Names>,
-    mut find: impl FnMut(&'static str) -> Result<Option<Array<'a>>>,
-    names: impl Fn() -> Vec<String>,
+    mut find: impl FnMut(&str) -> Result<Option<Array<'a>>>,
+    names: &[String],
+    outline: impl Fn(&str) -> Option<Outline>,
 ) -> Result<FeatureTable> {
-    let missing = |name| {
-        let names = names();
+    let missing = |name: &str| {
+        let name = name.to_owned();
         let found = if names.is_empty() { "none at all".to_owned() } else { names.join(", ") };
         HeadError::MissingArray { name, found }
     };
     // Without a part's name, the part to train on comes last.
-    let train = splits::names(&names(), Split::Train);
+    let train = splits::names(names, Split::Train);
     let named = |part: Option<Names>| part.map(|part| (part.rows, part.labels));
+    let known = |(features, _): &(&str, &str)| names.iter().any(|name| name == features);
     let candidates = match part {
         Some(part) => vec![(part.rows, part.labels)],
-        None => NAMES.into_iter().chain(named(train)).collect(),
+        None => NAMES.into_iter().chain(named(train)).filter(known).take(1).collect(),
     };
+    let pair = if candidates.is_empty() { lone_pair(labels, names, outline) } else { None };
+    let candidates = candidates.into_iter().chain(pair);
     for (features_name, labels_name) in candidates {
         let Some(features) = find(features_name)? else { continue };
         let features = features.features(features_name)?;
@@ -60,8 +70,29 @@ pub(super) fn table_of_arrays<'a>(
     Err(missing("features"))
 }
 
+/// The names of features and labels in a file that has no other names for them: its only matrix of floats, and its only
+/// list of as many labels. Where labels are not needed there may be none or several.
+fn lone_pair(labels: LabelColumn, names: &[String], outline: impl Fn(&str) -> Option<Outline>) -> Option<(&str, &str)> {
+    let arrays: Vec<(&str, Outline)> = names.iter().filter_map(|name| Some((name.as_str(), outline(name)?))).collect();
+    let is_float = |element| matches!(element, Element::F16 | Element::Bf16 | Element::F32 | Element::F64);
+    let is_matrix = |array: &Outline| array.shape.len() == 2 && array.element.is_some_and(is_float);
+    let (features, rows) =
+        only(arrays.iter().filter(|(_, array)| is_matrix(array))).map(|(name, array)| (*name, array.shape[0]))?;
+    let is_list = |array: &Outline| array.shape == [rows] && array.element.is_some();
+    match only(arrays.iter().filter(|(_, array)| is_list(array))) {
+        Some((labels, _)) => Some((features, labels)),
+        None if labels == LabelColumn::Present => None,
+        None => Some((features, "labels")),
+    }
+}
+
+/// What an iterator gives, if that is one thing.
+fn only<T>(mut things: impl Iterator<Item = T>) -> Option<T> {
+    things.next().filter(|_| things.next().is_none())
+}
+
 impl Array<'_> {
-    fn features(&self, name: &'static str) -> Result<DMatrix<f64>> {
+    fn features(&self, name: &str) -> Result<DMatrix<f64>> {
         let &[rows, columns] = self.shape.as_slice() else {
             return Err(self.wrong(name, "it needs two axes, rows x features"));
         };
@@ -98,7 +129,7 @@ impl Array<'_> {
 
     /// Labels as whole numbers (floats that are whole ones too), words, or rows with a single one, whose place is the
     /// label.
-    fn labels(&self, name: &'static str) -> Result<Vec<String>> {
+    fn labels(&self, name: &str) -> Result<Vec<String>> {
         match *self.shape.as_slice() {
             [_] | [_, 1] => {}
             [rows, classes] if classes > 1 => return self.one_hot(name, rows, classes),
@@ -146,7 +177,7 @@ impl Array<'_> {
     }
 
     /// Names of columns: words on one axis.
-    fn names(&self, name: &'static str) -> Result<Vec<String>> {
+    fn names(&self, name: &str) -> Result<Vec<String>> {
         let words = if let [_] = *self.shape { self.words() } else { None };
         words.ok_or_else(|| self.wrong(name, "save the names as words, one a feature: np.array(names, dtype=str)"))
     }
@@ -159,7 +190,7 @@ impl Array<'_> {
     }
 
     /// The place of the single one in every row.
-    fn one_hot(&self, name: &'static str, rows: usize, classes: usize) -> Result<Vec<String>> {
+    fn one_hot(&self, name: &str, rows: usize, classes: usize) -> Result<Vec<String>> {
         let wrong = || {
             self.wrong(name, "it has several columns, but not a single 1 among zeros in every row: save a label a row")
         };
@@ -184,10 +215,10 @@ impl Array<'_> {
         elements.iter().map(ordered).collect()
     }
 
-    fn wrong(&self, name: &'static str, expected: &'static str) -> HeadError {
+    fn wrong(&self, name: &str, expected: &'static str) -> HeadError {
         let shape: Vec<String> = self.shape.iter().map(usize::to_string).collect();
         HeadError::WrongArray {
-            name,
+            name: name.to_owned(),
             found: format!("{} of shape ({})", self.element_name, shape.join(", ")),
             expected,
         }

@@ -1,7 +1,8 @@
-//! Tables from comma-separated values; or separated by semicolons (then with decimal commas, too) or tabs.
+//! Tables from comma-separated values; or separated by semicolons (then with decimal commas, too), tabs or spaces.
 
 mod columns;
 mod fields;
+mod text;
 
 use super::{FeatureTable, LabelColumn};
 use crate::error::{HeadError, Result};
@@ -10,28 +11,40 @@ pub use columns::Columns;
 use columns::Order;
 use csv::ByteRecord;
 use fields::{normalize_label, parse_number, printable};
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+use text::Text;
 
 pub(super) fn parse(bytes: &[u8], labels: LabelColumn, columns: &Columns) -> Result<FeatureTable> {
-    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    check_text(bytes)?;
-    let separator = separator(bytes);
-    let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(separator).from_reader(bytes);
+    let text = Text::new(bytes)?;
+    let bytes = &*text.bytes;
+    let reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(text.separator).from_reader(bytes);
     let mut records = reader.into_byte_records().map(|record| record.map_err(unreadable)).peekable();
     let first = records.next().transpose()?.ok_or(HeadError::EmptyTable("rows"))?;
     let second = records.peek().and_then(|record| record.as_ref().ok());
-    let order = Order::new(columns, labels, (&first, second), separator == b';')?;
+    let comment = HeadError::CommentLine { line: 1 };
+    // Names of columns after a #, as NumPy writes them, are as many as the fields of a row.
+    if text.begins_with_hash && second.is_some_and(|second| second.len() != first.len()) {
+        return Err(comment);
+    }
+    let order = Order::new(columns, labels, (&first, second), text.has_decimal_commas())?;
+    if text.begins_with_hash && !order.has_header() {
+        return Err(comment);
+    }
     if order.features().is_empty() {
         return Err(HeadError::EmptyTable("features"));
     }
     let names = order.names(&first)?;
     let row_at_first = (!order.has_header()).then_some(first);
-    let mut lines = Lines::new(&order, labels, separator == b';');
+    let mut lines = Lines::new(&order, labels, text.has_decimal_commas());
     for record in row_at_first.into_iter().map(Ok).chain(records) {
         let record = record?;
         let number = record.position().map_or(0, |position| line_number(bytes, position));
-        lines.read(number, &record)?;
+        // A word may begin with a #: only what is no row is a comment.
+        let comment = |error| match record.get(0) {
+            Some(field) if field.starts_with(b"#") => HeadError::CommentLine { line: number },
+            _ => error,
+        };
+        lines.read(number, &record).map_err(comment)?;
     }
     let features = from_rows(lines.rows, order.features().len(), &lines.features);
     let table = FeatureTable::new(features, lines.label.map(|_| lines.labels))?;
@@ -71,7 +84,7 @@ impl<'a> Lines<'a> {
         if let Some(place) = self.label {
             let field = &record[place];
             let label = std::str::from_utf8(field).ok().and_then(|text| normalize_label(text, self.decimal_comma));
-            self.labels.push(label.ok_or_else(|| HeadError::InvalidLabel { line, text: printable(field) })?);
+            self.labels.push(label.ok_or_else(|| self.no_label(line, record))?);
         }
         for &place in self.order.features() {
             let (field, column) = (&record[place], place + 1);
@@ -91,32 +104,14 @@ impl<'a> Lines<'a> {
         self.rows += 1;
         Ok(())
     }
-}
 
-/// What is no text in UTF-8, or begins with what is no row, is named.
-fn check_text(bytes: &[u8]) -> Result<()> {
-    let refuse = |reason: &str| Err(HeadError::UnreadableTable { format: "CSV", reason: reason.to_owned() });
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || bytes.iter().take(64).any(|&b| b == 0) {
-        return refuse("it is UTF-16: save it as UTF-8, which spreadsheets call \"CSV UTF-8\"");
-    }
-    let first = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let is_row = first.iter().any(|byte| [b',', b';', b'\t'].contains(byte));
-    if first.starts_with(b"#") && !is_row {
-        return refuse("it begins with a comment: remove the lines that begin with #");
-    }
-    Ok(())
-}
-
-/// The separator that the first line bears out: a tab if there is one; a semicolon if what stands between semicolons are
-/// numbers, perhaps with decimal commas, or if there is no comma; else a comma.
-fn separator(bytes: &[u8]) -> u8 {
-    let first = bytes.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
-    let has = |byte: u8| first.contains(&byte);
-    let numbers = || first.split(|&byte| byte == b';').skip(1).all(|field| parse_number(field, true).is_some());
-    match (has(b'\t'), has(b';')) {
-        (true, _) => b'\t',
-        (_, true) if !has(b',') || numbers() => b';',
-        _ => b',',
+    /// What stands where the label should be; the only other column with a word may be it.
+    fn no_label(&self, line: u64, record: &ByteRecord) -> HeadError {
+        let (place, text) = (self.label.unwrap_or(0), printable(&record[self.label.unwrap_or(0)]));
+        let is_word = |place: &&usize| parse_number(&record[**place], self.decimal_comma).is_none();
+        let mut words = self.order.features().iter().filter(is_word).map(|place| place + 1);
+        let word = words.next().filter(|_| words.next().is_none());
+        HeadError::InvalidLabel { line, column: place + 1, text, word }
     }
 }
 

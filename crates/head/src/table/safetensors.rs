@@ -4,8 +4,8 @@
 //! the columns' names and the features' provenance stand in the metadata entry `ciphertune`, a JSON object. Names are also
 //! read from the entries `feature_names`, a JSON list, and `label_name`, where other programs may put them.
 
-use super::arrays::{Array, table_of_arrays};
-use super::{FeatureTable, LabelColumn};
+use super::arrays::{Array, Outline, table_of_arrays};
+use super::{FeatureTable, LabelColumn, is_single, whole_numbers};
 use crate::column_names::ColumnNames;
 use crate::error::{HeadError, Result};
 use crate::linalg::to_rows;
@@ -33,7 +33,7 @@ struct Notes {
 
 pub(super) fn parse(bytes: &[u8], labels: LabelColumn) -> Result<FeatureTable> {
     let file = SafeTensors::deserialize(bytes).map_err(unreadable)?;
-    let find = |name| {
+    let find = |name: &str| {
         let Ok(view) = file.tensor(name) else { return Ok(None) };
         Ok(Some(Array {
             element: element(view.dtype()),
@@ -44,12 +44,13 @@ pub(super) fn parse(bytes: &[u8], labels: LabelColumn) -> Result<FeatureTable> {
             bytes: view.data().into(),
         }))
     };
-    let names = || {
-        let mut names: Vec<String> = file.names().into_iter().map(str::to_owned).collect();
-        names.sort_unstable();
-        names
+    let mut names: Vec<String> = file.names().into_iter().map(str::to_owned).collect();
+    names.sort_unstable();
+    let outline = |name: &str| {
+        let view = file.tensor(name).ok()?;
+        Some(Outline { element: element(view.dtype()), shape: view.shape().to_vec() })
     };
-    let table = table_of_arrays(labels, None, find, names)?;
+    let table = table_of_arrays(labels, None, find, &names, outline)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
     let entry = |key: &str| header.metadata().as_ref()?.get(key).map(String::as_str);
     let table = match entry(ENTRY) {
@@ -86,8 +87,7 @@ impl FeatureTable {
     /// [`HeadError::InvalidArtefact`] for labels too long for a header.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         let values = to_rows(&self.features);
-        let single = values.iter().all(|&value| f64::from(value as f32) == value);
-        let (element, bytes): (_, Vec<u8>) = match single {
+        let (element, bytes): (_, Vec<u8>) = match is_single(&values) {
             true => (Dtype::F32, values.iter().flat_map(|&value| (value as f32).to_le_bytes()).collect()),
             false => (Dtype::F64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
         };
@@ -112,8 +112,7 @@ impl FeatureTable {
 
 /// Labels as whole numbers, and the words that these stand for, if the labels are not whole numbers themselves.
 fn numbered(labels: &[String]) -> (Vec<i64>, Option<Vec<String>>) {
-    let exact = |label: &String| label.parse().ok().filter(|number: &i64| number.to_string() == *label);
-    if let Some(numbers) = labels.iter().map(exact).collect() {
+    if let Some(numbers) = whole_numbers(labels) {
         return (numbers, None);
     }
     let mut words = labels.to_vec();

@@ -66,13 +66,13 @@ fn bad_csv_is_refused_by_line_and_column() {
     assert!(message(csv("1,2,3\n4,5,\n")).starts_with("line 2, column 3: \"\" is not a number"));
     assert!(message(csv("1,2,3\n4,NaN,6\n")).starts_with("line 2, column 2: NaN is not a finite number"));
     assert!(message(csv("1,2,-inf\n")).starts_with("line 1, column 3: -inf is not a finite number"));
-    assert!(message(csv("0.5,2,3\n")).starts_with("line 1: \"0.5\" is no label"));
-    assert!(message(csv(",2,3\n")).starts_with("line 1: \"\" is no label"));
-    assert!(message(csv("nan,2,3\n")).starts_with("line 1: \"nan\" is no label"));
+    assert!(message(csv("0.5,2,3\n")).starts_with("line 1, column 1: \"0.5\" is no label"));
+    assert!(message(csv(",2,3\n")).starts_with("line 1, column 1: \"\" is no label"));
+    assert!(message(csv("nan,2,3\n")).starts_with("line 1, column 1: \"nan\" is no label"));
     assert_eq!(message(csv("")), "the table has no rows: give it at least one");
     assert_eq!(message(csv("label,a,b\n")), "the table has no rows: give it at least one");
     assert_eq!(message(csv("1\n2\n")), "the table has no features: give it at least one");
-    assert!(message(csv("# exported\n1,2,3\n")).contains("begins with a comment"));
+    assert!(message(csv("# exported\n1,2,3\n")).contains("line 1 begins with #, so it is a comment"));
     let utf16: Vec<u8> = "\u{feff}1,2\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for bytes in [&utf16[..], &utf16[2..]] {
         assert!(message(FeatureTable::parse(bytes, TableFormat::Csv, LabelColumn::Present)).contains("UTF-16"));

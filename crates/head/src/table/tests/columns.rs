@@ -147,3 +147,89 @@ fn npz_and_safetensors_have_names_too() {
     assert!(message(foreign("[\"a\"]")).contains("2 features and 1 feature_names"));
     assert!(message(foreign("a, b")).contains("no JSON list"));
 }
+
+#[test]
+fn text_is_read_by_the_separators_that_are_found() {
+    let expected = DMatrix::from_row_slice(2, 2, &[0.5, 1.5, 2.5, -3.0]);
+    for text in [
+        "1 0.5 1.5\n2 2.5 -3\n",
+        "  1   0.5\t1.5\r\n\r\n  2   2.5  -3.0\r\n",
+        "# y a b\n1.000e+00 5.000e-01 1.500e+00\n2.0e+00 2.5e+00 -3.0e+00\n",
+        "1,0;0,5;1,5\n2,0;2,5;-3\n",
+    ] {
+        let table = csv(text).unwrap();
+        assert_eq!((table.features(), labels(&table)), (&expected, vec!["1", "2"]), "{text}");
+    }
+    assert_eq!(csv("# y a b\n1 2 3\n").unwrap().names(), Some(&names(&["a", "b"], Some("y"))));
+    assert_eq!(TableFormat::from_extension("TXT").unwrap(), TableFormat::Csv);
+}
+
+#[test]
+fn comments_are_called_comments_wherever_they_stand() {
+    for (text, line) in [
+        ("# made by x, 2026\n1,2,3\n", 1),
+        ("#1,2,3\n4,5,6\n", 1),
+        ("# exported\n1,2,3\n", 1),
+        ("1,2,3\n# half,of it\n4,5,6\n", 2),
+        ("1,2,3\n#4,x,6\n", 2),
+        ("1 2 3\n# 4 5\n", 2),
+    ] {
+        let refused = message(csv(text));
+        assert!(refused.starts_with(&format!("line {line} begins with #, so it is a comment")), "{text}: {refused}");
+    }
+    // A word may begin so.
+    assert_eq!(labels(&csv("a,2,3\n#b,5,6\n").unwrap()), ["a", "#b"]);
+}
+
+#[test]
+fn a_word_among_numbers_is_named_with_its_column() {
+    for (text, parts) in [
+        ("0,5;cat;1,5\n2,5;dog;3,5\n", ["line 1, column 1: \"0,5\"", "--label", "such as 2", "--drop"]),
+        ("1;cat;1,5\n2;dog;3,5\n", ["line 1, column 2: \"cat\"", "--label 2", "--drop 2", "is not a number"]),
+        ("1;2;x\n1,5;cat;3\n", ["line 1, column 3: \"x\"", "--label 3", "--drop 3", "is not a number"]),
+        ("1,5;2;3\n", ["line 1, column 1: \"1,5\"", "is no label", "--label", "--drop"]),
+    ] {
+        let refused = message(csv(text));
+        assert!(parts.iter().all(|part| refused.contains(part)), "{text}: {refused}");
+    }
+    assert!(message(csv("1;0,5\n1,5;2\n")).starts_with("line 2, column 1: \"1,5\" is no label"));
+}
+
+#[test]
+fn a_lone_pair_of_arrays_may_have_any_names() {
+    let matrix = || npy("<f4", false, "(2, 1)", &[0; 8]);
+    let list = || npy("|i1", false, "(2,)", &[4, 5]);
+    assert_eq!(labels(&stored(&[("embeddings", matrix()), ("target", list())]).unwrap()), ["4", "5"]);
+    let longer = npy("|i1", false, "(3,)", &[4, 5, 6]);
+    let beside =
+        [("data", matrix()), ("target", list()), ("ids", longer), ("version", npy("<U1", false, "()", b"1\0\0\0"))];
+    assert_eq!(labels(&stored(&beside).unwrap()), ["4", "5"]);
+    for ambiguous in [
+        vec![("a", matrix()), ("b", list()), ("c", list())],
+        vec![("a", matrix()), ("b", matrix()), ("c", list())],
+        vec![("a", list()), ("b", list())],
+        vec![("a", matrix())],
+    ] {
+        let names = ambiguous.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        let refused = message(stored(&ambiguous));
+        assert!(refused.contains(&format!("only {names}")) && refused.contains("`features` and `labels`"), "{refused}");
+    }
+    let unlabelled = npz(&[("a", matrix())], zip::CompressionMethod::Stored);
+    let table = FeatureTable::parse(&unlabelled, TableFormat::Npz, LabelColumn::Detect { features: 1 }).unwrap();
+    assert_eq!((table.columns(), table.labels()), (1, None));
+}
+
+#[test]
+fn tables_survive_an_archive_of_arrays() {
+    for (labels, value) in [(["oak", "ä b", "oak"], 0.1f64), (["10", "-3", "10"], 0.5), (["007", "7", "7"], 2.0)] {
+        let features = DMatrix::from_row_slice(3, 2, &[value, -1.0, 2.0, 3.5, 0.0, 1.0]);
+        let table = FeatureTable::new(features, Some(labels.map(str::to_owned).to_vec())).unwrap();
+        for table in [table.clone(), table.with_names(names(&["a", "ü"], None)).unwrap()] {
+            let bytes = table.to_npz().unwrap();
+            assert_eq!(FeatureTable::parse(&bytes, TableFormat::Npz, LabelColumn::Present).unwrap(), table);
+        }
+    }
+    let unlabelled = FeatureTable::new(DMatrix::from_element(1, 1, 1.0), None).unwrap();
+    let bytes = unlabelled.to_npz().unwrap();
+    assert_eq!(FeatureTable::parse(&bytes, TableFormat::Npz, LabelColumn::Absent).unwrap(), unlabelled);
+}
