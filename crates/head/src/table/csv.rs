@@ -39,6 +39,9 @@ pub(super) fn parse(bytes: &[u8], labels: LabelColumn, columns: &Columns) -> Res
     for record in row_at_first.into_iter().map(Ok).chain(records) {
         let record = record?;
         let number = record.position().map_or(0, |position| line_number(bytes, position));
+        if record.get(0) == Some(b"#") {
+            return Err(HeadError::CommentLine { line: number });
+        }
         // A word may begin with a #: only what is no row is a comment.
         let comment = |error| match record.get(0) {
             Some(field) if field.starts_with(b"#") => HeadError::CommentLine { line: number },

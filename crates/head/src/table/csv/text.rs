@@ -58,8 +58,8 @@ fn separator(sample: &[&[u8]]) -> Option<u8> {
     let counts = |byte: u8| rows.iter().map(move |line| line.iter().filter(|&&found| found == byte).count());
     let same = |byte: u8| counts(byte).all(|count| Some(count) == counts(byte).next());
     let has = |byte: u8| first.contains(&byte);
-    let decimal_commas =
-        || first.split(|&byte| byte == b';').any(|field| field.contains(&b',') && parse_number(field, true).is_some());
+    let is_decimal_comma = |field: &[u8]| field.contains(&b',') && parse_number(field, true).is_some();
+    let decimal_commas = || rows.iter().any(|line| line.split(|&byte| byte == b';').any(is_decimal_comma));
     match (has(b'\t'), has(b';'), has(b',')) {
         (true, ..) => Some(b'\t'),
         (_, true, false) => Some(b';'),

@@ -153,7 +153,7 @@ fn text_is_read_by_the_separators_that_are_found() {
     let expected = DMatrix::from_row_slice(2, 2, &[0.5, 1.5, 2.5, -3.0]);
     for text in [
         "1 0.5 1.5\n2 2.5 -3\n",
-        "  1   0.5\t1.5\r\n\r\n  2   2.5  -3.0\r\n",
+        "  1   0.5 1.5\r\n\r\n  2   2.5  -3.0\r\n",
         "# y a b\n1.000e+00 5.000e-01 1.500e+00\n2.0e+00 2.5e+00 -3.0e+00\n",
         "1,0;0,5;1,5\n2,0;2,5;-3\n",
     ] {
