@@ -21,6 +21,7 @@ pub mod keys_folder;
 pub mod memory;
 pub mod observer;
 pub mod owner;
+pub mod publication;
 pub mod rehearsal;
 pub mod server;
 pub mod specimens;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ciphertune_ckks::container::ContainerError;
 use ciphertune_ckks::{self as ckks, KeyId};
-use ciphertune_head::job::owner::{self, Decrypted, EncryptedJob, Flooded, Keys, Record, Released};
+use ciphertune_head::job::owner::{self, Decrypted, EncryptedJob, Keys, Record};
 use ciphertune_head::{Classes, ColumnNames, DMatrix, HeadError, Plan, Provenance, Scaler, SilentFeatures};
 use zeroize::Zeroizing;
 
@@ -119,30 +119,6 @@ pub fn decrypt(keys: &Keys, record: &Record, model: &Document) -> Result<Opened>
     let largest = weights.last().map_or(0.0, |(_, u)| u.amax());
     let precision_bits = (largest / keys.plan().estimate()?.weight_bound()).log2();
     Ok(Opened { decrypted, precision_bits, weights })
-}
-
-/// Decrypts a model into a head with the noise that makes so many decrypted models safe to show. It cannot be read before
-/// it is checked, or its owner does without.
-pub fn flood(keys: &Keys, record: &Record, model: &Document, releases: u32) -> Result<Flooded> {
-    owner::flood(keys, record, &model.bytes, releases).in_file(&model.path)
-}
-
-/// Checks a head that is to be shown on rows of a table, or else on those that the job's record holds.
-pub fn check(flooded: Flooded, record: &Record, table: Option<&Examples>, model: &Path) -> Result<Released> {
-    match (table, record.kept_rows()) {
-        (Some(examples), _) => {
-            flooded.check(&examples.table).map_err(|error| {
-                // What is wrong with the head is not the table's fault.
-                let path = if matches!(error, HeadError::NotBetter { .. }) { model } else { &examples.path };
-                Error::from(error).in_file(path)
-            })
-        }
-        (None, Some(rows)) => flooded.check(rows).in_file(model),
-        (None, None) => Err(Error::input(
-            "the record of its job was written by an earlier version and holds no rows to check the head on:              name a table of your own with --check TABLE, or pass --unchecked",
-        )
-        .in_file(model)),
-    }
 }
 
 /// Refuses, before any work, test labels that training never sees.

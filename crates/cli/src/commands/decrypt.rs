@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use ciphertune_ckks::container::Container;
 use ciphertune_ckks::files::KEY_ID;
-use ciphertune_head::job::owner::{Check, Keys, Record, Release, Released};
+use ciphertune_head::job::owner::{Check, Keys, Record, Released};
 use ciphertune_head::job::{self, JobId};
 use ciphertune_head::{Head, LabelColumn};
 use clap::Args;
 
 use crate::commands::inference;
-use crate::commands::publication::LEAST_LOGIT_BITS;
 use crate::errors::{CliError, Result};
 use crate::inputs::{BackboneFlags, ColumnFlags, part_or_test};
 use crate::progress::Terminal;
@@ -19,8 +18,8 @@ use ciphertune_session::InFile;
 use ciphertune_session::examples::{Examples, Place, Reader};
 use ciphertune_session::files::{Document, NewFile, Privacy};
 use ciphertune_session::keys_folder::KeysFolder;
-use ciphertune_session::owner;
 use ciphertune_session::rehearsal::timed;
+use ciphertune_session::{owner, publication};
 
 /// Owner: decrypt a model into a head for raw features
 ///
@@ -146,12 +145,11 @@ impl Decrypt {
         let mut published = folder.releases()?;
         published.check(self.releases)?;
         let publish = || -> Result<Released> {
-            let flooded = owner::flood(&from.keys, &from.record, &from.model, self.releases)?;
-            require_bits_in_logits(flooded.release(), self.anyway)?;
+            let flooded = publication::flood(&from.keys, &from.record, &from.model, self.releases, self.anyway)?;
             if self.unchecked {
                 return Ok(flooded.unchecked());
             }
-            Ok(owner::check(flooded, &from.record, table.as_ref(), self.model())?)
+            Ok(publication::check(flooded, &from.record, table.as_ref(), self.model())?)
         };
         let (released, took) = timed(publish)?;
         let content = released.head.to_bytes()?;
@@ -228,38 +226,4 @@ fn checked(check: Option<&Check>, own: bool) -> String {
         printable(&check.most_frequent),
         thousands(check.most_frequent_rows as u64)
     )
-}
-
-/// Refuses a head whose logits are mostly noise.
-fn require_bits_in_logits(release: &Release, anyway: bool) -> Result<()> {
-    let bits = release.logit_bits();
-    if anyway || bits >= LEAST_LOGIT_BITS {
-        return Ok(());
-    }
-    Err(CliError::input(format!(
-        "only {bits:.1} bits of a logit would be left above the noise that makes the head safe to show, at least \
-         {LEAST_LOGIT_BITS} are needed: make keys with a larger --publish-bits and train again, or publish this head \
-         with --anyway"
-    )))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn release(precision_bits: f64, features: usize) -> Release {
-        Release { deviation: 1.0, precision_bits, features, cleaned: true }
-    }
-
-    #[test]
-    fn a_head_with_less_than_half_a_bit_a_logit_is_refused_unless_asked_for() {
-        // log2 sqrt(1024) = 5.
-        let error = require_bits_in_logits(&release(5.4, 1023), false).unwrap_err();
-        let error = error.message().expect("a refusal says why");
-        assert!(error.contains("0.4 bits of a logit") && error.contains("--anyway"), "{error}");
-        require_bits_in_logits(&release(5.4, 1023), true).unwrap();
-        require_bits_in_logits(&release(5.6, 1023), false).unwrap();
-        // The same weights are enough for a head of few features.
-        require_bits_in_logits(&release(5.4, 255), false).unwrap();
-    }
 }

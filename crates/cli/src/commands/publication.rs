@@ -1,7 +1,7 @@
 //! What is said, before anything is trained, about the head that `decrypt --publish` will give.
 
-/// The fewest bits of a logit that a head is published with, unless the owner asks for it.
-pub const LEAST_LOGIT_BITS: f64 = 0.5;
+use ciphertune_session::publication::LEAST_LOGIT_BITS;
+
 /// With fewer bits of a logit than that, noise changes predictions.
 const ENOUGH_LOGIT_BITS: f64 = 1.5;
 
