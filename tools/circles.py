@@ -71,9 +71,10 @@ def circles(graph):
 
 found = False
 for crate in sys.argv[1:]:
-    files = modules(Path(__file__).parent.parent / "crates" / crate / "src")
+    root = Path(__file__).parent.parent
+    files = modules(root / "crates" / crate / "src") or modules(root / crate / "src")
     if not files:
-        sys.exit(f"no files of a crate {crate}: name folders in crates/")
+        sys.exit(f"no files of a crate {crate}: name folders in crates/, or python")
     graph = {name: set(dependencies(name, files)) for name in files}
     for circle in sorted(circles(graph)):
         found = True

@@ -18,6 +18,7 @@ use ciphertune_session::Observer;
 use ciphertune_session::examples::{Place, Reader};
 use ciphertune_session::memory;
 use ciphertune_session::observer::{Running, Step};
+use ciphertune_session::owner;
 
 /// How to train.
 #[derive(Args, Clone, Debug)]
@@ -101,12 +102,8 @@ impl RecipeFlags {
             RecipeName::Default => Preset::Default,
         };
         let recipe = preset.recipe(self.iterations, &overrides)?;
-        if recipe.may_diverge() {
-            warn(&format!(
-                "nothing holds the logits of {} iterations within the cubic's range, so training may diverge: leave \
-                 --ridge and --decay at their defaults, or try --ridge 0.1",
-                recipe.iterations()
-            ));
+        if let Some(warning) = owner::divergence(&recipe) {
+            warn(&warning);
         }
         Ok(recipe)
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use ciphertune_ckks::container::ContainerError;
 use ciphertune_ckks::{self as ckks, KeyId};
 use ciphertune_head::job::owner::{self, Decrypted, EncryptedJob, Keys, Record};
-use ciphertune_head::{Classes, ColumnNames, DMatrix, HeadError, Plan, Provenance, Scaler, SilentFeatures};
+use ciphertune_head::{Classes, ColumnNames, DMatrix, HeadError, Plan, Provenance, Recipe, Scaler, SilentFeatures};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, InFile, Result};
@@ -61,6 +61,17 @@ pub fn encrypt(
         Err(HeadError::Container(ContainerError::Io(error))) => Err(cannot_write(job, &error)),
         made => made.in_file(&train.path),
     }
+}
+
+/// What to say of a recipe whose training may diverge, if it may.
+pub fn divergence(recipe: &Recipe) -> Option<String> {
+    recipe.may_diverge().then(|| {
+        format!(
+            "nothing holds the logits of {} iterations within the cubic's range, so training may diverge: leave \
+             --ridge and --decay at their defaults, or try --ridge 0.1",
+            recipe.iterations()
+        )
+    })
 }
 
 /// What to say of features that tell nothing about a row, if there are any.

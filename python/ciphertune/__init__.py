@@ -1,0 +1,38 @@
+"""Trains a classifier's last layer on features that the training machine never sees (CKKS, 128 bits).
+
+>>> from ciphertune import EncryptedLogisticRegression
+>>> model = EncryptedLogisticRegression().fit(X_train, y_train)     # encrypts, trains on ciphertexts, decrypts
+>>> model.score(X_test, y_test)
+
+The module itself needs NumPy alone. `EncryptedLogisticRegression` is a full estimator of scikit-learn where that is
+installed.
+"""
+
+from ._native import Head, Plan, Recipe, __version__
+from .errors import CiphertuneError, CiphertuneWarning, DiskFullError, FailedError, InputError
+
+__all__ = [
+    "CiphertuneError",
+    "CiphertuneWarning",
+    "DiskFullError",
+    "EncryptedLogisticRegression",
+    "FailedError",
+    "Head",
+    "InputError",
+    "Plan",
+    "Recipe",
+    "__version__",
+]
+
+
+def __getattr__(name):
+    # Only now, because scikit-learn takes a second to import.
+    if name == "EncryptedLogisticRegression":
+        from .estimator import EncryptedLogisticRegression
+
+        return EncryptedLogisticRegression
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

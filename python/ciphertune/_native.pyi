@@ -1,0 +1,158 @@
+"""The native module: what it holds is offered by `ciphertune`, but for `rehearse` and `Rehearsed`."""
+
+from collections.abc import Callable
+from typing import Literal, final
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float64]
+Progress = Callable[[str, int, int | None], object]
+__version__: str
+
+@final
+class Recipe:
+    """The hyperparameters of a training, checked.
+
+    None keeps what `preset` has. Raises InputError for a value out of its range.
+    """
+
+    def __new__(
+        cls,
+        iterations: int = 2,
+        *,
+        preset: Literal["default", "paper"] = "default",
+        scaler: Literal["none", "center", "standardize", "whiten"] | None = None,
+        whiten_lambda: float | None = None,
+        gradient: Literal["quadratic", "plain"] | None = None,
+        bound: Literal["row-sums", "quarter"] | None = None,
+        cubic: str | None = None,
+        momentum: float | None = None,
+        initial_weight: float | None = None,
+        learning_rate: float | None = None,
+        decay: float | None = None,
+        ridge: float | None = None,
+    ) -> Recipe: ...
+    @property
+    def iterations(self) -> int: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> Recipe: ...
+
+@final
+class Plan:
+    """Ring, layout and keys of a training, chosen for the shape of a table: a public document.
+
+    Parameters are those of `EncryptedLogisticRegression`. Raises InputError if no ring has room for the training at 128
+    bits, or memory does not suffice.
+    """
+
+    def __new__(
+        cls,
+        rows: int,
+        features: int,
+        classes: int,
+        recipe: Recipe | None = None,
+        *,
+        layout: Literal["class-diagonal", "volley-revolver"] = "class-diagonal",
+        memory: int | None = None,
+        log_n: int | None = None,
+        publish_bits: float | None = None,
+        upload_rate: float | None = None,
+        progress: Progress | None = None,
+    ) -> Plan: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def features(self) -> int: ...
+    @property
+    def classes(self) -> int: ...
+    @property
+    def recipe(self) -> Recipe: ...
+    @property
+    def log_n(self) -> int:
+        """log2 of the ring dimension."""
+    @property
+    def log_qp(self) -> float:
+        """log2 of the whole modulus, special primes included."""
+    @property
+    def security_bits(self) -> int:
+        """128, a lower bound."""
+    @property
+    def job_bytes(self) -> int:
+        """Bytes of the job's ciphertexts."""
+    @property
+    def key_bytes(self) -> int:
+        """Bytes of the evaluation keys."""
+    @property
+    def memory_bytes(self) -> int:
+        """Predicted bytes of memory of a training that keeps all its data."""
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> Plan: ...
+
+@final
+class Head:
+    """A trained head: a linear classifier of raw features.
+
+    Without `published_bits` it was decrypted as it is, and must not leave its owner's hands: see SECURITY.md.
+    """
+
+    @staticmethod
+    def from_bytes(content: bytes) -> Head:
+        """Reads what `to_bytes` or `ciphertune decrypt` wrote."""
+    def to_bytes(self) -> bytes:
+        """The head as `head.safetensors`, see docs/load-head.md."""
+    def to_onnx(self) -> bytes:
+        """The head as an ONNX model, opset 13, single precision."""
+    def to_json(self) -> str: ...
+    @property
+    def weight(self) -> Matrix:
+        """Weights, classes x features."""
+    @property
+    def bias(self) -> Matrix:
+        """Biases, one a class."""
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes, in the order of the weights."""
+    @property
+    def features(self) -> int:
+        """Features a row."""
+    @property
+    def feature_names(self) -> list[str] | None:
+        """What the columns were called that it was trained on."""
+    @property
+    def published_bits(self) -> float | None:
+        """Bits of precision above the noise of a publication; None for a head that must stay private."""
+    def logits(self, features: Matrix, *, names: list[str] | None = None) -> Matrix:
+        """x W^T + b: rows x features in, rows x classes out. Raises InputError for features of another number or names."""
+    def probabilities(self, features: Matrix, *, names: list[str] | None = None) -> Matrix:
+        """The sigmoid of every logit, divided by the sum of its row's: rows x features in, rows x classes out."""
+
+@final
+class Rehearsed:
+    """A head that was trained encrypted, and what that took."""
+
+    @property
+    def head(self) -> Head: ...
+    @property
+    def precision_bits(self) -> float: ...
+    @property
+    def seconds(self) -> list[float]: ...
+    @property
+    def evaluation_key_bytes(self) -> int: ...
+    @property
+    def job_bytes(self) -> int: ...
+    @property
+    def model_bytes(self) -> int: ...
+
+def rehearse(
+    features: Matrix,
+    labels: list[str],
+    plan: Plan,
+    *,
+    names: list[str] | None = None,
+    memory: int | None = None,
+    progress: Progress | None = None,
+) -> Rehearsed:
+    """Makes keys, encrypts, trains on the ciphertexts and decrypts, all in this process. The keys vanish with the call."""

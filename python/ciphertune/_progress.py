@@ -1,0 +1,49 @@
+"""How far a training is: a function of the user's, or bars."""
+
+import sys
+
+
+def reporter(progress):
+    """What the native module calls with (step, done, of), or None."""
+    if progress is None or progress is False:
+        return None
+    if progress is True:
+        return Bars()
+    if callable(progress):
+        return progress
+    raise TypeError(
+        f"progress={progress!r} is not possible: give True for bars, or a function of (step, done, of)"
+    )
+
+
+class Bars:
+    """A bar for every step, with tqdm where it is installed; else a line."""
+
+    def __init__(self):
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            tqdm = None
+        self._tqdm, self._step, self._bar = tqdm, None, None
+
+    def __call__(self, step, done, of):
+        if step == "iteration":
+            # Told between the units of the training, whose bar it would tear in two.
+            if self._bar is not None:
+                self._bar.set_postfix_str(f"iteration {done} of {of}", refresh=False)
+            return
+        if step != self._step:
+            self.close()
+            self._step = step
+            if self._tqdm is None:
+                print(f"ciphertune: {step}", file=sys.stderr, flush=True)
+            else:
+                self._bar = self._tqdm(desc=step, total=of, leave=False, bar_format=None if of else "{desc} {elapsed}")
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+
+    def close(self):
+        """Ends the last bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

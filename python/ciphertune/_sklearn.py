@@ -1,0 +1,25 @@
+"""What the estimator stands on where scikit-learn is installed: its base classes and its checks of input."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+__all__ = ["Base", "NotFittedError", "check_is_fitted", "checked_rows", "checked_table"]
+
+
+class Base(ClassifierMixin, BaseEstimator):
+    """A classifier of scikit-learn's."""
+
+
+def checked_table(estimator, X, y):
+    """Features and labels to train on; sets n_features_in_ and, where columns have names, feature_names_in_."""
+    X, y = validate_data(estimator, X, y, dtype=np.float64, ensure_min_samples=2)
+    check_classification_targets(y)
+    return X, y
+
+
+def checked_rows(estimator, X):
+    """Features of rows to predict."""
+    return validate_data(estimator, X, dtype=np.float64, reset=False)

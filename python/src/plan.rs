@@ -1,0 +1,166 @@
+//! `Plan`: ring, layout and keys of a training, chosen for the public shape of a table.
+
+use ciphertune_head::layout::{LayoutKind, Shape};
+use ciphertune_head::plan::search::UPLOAD_BYTES_PER_SECOND;
+use ciphertune_head::plan::{self, Constraints};
+use ciphertune_session::observer::{Running, Step};
+use ciphertune_session::{memory, owner};
+use pyo3::prelude::*;
+
+use crate::recipe::Recipe;
+use crate::{errors, work};
+
+/// Ring, layout and keys of a training: a public document.
+#[pyclass(frozen, eq, module = "ciphertune")]
+#[derive(PartialEq)]
+pub struct Plan {
+    pub(crate) plan: ciphertune_head::Plan,
+}
+
+#[pymethods]
+impl Plan {
+    #[new]
+    #[pyo3(signature = (rows, features, classes, recipe = None, *, layout = "class-diagonal", memory = None, log_n = None, publish_bits = None, upload_rate = None, progress = None))]
+    #[allow(clippy::too_many_arguments)] // They have names in Python.
+    fn new(
+        py: Python<'_>,
+        rows: i64,
+        features: i64,
+        classes: i64,
+        recipe: Option<Recipe>,
+        layout: &str,
+        memory: Option<i64>,
+        log_n: Option<i64>,
+        publish_bits: Option<f64>,
+        upload_rate: Option<f64>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let most_classes = ciphertune_head::classes::MAX_CLASSES as i64;
+        let shape = Shape {
+            rows: within("rows", rows, 1, 1 << 30)?,
+            features: within("features", features, 1, 1 << 20)?,
+            classes: within("classes", classes, 2, most_classes)?,
+        };
+        let layout = match layout {
+            "class-diagonal" => LayoutKind::ClassDiagonal,
+            "volley-revolver" => LayoutKind::VolleyRevolver,
+            other => {
+                let message = format!("{other:?} is no layout: choose class-diagonal or volley-revolver");
+                return Err(errors::input(message));
+            }
+        };
+        if let Some(bits) = publish_bits.filter(|bits| !(-100.0..=40.0).contains(bits)) {
+            return Err(errors::input(format!("publish_bits={bits} is not possible: give -100 to 40")));
+        }
+        if let Some(rate) = upload_rate.filter(|rate| rate.is_nan() || *rate <= 0.0) {
+            return Err(errors::input(format!("upload_rate={rate} is not possible: give bytes a second, more than 0")));
+        }
+        let constraints = Constraints {
+            layout,
+            memory: memory::limit(memory_bytes(memory)?),
+            log_n: log_n.map(|log_n| within("log_n", log_n, 13, 16)).transpose()?.map(|log_n| log_n as u32),
+            release_bits: publish_bits,
+            upload_rate: upload_rate.unwrap_or(UPLOAD_BYTES_PER_SECOND),
+            ..Constraints::default()
+        };
+        let recipe = match recipe {
+            Some(Recipe { recipe }) => recipe,
+            None => ciphertune_head::Recipe::default_for(2).map_err(errors::python)?,
+        };
+        let plan = work::run(py, progress, |observer| {
+            let _running = Running::new(observer, Step::Planning, None);
+            if let Some(warning) = owner::divergence(&recipe) {
+                observer.warn(&warning);
+            }
+            let plan = plan::choose(shape, &recipe, &constraints)?;
+            plan.estimate()?;
+            Ok(plan)
+        })?;
+        Ok(Self { plan })
+    }
+
+    #[getter]
+    fn rows(&self) -> usize {
+        self.plan.shape().rows
+    }
+
+    #[getter]
+    fn features(&self) -> usize {
+        self.plan.shape().features
+    }
+
+    #[getter]
+    fn classes(&self) -> usize {
+        self.plan.shape().classes
+    }
+
+    #[getter]
+    fn recipe(&self) -> Recipe {
+        Recipe { recipe: self.plan.recipe().clone() }
+    }
+
+    #[getter]
+    fn log_n(&self) -> u32 {
+        self.plan.literal().log_n
+    }
+
+    #[getter]
+    fn log_qp(&self) -> f64 {
+        self.plan.literal().log_qp()
+    }
+
+    #[getter]
+    fn security_bits(&self) -> u32 {
+        self.plan.security_bits()
+    }
+
+    #[getter]
+    fn job_bytes(&self) -> usize {
+        self.plan.upload_bytes()
+    }
+
+    #[getter]
+    fn key_bytes(&self) -> PyResult<usize> {
+        Ok(self.plan.estimate().map_err(errors::python)?.key_bytes)
+    }
+
+    #[getter]
+    fn memory_bytes(&self) -> PyResult<usize> {
+        Ok(self.plan.estimate().map_err(errors::python)?.server_bytes)
+    }
+
+    fn to_json(&self) -> String {
+        self.plan.to_json()
+    }
+
+    #[staticmethod]
+    fn from_json(text: &str) -> PyResult<Self> {
+        Ok(Self { plan: ciphertune_head::Plan::from_json(text).map_err(errors::python)? })
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
+        Ok((py.get_type::<Self>().getattr("from_json")?, (self.to_json(),)))
+    }
+
+    fn __repr__(&self) -> String {
+        let Shape { rows, features, classes } = self.plan.shape();
+        let (iterations, log_n) = (self.plan.recipe().iterations(), self.log_n());
+        format!(
+            "<Plan of {rows} rows x {features} features, {classes} classes, {iterations} iterations: N = 2^{log_n}, \
+             log QP = {:.0}>",
+            self.log_qp()
+        )
+    }
+}
+
+/// Most memory that a training may take, if the user said so.
+pub fn memory_bytes(memory: Option<i64>) -> PyResult<Option<usize>> {
+    memory.map(|bytes| within("memory", bytes, 1, i64::MAX)).transpose()
+}
+
+fn within(name: &str, number: i64, least: i64, most: i64) -> PyResult<usize> {
+    if (least..=most).contains(&number) {
+        return Ok(number as usize);
+    }
+    Err(errors::input(format!("{name}={number} is not possible: give {least} to {most}")))
+}
