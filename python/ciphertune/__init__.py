@@ -8,8 +8,9 @@ The module itself needs NumPy alone. `EncryptedLogisticRegression` is a full est
 installed.
 """
 
-from ._native import Head, Plan, Recipe, __version__
+from ._native import Head, Job, Keys, Plan, Recipe, Record, __version__
 from .errors import CiphertuneError, CiphertuneWarning, DiskFullError, FailedError, InputError
+from .roles import Owner, Server
 
 __all__ = [
     "CiphertuneError",
@@ -19,8 +20,13 @@ __all__ = [
     "FailedError",
     "Head",
     "InputError",
+    "Job",
+    "Keys",
+    "Owner",
     "Plan",
     "Recipe",
+    "Record",
+    "Server",
     "__version__",
 ]
 

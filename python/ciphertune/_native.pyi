@@ -1,13 +1,25 @@
 """The native module: what it holds is offered by `ciphertune`, but for `rehearse` and `Rehearsed`."""
 
+import os
+import pathlib
 from collections.abc import Callable
-from typing import Literal, final
+from typing import Literal, Protocol, final, overload
 
 import numpy as np
 import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float64]
 Progress = Callable[[str, int, int | None], object]
+Path = str | os.PathLike[str]
+
+class Readable(Protocol):
+    def read(self) -> bytes: ...
+
+class Writable(Protocol):
+    def write(self, content: bytes, /) -> object: ...
+
+Given = bytes | bytearray | Path | Readable
+Wanted = Path | Writable
 __version__: str
 
 @final
@@ -128,6 +140,107 @@ class Head:
         """x W^T + b: rows x features in, rows x classes out. Raises InputError for features of another number or names."""
     def probabilities(self, features: Matrix, *, names: list[str] | None = None) -> Matrix:
         """The sigmoid of every logit, divided by the sum of its row's: rows x features in, rows x classes out."""
+
+@final
+class Keys:
+    """An owner's secret key for a plan. It is neither pickled nor copied."""
+
+    def __new__(cls, plan: Plan) -> Keys:
+        """Draws a secret key, with the system's generator of random numbers."""
+    @staticmethod
+    def load(folder: Path) -> Keys:
+        """From a folder that `save` or `ciphertune keygen` wrote. Records of jobs are kept in it."""
+    @staticmethod
+    def from_secret_key(plan: Plan, secret_key: Given) -> Keys:
+        """From the document that `secret_key` gives."""
+    def save(self, folder: Path, *, force: bool = False, progress: Progress | None = None) -> None:
+        """Writes secret key, plan and evaluation keys into a new folder that nobody else can enter, as `ciphertune keygen`.
+
+        From then on records of jobs are kept in it. `force` replaces a folder of keys.
+        """
+    def secret_key(self) -> bytes:
+        """The secret key's document: whoever has it can read data and models."""
+    @overload
+    def evaluation_keys(self, to: None = None, *, force: bool = False, progress: Progress | None = None) -> bytes: ...
+    @overload
+    def evaluation_keys(self, to: Wanted, *, force: bool = False, progress: Progress | None = None) -> None:
+        """Evaluation keys for the server, once for any number of jobs: others each time, and any of them will do."""
+    def encrypt(
+        self,
+        features: Matrix,
+        labels: list[str],
+        to: Wanted | None = None,
+        *,
+        names: list[str] | None = None,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> tuple[bytes | None, Record]:
+        """What `Owner.encrypt` does, on an array of doubles and a word a row."""
+    def decrypt(self, model: Given, record: Record | None = None) -> Opened:
+        """What `Owner.decrypt` and `Owner.decrypt_iterates` do."""
+    @property
+    def plan(self) -> Plan: ...
+    @property
+    def id(self) -> str:
+        """Names the keys: random, and says nothing about them."""
+    @property
+    def folder(self) -> pathlib.Path | None: ...
+
+@final
+class Record:
+    """What an owner keeps of a job: scaler, class names, some rows to check a release with. It stays with the owner."""
+
+    @staticmethod
+    def from_bytes(content: Given) -> Record: ...
+    def to_bytes(self) -> bytes: ...
+    @property
+    def job(self) -> str:
+        """The job's identifier."""
+    @property
+    def classes(self) -> list[str]: ...
+
+@final
+class Opened:
+    """A decrypted model, for its owner's eyes only."""
+
+    @property
+    def heads(self) -> list[tuple[int, Head]]:
+        """The head after every iteration that the server returned, the last one last."""
+    @property
+    def precision_bits(self) -> float:
+        """log2 of the largest trained weight over the plan's bound on the error of any one weight."""
+
+@final
+class Job:
+    """What an owner encrypted and a server trains on."""
+
+    def __new__(cls, document: Given) -> Job:
+        """Reads the header: a file stays where it is and is read while training."""
+    @property
+    def plan(self) -> Plan: ...
+    @overload
+    def train(
+        self,
+        evaluation_keys: Given,
+        to: None = None,
+        *,
+        iterates: bool = False,
+        memory: int | None = None,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> bytes: ...
+    @overload
+    def train(
+        self,
+        evaluation_keys: Given,
+        to: Wanted,
+        *,
+        iterates: bool = False,
+        memory: int | None = None,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        """What `Server.train` does."""
 
 @final
 class Rehearsed:

@@ -4,6 +4,8 @@ import inspect
 
 import numpy as np
 
+from ._features import column_names, features
+from ._labels import labels
 from .errors import InputError
 
 __all__ = ["Base", "NotFittedError", "check_is_fitted", "checked_rows", "checked_table"]
@@ -52,23 +54,15 @@ def check_is_fitted(estimator):
 
 def checked_table(estimator, X, y):
     """Features and labels to train on; sets n_features_in_ and, where columns have names, feature_names_in_."""
-    names, X = _names_of(X), _features(X)
+    names, X = column_names(X), _dense(X)
     if y is None:
         raise InputError("y is missing: give a label for every row")
-    y = np.asarray(y)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1:
-        raise InputError(f"y has the shape {y.shape}: give one label a row, in one dimension")
+    y = labels(y)
     if len(y) != len(X):
         raise InputError(f"there are {len(X)} rows and {len(y)} labels: give one label a row")
-    if y.dtype.kind == "f" and not (np.isfinite(y) & (y == np.floor(y))).all():
-        raise InputError("Unknown label type: labels are whole numbers or words, and these are measurements")
-    if y.dtype.kind == "S":
-        raise TypeError("labels as bytes are not supported: decode them, or give whole numbers")
     estimator.n_features_in_ = X.shape[1]
     if names is not None:
-        estimator.feature_names_in_ = names
+        estimator.feature_names_in_ = np.asarray(names, dtype=object)
     elif hasattr(estimator, "feature_names_in_"):
         del estimator.feature_names_in_
     return X, y
@@ -76,36 +70,19 @@ def checked_table(estimator, X, y):
 
 def checked_rows(estimator, X):
     """Features of rows to predict."""
-    names, X = _names_of(X), _features(X)
+    names, X = column_names(X), _dense(X)
     known = getattr(estimator, "feature_names_in_", None)
-    if names is not None and known is not None and list(names) != list(known):
+    if names is not None and known is not None and names != list(known):
         raise InputError("the features have other names, or another order, than those that were trained on")
     if X.shape[1] != estimator.n_features_in_:
         raise InputError(f"X has {X.shape[1]} features, the model was trained on {estimator.n_features_in_}")
     return X
 
 
-def _features(X):
-    if type(X).__module__.partition(".")[0] == "scipy":
-        raise TypeError("X is a sparse matrix, and a dense one is needed: pass X.toarray()")
-    X = np.asarray(X)
-    if X.dtype.kind == "c":
-        raise InputError("Complex data not supported: features are real numbers")
-    if X.ndim != 2:
-        raise InputError(f"X has {X.ndim} dimensions, and 2 are needed, rows x features: see numpy.reshape")
-    try:
-        X = X.astype(np.float64, copy=False)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"X holds what is no number: {error}") from error
+def _dense(X):
+    X = features(X)
     if X.shape[0] == 0 or X.shape[1] == 0:
         raise InputError(f"X is empty, with {X.shape[0]} rows and {X.shape[1]} features: give at least one of each")
     if not np.isfinite(X).all():
         raise InputError("X holds NaN or infinity: remove these rows or fill the values in")
     return X
-
-
-def _names_of(X):
-    columns = getattr(X, "columns", None)
-    if columns is None or not all(isinstance(name, str) for name in columns):
-        return None
-    return np.asarray(list(columns), dtype=object)

@@ -1,16 +1,25 @@
 """How far a training is: a function of the user's, or bars."""
 
 import sys
+from contextlib import contextmanager
 
 
-def reporter(progress):
+@contextmanager
+def reported(progress):
     """What the native module calls with (step, done, of), or None."""
     if progress is None or progress is False:
-        return None
+        yield None
+        return
     if progress is True:
-        return Bars()
+        bars = Bars()
+        try:
+            yield bars
+        finally:
+            bars.close()
+        return
     if callable(progress):
-        return progress
+        yield progress
+        return
     raise TypeError(
         f"progress={progress!r} is not possible: give True for bars, or a function of (step, done, of)"
     )

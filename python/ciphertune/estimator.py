@@ -4,9 +4,9 @@ import importlib.util
 
 import numpy as np
 
+from ._labels import class_names
 from ._native import Plan, Recipe, rehearse
-from ._progress import Bars, reporter
-from .errors import InputError
+from ._progress import reported
 
 if importlib.util.find_spec("sklearn") is None:
     from ._plain import Base, check_is_fitted, checked_rows, checked_table
@@ -155,16 +155,12 @@ class EncryptedLogisticRegression(Base):
         X, y = checked_table(self, X, y)
         classes, places = np.unique(y, return_inverse=True)
         words = class_names(classes)
-        progress = reporter(self.progress)
-        try:
+        labels = [words[place] for place in places.ravel()]
+        names = getattr(self, "feature_names_in_", None)
+        names = None if names is None else [str(name) for name in names]
+        with reported(self.progress) as progress:
             plan = self._plan(X.shape, len(classes), progress)
-            labels = [words[place] for place in places.ravel()]
-            names = getattr(self, "feature_names_in_", None)
-            names = None if names is None else [str(name) for name in names]
             trained = rehearse(X, labels, plan, names=names, memory=self.memory, progress=progress)
-        finally:
-            if isinstance(progress, Bars):
-                progress.close()
         self.classes_ = classes
         self.plan_ = plan
         self.head_ = trained.head
@@ -233,13 +229,3 @@ class EncryptedLogisticRegression(Base):
     def _logits(self, X):
         check_is_fitted(self)
         return self.head_.logits(checked_rows(self, X))[:, self._order]
-
-
-def class_names(classes):
-    """What the head calls classes: whole numbers and words as the command line reads them."""
-    if classes.dtype.kind in "iuf":
-        return [str(int(name)) for name in classes]
-    words = [str(name) for name in classes]
-    if len(set(words)) < len(words):
-        raise InputError("two classes have the same name: give labels that differ as text")
-    return words

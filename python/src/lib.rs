@@ -5,11 +5,14 @@
 //! how far it is.
 
 mod arrays;
+mod documents;
 mod errors;
 mod head;
+mod owner;
 mod plan;
 mod recipe;
 mod rehearsal;
+mod server;
 mod work;
 
 use pyo3::prelude::*;
@@ -20,11 +23,15 @@ mod _native {
     #[pymodule_export]
     use super::head::Head;
     #[pymodule_export]
+    use super::owner::{Keys, Opened, Record};
+    #[pymodule_export]
     use super::plan::Plan;
     #[pymodule_export]
     use super::recipe::Recipe;
     #[pymodule_export]
     use super::rehearsal::{Rehearsed, rehearse};
+    #[pymodule_export]
+    use super::server::Job;
 
     use super::{Bound, PyModule, PyResult, errors};
     use pyo3::types::PyModuleMethods;

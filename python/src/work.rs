@@ -47,6 +47,8 @@ struct State {
     events: VecDeque<Event>,
     /// Units of the steps that run.
     units: Vec<(Step, Option<u64>)>,
+    /// Whether something is to be told now, and not when the period is over.
+    urgent: bool,
     finished: bool,
 }
 
@@ -58,8 +60,9 @@ impl Shared {
     /// What happened since, and whether the work has ended.
     fn wait(&self) -> (VecDeque<Event>, bool) {
         let state = self.state();
-        let idle = |state: &mut State| !state.finished;
+        let idle = |state: &mut State| !state.finished && !state.urgent;
         let (mut state, _) = self.woken.wait_timeout_while(state, PERIOD, idle).unwrap_or_else(PoisonError::into_inner);
+        state.urgent = false;
         (std::mem::take(&mut state.events), state.finished)
     }
 }
@@ -79,6 +82,8 @@ impl Observer for Shared {
         let mut state = self.state();
         state.units.push((step, units));
         state.events.push_back(Event::Progress(step, 0, units));
+        state.urgent = true;
+        self.woken.notify_all();
     }
 
     fn advance(&self, step: Step, done: u64) {
@@ -96,7 +101,10 @@ impl Observer for Shared {
     }
 
     fn iterated(&self, done: usize, of: usize) {
-        self.state().events.push_back(Event::Iterated(done, of));
+        let mut state = self.state();
+        state.events.push_back(Event::Iterated(done, of));
+        state.urgent = true;
+        self.woken.notify_all();
     }
 
     fn is_stopped(&self) -> bool {

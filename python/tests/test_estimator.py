@@ -9,7 +9,7 @@ from conftest import table
 
 import ciphertune
 from ciphertune import CiphertuneWarning, EncryptedLogisticRegression, FailedError, InputError
-from ciphertune.estimator import class_names
+from ciphertune._labels import class_names
 
 
 def test_a_training_tells_classes_apart_and_says_what_it_was(data, fitted):

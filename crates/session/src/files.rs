@@ -203,15 +203,22 @@ impl NewFile {
 
     /// Writes the file.
     pub fn write(&self, bytes: &[u8]) -> Result<()> {
+        self.write_with(|out| out.write_all(bytes).map_err(|error| cannot_write(&self.path, &error)))
+    }
+
+    /// Writes the file piece by piece.
+    pub fn write_with<T>(&self, write: impl FnOnce(&mut dyn WriteSeek) -> Result<T>) -> Result<T> {
         let mut temporary = self.temporary()?;
         let _removed = RemovedOnSignal::new(temporary.path());
-        let written = temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_all());
+        let mut out = BufWriter::new(temporary.as_file_mut());
+        let made = write(&mut out)?;
+        let written = out.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all());
         written.map_err(|error| cannot_write(&self.path, &error))?;
         let persisted =
             if self.force { temporary.persist(&self.path) } else { temporary.persist_noclobber(&self.path) };
         persisted.map_err(|error| cannot_write(&self.path, &error.error))?;
         sync_folder(&self.path);
-        Ok(())
+        Ok(made)
     }
 
     fn temporary(&self) -> Result<NamedTempFile> {

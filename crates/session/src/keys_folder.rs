@@ -16,7 +16,7 @@
 //! model of that job.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Seek};
 use std::path::{Path, PathBuf};
 
 use ciphertune_head::Plan;
@@ -25,7 +25,8 @@ use ciphertune_head::job::owner::{Keys, Record};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, InFile, Result};
-use crate::files::{self, Companion, Filling, NewFile, Privacy};
+use crate::files::{self, Companion, Filling, NewFile, NewFolder, Privacy};
+use crate::observer::Observer;
 use crate::owner;
 
 /// The secret key's file.
@@ -42,6 +43,37 @@ pub const JOBS: &str = "jobs";
 pub const RECORD: &str = "record.safetensors";
 /// The list of published models.
 pub const RELEASES: &str = "releases.json";
+
+/// A folder of keys that is to be written, checked before the work begins.
+pub struct NewKeysFolder {
+    path: PathBuf,
+    folder: NewFolder,
+}
+
+impl NewKeysFolder {
+    /// Checks that the folder can be written, as [`NewFolder::plan`]; `force` replaces a folder of keys.
+    pub fn plan(path: &Path, force: bool) -> Result<Self> {
+        let ours = [SECRET, EVALUATION, PLAN, JOBS, RELEASES];
+        let loss = "the old secret key and with it every model that is encrypted under it";
+        let folder = NewFolder::plan(path, Privacy::Private, force, &ours, loss)?;
+        Ok(Self { path: path.to_owned(), folder })
+    }
+
+    /// Writes the keys, with evaluation keys that are made for them. Returns the bytes of these.
+    pub fn write(&self, keys: &Keys, observer: &dyn Observer) -> Result<u64> {
+        let filling = self.folder.fill()?;
+        let path = self.path.join(EVALUATION);
+        let bytes = filling.write_with(EVALUATION, Privacy::Public, |out| {
+            owner::write_evaluation_keys(keys, out, observer).in_file(&path)?;
+            out.stream_position().map_err(|error| files::cannot_write(&path, &error))
+        })?;
+        filling.write(SECRET, Privacy::Private, &owner::secret_document(keys)?)?;
+        filling.write(PLAN, Privacy::Public, keys.plan().to_json().as_bytes())?;
+        filling.folder(JOBS)?;
+        filling.finish()?;
+        Ok(bytes)
+    }
+}
 
 /// A folder of keys that exists.
 pub struct KeysFolder<'a> {
@@ -86,6 +118,19 @@ impl<'a> KeysFolder<'a> {
         Companion::write(&jobs.join(record.job().to_string()), Privacy::Private, job, |filling| {
             filling.write(RECORD, Privacy::Private, &bytes)
         })
+    }
+
+    /// Keeps the record of a job that is no file yet: a caller that gets the job elsewhere wants it kept first.
+    pub fn keep_record(&self, record: &Record) -> Result<()> {
+        let jobs = self.path.join(JOBS);
+        if !jobs.is_dir() {
+            std::fs::create_dir(&jobs).map_err(|error| files::cannot_write(&jobs, &error))?;
+        }
+        let folder = jobs.join(record.job().to_string());
+        let folder = NewFolder::plan(&folder, Privacy::Private, false, &[RECORD], "the old record")?;
+        let filling = folder.fill()?;
+        filling.write(RECORD, Privacy::Private, &record.to_bytes()?)?;
+        filling.finish()
     }
 
     /// Completes or removes records of jobs whose encryption was killed.

@@ -26,10 +26,24 @@ pub fn make_keys(
     evaluation: &mut impl Write,
     observer: &dyn Observer,
 ) -> Result<(Zeroizing<Vec<u8>>, KeyId)> {
-    let _running = Running::new(observer, Step::Keys, None);
     let keys = Keys::generate(plan)?;
-    keys.write_evaluation_keys(evaluation)?;
-    Ok((Zeroizing::new(keys.secret_key_to_bytes()?.to_vec()), keys.id()))
+    write_evaluation_keys(&keys, evaluation, observer)?;
+    Ok((secret_document(&keys)?, keys.id()))
+}
+
+/// Writes evaluation keys for a secret key: others each time, and any of them will do.
+///
+/// # Errors
+///
+/// If the random generator or `evaluation` fails.
+pub fn write_evaluation_keys(keys: &Keys, evaluation: &mut impl Write, observer: &dyn Observer) -> Result<()> {
+    let _running = Running::new(observer, Step::Keys, None);
+    Ok(keys.write_evaluation_keys(evaluation)?)
+}
+
+/// The secret key's document.
+pub fn secret_document(keys: &Keys) -> Result<Zeroizing<Vec<u8>>> {
+    Ok(Zeroizing::new(keys.secret_key_to_bytes()?.to_vec()))
 }
 
 /// Reads the secret key that was made for a plan.

@@ -1,16 +1,19 @@
 //! The server's step: training. Nothing here takes a type that an owner holds.
 
+use std::io::{Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use ciphertune_ckks::Counts;
+use ciphertune_ckks::container::ContainerError;
 use ciphertune_head::Plan;
 use ciphertune_head::job::server::{JobReader, KeyReader};
 use ciphertune_head::layout::upload::Room;
+use ciphertune_head::plan::Allotment;
 use ciphertune_head::train::Returned;
 
-use crate::error::{InFile, Result};
+use crate::error::{Error, InFile, Result};
 use crate::files::{Document, ReadSeek, Source};
 use crate::observer::{Observer, Running, Step};
 
@@ -53,20 +56,40 @@ impl Trained {
 pub struct Job {
     path: PathBuf,
     reader: JobReader<Box<dyn ReadSeek>>,
+    bytes: u64,
     seconds: f64,
 }
 
 impl Job {
     /// Reads the header of a job.
     pub fn open(source: Source) -> Result<Self> {
-        let start = Instant::now();
-        let reader = JobReader::open(source.content).in_file(&source.path)?;
-        Ok(Self { path: source.path, reader, seconds: start.elapsed().as_secs_f64() })
+        let (start, Source { path, mut content }) = (Instant::now(), source);
+        let length = content.seek(SeekFrom::End(0)).and_then(|bytes| content.rewind().map(|()| bytes));
+        let bytes = length.map_err(ContainerError::from).in_file(&path)?;
+        let reader = JobReader::open(content).in_file(&path)?;
+        Ok(Self { path, reader, bytes, seconds: start.elapsed().as_secs_f64() })
     }
 
     /// The plan in it.
     pub fn plan(&self) -> &Plan {
         self.reader.plan()
+    }
+
+    /// Divides `memory` bytes among what training needs ([`Plan::allot`]).
+    ///
+    /// # Errors
+    ///
+    /// For a job that lacks ciphertexts of its plan, before anything is computed from a shape that the file does not
+    /// bear out; if training needs more memory.
+    pub fn allot(&self, memory: usize) -> Result<Allotment> {
+        let (needed, found) = (self.plan().upload_bytes(), self.bytes);
+        if needed as u64 > found {
+            let message = format!(
+                "the plan in it asks for {needed} bytes of ciphertexts, and the file has {found}: fetch the job again"
+            );
+            return Err(Error::input(message).in_file(&self.path));
+        }
+        self.plan().allot(memory).in_file(&self.path)
     }
 }
 

@@ -5,15 +5,21 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ciphertune_ckks::container::ContainerWriter;
+use ciphertune_ckks::files::{KEY_ID, PARAMETERS_DIGEST};
+use ciphertune_head::job::{self, owner::Keys};
 use ciphertune_head::layout::Shape;
 use ciphertune_head::layout::upload::Room;
 use ciphertune_head::plan::{Constraints, choose};
+use ciphertune_head::recipe::{Preset, RecipeOverrides};
 use ciphertune_head::train::Returned;
 use ciphertune_head::{DMatrix, FeatureTable, Plan, Recipe};
 use ciphertune_session::examples::Examples;
-use ciphertune_session::files::{Document, Source};
+use ciphertune_session::files::{Document, NewFile, Privacy, Source};
+use ciphertune_session::keys_folder::{KeysFolder, NewKeysFolder};
 use ciphertune_session::observer::Step;
 use ciphertune_session::{Error, Observer, Silent, owner, server};
+use tempfile::TempDir;
 
 const ROWS: usize = 60;
 const FEATURES: usize = 6;
@@ -159,4 +165,69 @@ fn encryption_and_training_stop_when_the_observer_says_so() {
     let error = train(&documents(&plan, &Silent).expect("keys and a job"), &notebook).err().expect("it was stopped");
     assert!(error.is_stopped(), "{error}");
     assert_eq!(notebook.of(Step::Training).last(), Some(&Event::End));
+}
+
+#[test]
+fn a_folder_of_keys_and_a_kept_record_open_the_model_of_a_job_that_was_never_a_file() {
+    let (plan, scratch) = (plan(), TempDir::new().expect("a folder"));
+    let path = scratch.path().join("KEYS");
+    let keys = Keys::generate(&plan).expect("keys");
+    let bytes = NewKeysFolder::plan(&path, false).and_then(|folder| folder.write(&keys, &Silent)).expect("a folder");
+    let evaluation = Source::open(&path.join("evaluation.keys")).expect("evaluation keys");
+    assert_eq!(std::fs::metadata(path.join("evaluation.keys")).expect("a file").len(), bytes);
+    let refused = NewKeysFolder::plan(&path, false).err().expect("keys are not replaced").to_string();
+    assert!(refused.contains("--force") && refused.contains("the old secret key"), "{refused}");
+
+    let folder = KeysFolder::open(&path).expect("the folder");
+    let mut job = Cursor::new(Vec::new());
+    let made = owner::encrypt(&folder.keys().expect("its keys"), &examples(), None, &mut job, "job".as_ref(), &Silent);
+    let record = made.expect("a job").record;
+    folder.keep_record(&record).expect("a record");
+    let job = server::Job::open(Document { path: "job".into(), bytes: job.into_inner() }.into()).expect("a job");
+    let room = job.allot(usize::MAX).expect("memory").room;
+    let model = server::train(job, evaluation, Returned::Last, room, &Silent).expect("a model").into_document();
+    let kept = folder.record(record.job(), &model.path).expect("the record");
+    let opened = owner::decrypt(&folder.keys().expect("its keys"), &kept, &model).expect("a head");
+    assert_eq!(opened.decrypted.last().evaluate(&examples().table).expect("scores").right, ROWS);
+}
+
+#[test]
+fn a_job_that_lacks_ciphertexts_is_refused_before_memory_is_thought_about() {
+    let plan = plan();
+    let id = Keys::generate(&plan).expect("keys").id().to_string();
+    let bytes = ContainerWriter::new(job::JOB, *job::JOB_FORMATS.start())
+        .metadata("plan", plan.to_json())
+        .metadata("job-id", id.clone())
+        .metadata(KEY_ID, id)
+        .metadata(PARAMETERS_DIGEST, plan.literal().digest())
+        .to_bytes()
+        .expect("a job of its plan alone");
+    let source = Source::from(Document { path: "JOB/job.safetensors".into(), bytes });
+    let error = server::Job::open(source).and_then(|job| job.allot(1)).unwrap_err().to_string();
+    assert!(error.starts_with("JOB/job.safetensors: ") && error.contains("fetch the job again"), "{error}");
+}
+
+#[test]
+fn a_recipe_that_nothing_holds_is_warned_of() {
+    let bare = RecipeOverrides { ridge: Some(0.0), ..Default::default() };
+    let warning = owner::divergence(&Preset::Default.recipe(5, &bare).expect("a recipe")).expect("a warning");
+    assert!(warning.contains("5 iterations") && warning.contains("--ridge 0.1"), "{warning}");
+    assert_eq!(owner::divergence(&Recipe::default_for(5).expect("a recipe")), None);
+}
+
+#[test]
+fn a_file_that_fails_in_the_middle_of_its_writing_is_not_there() {
+    let scratch = TempDir::new().expect("a folder");
+    let path = scratch.path().join("model.enc");
+    let file = NewFile::plan(&path, Privacy::Public, false).expect("a place");
+    let write = |fails: bool| {
+        file.write_with(|out| {
+            out.write_all(b"half").expect("room");
+            if fails { Err(Error::failure("the other half is missing")) } else { Ok(out.stream_position().expect("4")) }
+        })
+    };
+    assert!(write(true).unwrap_err().to_string().contains("other half"));
+    assert_eq!(std::fs::read_dir(scratch.path()).expect("the folder").count(), 0);
+    assert_eq!(write(false).expect("a file"), 4);
+    assert_eq!(std::fs::read(&path).expect("the file"), b"half");
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ciphertune_head::job::owner::Keys;
 use clap::Args;
 
 use crate::commands::inference::keygen::{InferenceFlags, keygen};
@@ -11,11 +12,9 @@ use crate::inputs::BackboneFlags;
 use crate::options::{PlanFlags, RecipeFlags, ShapeFlags};
 use crate::progress::Terminal;
 use crate::text::{Table, bytes, say, seconds};
-use ciphertune_session::files::{NewFolder, Privacy};
-use ciphertune_session::keys_folder::{EVALUATION, JOBS, PLAN, RELEASES, SECRET};
-use ciphertune_session::owner;
+use ciphertune_session::Error;
+use ciphertune_session::keys_folder::{EVALUATION, NewKeysFolder, SECRET};
 use ciphertune_session::rehearsal::timed;
-use ciphertune_session::{Error, InFile};
 
 /// Owner: make a secret key, and evaluation keys for the server
 ///
@@ -62,35 +61,20 @@ impl Keygen {
         }
         self.inference.refuse_for_training()?;
         let terminal = Terminal::new();
-        let (ours, loss) = (
-            [SECRET, EVALUATION, PLAN, JOBS, RELEASES],
-            "the old secret key and with it every model that is encrypted under it",
-        );
-        let folder = NewFolder::plan(&self.out, Privacy::Private, self.force, &ours, loss)?;
+        let folder = NewKeysFolder::plan(&self.out, self.force)?;
         let recipe = self.recipe.recipe()?;
         let plan = self.shape.plan(&self.backbone, &recipe, &self.plan, &terminal)?;
-        let filling = folder.fill()?;
-        let evaluation = self.out.join(EVALUATION);
-        let (key, took) = timed(|| {
-            let mut made = None;
-            filling.write_with(EVALUATION, Privacy::Public, |out| {
-                made = Some(owner::make_keys(&plan, out, &terminal).in_file(&evaluation)?);
-                Ok(())
-            })?;
-            Ok::<_, Error>(made)
+        let ((id, size), took) = timed(|| {
+            let keys = Keys::generate(&plan)?;
+            Ok::<_, Error>((keys.id(), folder.write(&keys, &terminal)? as usize))
         })?;
-        let Some((secret, id)) = key else { unreachable!("the file was written, so the keys were made") };
-        filling.write(SECRET, Privacy::Private, &secret)?;
-        filling.write(PLAN, Privacy::Public, plan.to_json().as_bytes())?;
-        filling.folder(JOBS)?;
-        filling.finish()?;
 
-        let size = std::fs::metadata(&evaluation).map(|file| file.len() as usize).unwrap_or(0);
         let out = self.out.display();
         say!("made key {id} in {}", seconds(took))?;
         let mut table = Table::default();
         let secret = self.out.join(SECRET);
         table.row(&secret.display().to_string(), "keep it: whoever has it can read data and models");
+        let evaluation = self.out.join(EVALUATION);
         table.row(&evaluation.display().to_string(), format!("{}, for the server", bytes(size)));
         say!("{}", table.render().trim_end())?;
         say!("{}", publication::expected(plan.estimate()?.logit_bits(&plan)))?;

@@ -7,11 +7,10 @@ use ciphertune_head::train::Returned;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::errors::{CliError, Result};
+use crate::errors::Result;
 use crate::progress::Terminal;
 use crate::sizes;
 use crate::text::{bytes, count, say, seconds, thousands};
-use ciphertune_session::InFile;
 use ciphertune_session::files::{NewFile, Privacy, Source};
 use ciphertune_session::job_folder::job_file;
 use ciphertune_session::memory;
@@ -60,15 +59,7 @@ impl Train {
         let job_path = job_file(&self.job)?;
         let job = server::Job::open(Source::open(&job_path)?)?;
         let plan = job.plan().clone();
-        let (needed, found) = (plan.upload_bytes(), job_path.metadata().map_or(0, |metadata| metadata.len()));
-        if needed as u64 > found {
-            // Before anything is computed from a shape that the file does not bear out.
-            let message = format!(
-                "the plan in it asks for {needed} bytes of ciphertexts, and the file has {found}: fetch the job again"
-            );
-            return Err(CliError::input(message).in_file(&job_path));
-        }
-        let allotment = plan.allot(memory::limit(self.memory)).in_file(&job_path)?;
+        let allotment = job.allot(memory::limit(self.memory))?;
         let returned = if self.trace { Returned::Every } else { Returned::Last };
         let keys = Source::open(&self.eval_keys)?;
         let trained = server::train(job, keys, returned, allotment.room, &Terminal::new())?;

@@ -1,0 +1,128 @@
+"""Owner and server, each with what it may have: the steps of the command line, on documents.
+
+A document is bytes, a path, or an object with `read`; where one is to be written, None gives bytes, a path is written
+whole or not at all, and an object has `write`. They are those of the command line, which reads and writes the same.
+
+>>> keys = Keys(Plan(rows=500, features=192, classes=10))      # owner
+>>> owner = Owner(keys)
+>>> job, record = owner.encrypt(X, y)
+>>> model = Server(keys.evaluation_keys()).train(job)          # server: sees ciphertexts and evaluation keys
+>>> head = owner.decrypt(model, record)                        # owner
+"""
+
+from ._features import column_names, features
+from ._labels import label_names
+from ._native import Job, Keys
+from ._progress import reported
+
+__all__ = ["Owner", "Server"]
+
+
+class Owner:
+    """Who has the data and the secret key.
+
+    Parameters
+    ----------
+    keys : Keys
+        Of a plan for tables of this shape.
+    """
+
+    def __init__(self, keys):
+        if not isinstance(keys, Keys):
+            raise TypeError(f"expected Keys, found {type(keys).__name__}: make some with Keys(plan), or Keys.load(folder)")
+        self.keys = keys
+
+    def encrypt(self, X, y, to=None, *, force=False, progress=None):
+        """Whitens and encrypts a table.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features: an array, a frame, or a tensor on the CPU. Names of a frame's columns are kept in the record.
+        y : array-like of shape (n_samples,)
+            Whole numbers or words.
+        to : path or file, default=None
+            Where the job goes.
+        force : bool, default=False
+            Replaces a file.
+        progress : bool or callable, default=None
+            As in `EncryptedLogisticRegression`.
+
+        Returns
+        -------
+        job : bytes or None
+            For the server; None if it went to `to`.
+        record : Record
+            What decryption needs. It holds rows of the table and stays with the owner; keys that have a folder keep it
+            there as well.
+
+        Raises
+        ------
+        InputError
+            For a table of another shape than the keys' plan, a NaN, a feature too large after scaling, a file that exists.
+        """
+        with reported(progress) as progress:
+            return self.keys.encrypt(
+                features(X), label_names(y), to, names=column_names(X), force=force, progress=progress
+            )
+
+    def decrypt(self, model, record=None):
+        """Decrypts a model into a `Head` for raw features, for the owner's eyes only.
+
+        `record` is what `encrypt` gave for the job; keys that have a folder find it there. Raises InputError for a model
+        that is damaged, or of other keys or another job.
+        """
+        return self.keys.decrypt(model, record).heads[-1][1]
+
+    def decrypt_iterates(self, model, record=None):
+        """As `decrypt`, of all iterates that the server returned: a list of (iteration, Head)."""
+        return self.keys.decrypt(model, record).heads
+
+
+class Server:
+    """Who trains, and sees no feature, no label, no weight and no secret key.
+
+    Parameters
+    ----------
+    evaluation_keys : document
+        Of the owner's keys. A path is read anew for every training, a few keys at a time.
+    memory : int, default=None
+        Most bytes that a training may take; None for what is available. Data for which it does not suffice are read
+        again and again.
+    """
+
+    def __init__(self, evaluation_keys, *, memory=None):
+        # A file can be read once, and several jobs may come.
+        self._evaluation_keys = evaluation_keys.read() if hasattr(evaluation_keys, "read") else evaluation_keys
+        self.memory = memory
+
+    def train(self, job, to=None, *, iterates=False, force=False, progress=None):
+        """Trains on a job.
+
+        Parameters
+        ----------
+        job : Job or document
+        to : path or file, default=None
+            Where the model goes.
+        iterates : bool, default=False
+            Returns the model after every iteration, not only the last.
+        force : bool, default=False
+            Replaces a file.
+        progress : bool or callable, default=None
+            As in `EncryptedLogisticRegression`.
+
+        Returns
+        -------
+        model : bytes or None
+            For the owner; None if it went to `to`.
+
+        Raises
+        ------
+        InputError
+            For a job or keys that are damaged or do not belong together, or too little memory.
+        """
+        job = job if isinstance(job, Job) else Job(job)
+        with reported(progress) as progress:
+            return job.train(
+                self._evaluation_keys, to, iterates=iterates, memory=self.memory, force=force, progress=progress
+            )
