@@ -7,6 +7,8 @@ from .errors import InputError
 
 def class_names(classes):
     """The names of distinct labels, in their order."""
+    if classes.dtype.kind not in "biufUOT":
+        raise TypeError(f"labels of type {classes.dtype} are not supported: give whole numbers or words")
     if classes.dtype.kind in "iuf":
         return [str(int(name)) for name in classes]
     words = [str(name) for name in classes]
@@ -24,8 +26,6 @@ def labels(y):
         raise InputError(f"y has the shape {y.shape}: give one label a row, in one dimension")
     if y.dtype.kind == "f" and not (np.isfinite(y) & (y == np.floor(y))).all():
         raise InputError("Unknown label type: labels are whole numbers or words, and these are measurements")
-    if y.dtype.kind not in "biufUOT":
-        raise TypeError(f"labels of type {y.dtype} are not supported: give whole numbers or words")
     return y
 
 

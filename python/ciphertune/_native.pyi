@@ -215,7 +215,7 @@ class Job:
     """What an owner encrypted and a server trains on."""
 
     def __new__(cls, document: Given) -> Job:
-        """Reads the header: a file stays where it is and is read while training."""
+        """Reads the header: a file, or the folder that `ciphertune encrypt` wrote, stays where it is and is read while training."""
     @property
     def plan(self) -> Plan: ...
     @overload

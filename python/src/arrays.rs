@@ -2,7 +2,7 @@
 
 use ciphertune_head::DMatrix;
 use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
 
 /// Copies an array of doubles, rows x columns, whatever its strides.
@@ -13,8 +13,13 @@ pub fn matrix(array: &Bound<'_, PyAny>) -> PyResult<DMatrix<f64>> {
         let found = buffer.dimensions();
         return Err(PyTypeError::new_err(format!("expected an array of 2 dimensions, rows x columns, found {found}")));
     };
-    // Columns stand together in a matrix.
-    let mut elements = vec![0.0; rows * columns];
+    // Columns stand together in a matrix. An array may have a thousand times as many elements as memory has room for.
+    let mut elements = Vec::new();
+    let room = rows.checked_mul(columns).is_some_and(|count| elements.try_reserve_exact(count).is_ok());
+    if !room {
+        return Err(PyMemoryError::new_err(format!("there is no room for a copy of {rows} x {columns} features")));
+    }
+    elements.resize(rows * columns, 0.0);
     buffer.copy_to_fortran_slice(array.py(), &mut elements)?;
     Ok(DMatrix::from_vec(rows, columns, elements))
 }

@@ -2,13 +2,14 @@
 
 use ciphertune_head::train::Returned;
 use ciphertune_session::files::{Privacy, cannot_write};
+use ciphertune_session::job_folder::job_file;
 use ciphertune_session::{Observer, Result, memory, server};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::documents::{Given, Wanted};
 use crate::plan::{Plan, memory_bytes};
-use crate::work;
+use crate::{errors, work};
 
 const JOB: &str = "the job";
 const KEYS: &str = "the evaluation keys";
@@ -24,7 +25,10 @@ pub struct Job {
 impl Job {
     #[new]
     fn new(py: Python<'_>, document: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let document = Given::from_python(document)?;
+        let document = match Given::from_python(document)? {
+            Given::File(path) => Given::File(job_file(&path).map_err(errors::python)?),
+            bytes => bytes,
+        };
         let open = |_: &dyn Observer| Ok(server::Job::open(document.source(JOB)?)?.plan().clone());
         let plan = work::run(py, None, open)?;
         Ok(Self { document, plan })

@@ -62,6 +62,26 @@ def test_predictions_are_the_same(folder, model):
     np.testing.assert_allclose(probabilities, model.predict_proba(X), atol=2e-6)
 
 
+def test_a_job_from_python_is_trained_and_opened_by_the_command_line(folder, model):
+    X, y = table(rows=200, features=12, classes=4)
+    keys = ciphertune.Keys(model.plan_)
+    keys.save(folder / "PYTHON")
+    ciphertune.Owner(keys).encrypt(X, y, folder / "python.job")
+    evaluation = "PYTHON/evaluation.keys"
+    run(folder, "train", "--job", "python.job", "--eval-keys", evaluation, "--out", "python.enc")
+    run(folder, "decrypt", "--model", "python.enc", "--keys", "PYTHON", "--publish", "--out", "published.safetensors")
+    head = ciphertune.Owner(keys).decrypt(folder / "python.enc")
+    np.testing.assert_allclose(head.weight, model.coef_, atol=1e-6 * np.abs(model.coef_).max())
+    assert Head.from_bytes((folder / "published.safetensors").read_bytes()).published_bits > 1
+
+
+def test_a_job_of_the_command_line_is_trained_and_opened_by_python(folder, model):
+    keys = ciphertune.Keys.load(folder / "KEYS")
+    trained = ciphertune.Server(folder / "KEYS/evaluation.keys").train(folder / "JOB")
+    head = ciphertune.Owner(keys).decrypt(trained)
+    np.testing.assert_allclose(head.weight, model.coef_, atol=1e-6 * np.abs(model.coef_).max())
+
+
 def test_heads_are_read_by_either(folder, model):
     head = Head.from_bytes((folder / "head.safetensors").read_bytes())
     np.testing.assert_allclose(head.weight, model.coef_, atol=1e-6 * np.abs(model.coef_).max())
