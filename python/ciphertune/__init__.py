@@ -9,6 +9,7 @@ installed.
 """
 
 from ._native import Head, Job, Keys, Plan, Recipe, Record, __version__
+from .datasets import load_digits
 from .errors import CiphertuneError, CiphertuneWarning, DiskFullError, FailedError, InputError
 from .roles import Owner, Server
 
@@ -28,6 +29,7 @@ __all__ = [
     "Record",
     "Server",
     "__version__",
+    "load_digits",
 ]
 
 

@@ -259,6 +259,9 @@ class Rehearsed:
     @property
     def model_bytes(self) -> int: ...
 
+def load_digits(*, pixels: bool = False) -> tuple[Matrix, list[str]]:
+    """What `ciphertune.load_digits` does, with a word a row."""
+
 def rehearse(
     features: Matrix,
     labels: list[str],

@@ -5,6 +5,7 @@
 //! how far it is.
 
 mod arrays;
+mod digits;
 mod documents;
 mod errors;
 mod head;
@@ -20,6 +21,8 @@ use pyo3::prelude::*;
 /// The module.
 #[pymodule]
 mod _native {
+    #[pymodule_export]
+    use super::digits::load_digits;
     #[pymodule_export]
     use super::head::Head;
     #[pymodule_export]

@@ -1,22 +1,24 @@
-//! Long work: on a thread of its own, while the one that called waits for it without the GIL.
+//! Long work: on threads of its own, while the one that called waits for it without the GIL.
 //!
 //! The calling thread wakes a few times a second, lets Python handle signals (Ctrl-C arrives as the exception that it
 //! always is), and calls the user's function with what was done since. So no other thread ever waits for the GIL, and
 //! nothing here can stand still because somebody holds it.
 //!
-//! Every call has its own pool of threads. One for the whole process would be gone after a fork, and whoever asked it for
-//! work would wait forever.
+//! Every call has a pool of threads to itself ([`Pool`]).
+
+mod pool;
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use ciphertune_session::observer::Step;
 use ciphertune_session::{Observer, Result};
 use pyo3::prelude::*;
 
+use self::pool::Pool;
 use crate::errors;
 
 /// How long a signal waits at most.
@@ -131,41 +133,40 @@ pub fn run<T: Send>(
     progress: Option<&Bound<'_, PyAny>>,
     work: impl FnOnce(&dyn Observer) -> Result<T> + Send,
 ) -> PyResult<T> {
-    let shared = Shared::default();
-    let pool = rayon::ThreadPoolBuilder::new().thread_name(|index| format!("ciphertune-{index}")).build();
-    let pool = pool.map_err(|error| errors::failed(format!("threads cannot be started: {error}")))?;
+    let (shared, outcome, pool) = (Shared::default(), Mutex::new(None), Pool::take()?);
     let mut interrupted = None;
-    let outcome = thread::scope(|scope| {
-        let worker = || {
-            let _finish = Finish(&shared);
-            pool.install(|| work(&shared))
-        };
-        let worker = thread::Builder::new().name("ciphertune".into()).spawn_scoped(scope, worker);
-        let worker = worker.map_err(|error| errors::failed(format!("a thread cannot be started: {error}")))?;
-        loop {
-            let (events, finished) = py.detach(|| shared.wait());
-            if interrupted.is_none()
-                && let Err(error) = py.check_signals().and_then(|()| deliver(py, progress, events))
-            {
-                interrupted = Some(error);
-                shared.stopped.store(true, Ordering::Relaxed);
+    let wait = || {
+        pool.in_place_scope(|scope| {
+            scope.spawn(|_| {
+                let _finish = Finish(&shared);
+                let made = work(&shared);
+                *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
+            });
+            loop {
+                let (events, finished) = py.detach(|| shared.wait());
+                if interrupted.is_none()
+                    && let Err(error) = py.check_signals().and_then(|()| deliver(py, progress, events))
+                {
+                    interrupted = Some(error);
+                    shared.stopped.store(true, Ordering::Relaxed);
+                }
+                if finished {
+                    return;
+                }
             }
-            if finished {
-                return Ok::<_, PyErr>(py.detach(|| worker.join()));
-            }
-        }
-    })?;
+        });
+    };
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(wait)) {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+        return Err(errors::failed(format!("this is a bug in ciphertune, please report it: {text}")));
+    }
+    pool.give_back();
     if let Some(error) = interrupted {
         return Err(error);
     }
-    match outcome {
-        Ok(outcome) => outcome.map_err(errors::python),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
-            Err(errors::failed(format!("this is a bug in ciphertune, please report it: {text}")))
-        }
-    }
+    let outcome = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+    outcome.expect("work that did not panic has an outcome").map_err(errors::python)
 }
 
 fn deliver(py: Python<'_>, progress: Option<&Bound<'_, PyAny>>, events: VecDeque<Event>) -> PyResult<()> {

@@ -195,6 +195,15 @@ def test_heads_are_read_and_written(data, fitted):
     assert head.to_json().startswith("{") and len(head.to_onnx()) > 100
 
 
+def test_the_digits_of_the_package_are_read_after_a_training_of_seconds():
+    X, y = ciphertune.load_digits()
+    assert X.shape == (1797, 192) and np.bincount(y).min() > 170
+    model = EncryptedLogisticRegression().fit(X[:500], y[:500])
+    assert model.score(X[500:], y[500:]) > 0.96
+    pixels, labels = ciphertune.load_digits(pixels=True)
+    assert pixels.shape == (1797, 64) and pixels.max() == 16 and (labels == y).all()
+
+
 def test_errors_are_what_python_calls_them():
     assert issubclass(InputError, ValueError) and issubclass(FailedError, RuntimeError)
     assert issubclass(ciphertune.DiskFullError, OSError)

@@ -32,7 +32,7 @@ fn table(features: &[f32], columns: usize, labels: Vec<String>) -> FeatureTable 
 /// UCI's digits, 8 x 8 pixels: the table of pixels and that of features.
 fn digits() -> (FeatureTable, FeatureTable) {
     // 64 bytes of pixels, 0 to 16, and the label: digits.md beside the file says where they are from.
-    let bundled = include_bytes!("../../cli/src/commands/demo/digits.bin").chunks_exact(65);
+    let bundled = include_bytes!("../../session/src/digits/digits.bin").chunks_exact(65);
     let (mut values, mut labels) = (Vec::new(), Vec::new());
     let network = Builtin::load().expect("no file is needed");
     let size = network.input_size();

@@ -5,6 +5,7 @@
 //! the remedy.
 //!
 //! * [`examples`] reads tables, and images through a backbone; [`specimens`] looks at some of them;
+//! * [`digits`] come with the program, to try it with;
 //! * [`owner`] makes keys, encrypts, decrypts; [`keys_folder`] is what an owner keeps;
 //! * [`server`] trains: nothing in it takes a type that holds a secret, a feature or a label;
 //! * [`inference`] asks a head about encrypted rows, and answers with encrypted logits;
@@ -12,6 +13,7 @@
 //! * [`files`] reads and writes files whole or not at all; [`memory`] says how much there is.
 
 pub mod cache;
+pub mod digits;
 mod error;
 pub mod examples;
 pub mod files;

@@ -48,7 +48,7 @@ impl Demo {
         // The digits are public, and the keys vanish with the process.
         let folder = self.report.plan(Privacy::Public)?;
         let recipe = Recipe::default_for(self.iterations)?;
-        let digits = digits::load()?;
+        let digits = ciphertune_session::digits::load()?;
         let (train_rows, test_rows) = digits.table.holdout_rows(TEST_SHARE, self.seed)?;
         say!("Ciphertune trains a classifier on images that the training machine never sees.\n")?;
         say!("  Data    UCI handwritten digits, 8 x 8 pixels, 10 classes")?;
