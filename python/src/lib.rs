@@ -1,7 +1,7 @@
 //! The native module of the Python package `ciphertune`, over the steps of crate `session`.
 //!
 //! What a Python user meets is in `ciphertune/*.py` and `ciphertune/_native.pyi`; here is what it stands on. Every call
-//! that takes longer than a glance goes through [`work`], which lets other Python threads run, hears Ctrl-C and tells
+//! that takes longer than a glance goes through `work.rs`, which lets other Python threads run, hears Ctrl-C and tells
 //! how far it is.
 
 mod arrays;
