@@ -56,6 +56,7 @@ fn group_name(role: crate::layout::Role) -> &'static str {
         crate::layout::Role::Data => "data",
         crate::layout::Role::Labels => "labels",
         crate::layout::Role::Offset => "offset",
+        crate::layout::Role::Weights => "weights",
     }
 }
 

@@ -57,6 +57,8 @@ pub enum Role {
     Labels,
     /// The row offset z_0.
     Offset,
+    /// Weights that an owner encrypts afresh: not of the job, but of a refresh.
+    Weights,
 }
 
 /// How an upload's plaintext is encoded.
@@ -81,6 +83,17 @@ pub struct Input {
     pub packing: Packing,
     /// Root mean square that is expected of its values, for the noise prediction.
     pub rms: f64,
+}
+
+/// The levels that the parts of an upload are encrypted at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadLevels {
+    /// Of the data.
+    pub data: usize,
+    /// Of the labels: that of the residuals of the first iteration.
+    pub labels: usize,
+    /// Of the row offset; `None` where a training starts from zero, or from weights that are encrypted as such.
+    pub offset: Option<usize>,
 }
 
 /// A plaintext of the upload.
@@ -186,13 +199,22 @@ pub trait Layout: Send + Sync {
     fn kind(&self) -> LayoutKind;
     /// Levels that the training consumes, with or without a row offset.
     fn levels(&self, iterations: usize, offset: bool) -> usize;
-    /// Level of the residuals of the first iteration, and of the data and labels, which nothing needs before: with a row
-    /// offset its cubic comes first.
-    fn first_residual_level(&self, top: usize, offset: bool) -> usize;
+    /// The levels of the upload of a training that starts at level `top`: those of data and labels, which nothing needs
+    /// before the residuals of the first iteration, are theirs; with a row offset its cubic comes first.
+    fn upload_levels(&self, top: usize, offset: bool) -> UploadLevels;
+    /// Levels that one gradient at encrypted weights consumes.
+    fn gradient_levels(&self) -> usize {
+        self.levels(2, false) - self.levels(1, false)
+    }
+    /// The levels of the upload of a training whose every gradient is taken at fresh weights of level `top`. Only the
+    /// first residuals are labels alone, and need no more levels than their backward pass.
+    fn refreshed_upload_levels(&self, top: usize) -> UploadLevels {
+        UploadLevels { data: top, labels: top - self.gradient_levels() + self.levels(1, false), offset: None }
+    }
     /// The public shape of the training.
     fn shape(&self) -> Shape;
-    /// The upload, in order, for a training that starts at level `top`.
-    fn inputs(&self, top: usize, scales: Scales, offset: bool) -> Vec<Input>;
+    /// The upload, in order.
+    fn inputs(&self, levels: UploadLevels, scales: Scales) -> Vec<Input>;
     /// Number of ciphertexts of the upload, without making the list; `None` if it overflows.
     fn upload_count(&self, offset: bool) -> Option<usize>;
     /// Number of ciphertexts that hold the weights.
@@ -204,6 +226,8 @@ pub trait Layout: Send + Sync {
 
     /// Owner: the plaintext of upload `index` in the order of [`Self::inputs`].
     fn pack(&self, source: &Source, index: usize) -> Plain;
+    /// Owner: the slots of weights, classes x d, one vector a weight ciphertext: what [`Self::gradient`] is taken at.
+    fn pack_weights(&self, weights: &DMatrix<f64>) -> Vec<Vec<Complex64>>;
     /// Owner: classes x d from the decrypted slots of an *open* gradient, one vector a weight ciphertext.
     fn unpack_open(&self, slots: &[Vec<Complex64>]) -> DMatrix<f64>;
     /// Owner: classes x d from the decrypted slots of weights.

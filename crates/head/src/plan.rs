@@ -5,10 +5,12 @@
 //! for every candidate and takes the cheapest that is secure, precise enough and fits in memory.
 
 mod allotment;
+mod circuit;
 pub mod cost;
 pub mod estimate;
 mod measure;
 pub mod price;
+mod refresh;
 pub mod search;
 pub mod tracer;
 
@@ -17,16 +19,19 @@ use std::sync::{Arc, OnceLock};
 use ciphertune_ckks::{Parameters, ParametersLiteral, SECURITY_BITS};
 use serde::{Deserialize, Serialize};
 
-use crate::layout::{AnyLayout, ClassDiagonal, Input, Layout, LayoutKind, Scales, Shape, VolleyRevolver};
+use crate::layout::{AnyLayout, ClassDiagonal, Input, Layout, LayoutKind, Scales, Shape, UploadLevels, VolleyRevolver};
 use crate::train::Schedule;
 use crate::{HeadError, Recipe, Result};
 
 pub use allotment::Allotment;
 pub use estimate::Estimate;
+pub use refresh::{Exchange, Refresh};
 pub use search::{Constraints, choose};
 
-/// The version of the plan's format.
-const FORMAT: u32 = 2;
+/// The version of the plan's format: 3 for trainings that are refreshed, which earlier versions do not know, and
+/// [`FIRST_FORMAT`] for all others.
+const FORMAT: u32 = 3;
+const FIRST_FORMAT: u32 = 2;
 /// The most ciphertexts of an upload that are thought about: hundreds of gigabytes of them.
 const MOST_UPLOADS: usize = 1 << 20;
 
@@ -39,6 +44,7 @@ pub struct Plan {
     layout: AnyLayout,
     parameters: ParametersLiteral,
     scale_bits: u32,
+    refresh: Refresh,
     toy: bool,
     estimate: Travelling<Estimate>,
 }
@@ -81,6 +87,9 @@ struct Document {
     layout: Arrangement,
     parameters: ParametersLiteral,
     scale_bits: u32,
+    /// Iterations between two refreshes; none without refreshes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refresh_every: Option<u32>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     insecure_toy: bool,
 }
@@ -101,10 +110,11 @@ impl Plan {
         layout: AnyLayout,
         parameters: ParametersLiteral,
         scale_bits: u32,
+        refresh: Refresh,
         toy: bool,
     ) -> Result<Self> {
         let estimate = Travelling::default();
-        let plan = Self { shape, recipe, layout, parameters, scale_bits, toy, estimate };
+        let plan = Self { shape, recipe, layout, parameters, scale_bits, refresh, toy, estimate };
         let bad = |reason: &str| HeadError::InvalidArtefact(format!("the plan {reason}"));
         // Bounded before anything is computed from them, because plans also come from files.
         if toy {
@@ -118,10 +128,10 @@ impl Plan {
         if plan.layout.upload_count(plan.has_offset()).is_none_or(|count| count > MOST_UPLOADS) {
             return Err(bad("has more ciphertexts than any machine could hold"));
         }
-        let levels = plan.layout.levels(plan.recipe.iterations(), plan.has_offset());
-        if plan.parameters.q.len() <= levels {
+        if plan.parameters.q.len() <= refresh.levels(&plan.layout, &plan.recipe) {
             return Err(bad("has fewer levels than its training needs"));
         }
+        refresh.check(&plan.recipe)?;
         Ok(plan)
     }
 
@@ -187,6 +197,11 @@ impl Plan {
         Scales { weights, prime }
     }
 
+    /// Whether the owner makes the steps, and encrypts every iterate afresh.
+    pub fn refresh(&self) -> Refresh {
+        self.refresh
+    }
+
     /// Whether this plan is for tests only and hides nothing.
     pub fn is_toy(&self) -> bool {
         self.toy
@@ -209,12 +224,12 @@ impl Plan {
 
     /// Levels that are left when the training is done.
     pub fn levels_left(&self) -> usize {
-        self.top_level() - self.layout.levels(self.recipe.iterations(), self.has_offset())
+        self.top_level() - self.refresh.levels(&self.layout, &self.recipe)
     }
 
     /// The upload.
     pub fn inputs(&self) -> Vec<Input> {
-        self.layout.inputs(self.top_level(), self.scales(), self.has_offset())
+        self.inputs_of(&self.layout)
     }
 
     /// Bytes of the upload's ciphertexts: half of each, and the seed of the other half.
@@ -249,12 +264,13 @@ impl From<Plan> for Document {
             AnyLayout::VolleyRevolver(_) => Arrangement::VolleyRevolver,
         };
         Self {
-            format: FORMAT,
+            format: if plan.refresh == Refresh::Never { FIRST_FORMAT } else { FORMAT },
             shape: plan.shape,
             recipe: plan.recipe,
             layout,
             parameters: plan.parameters,
             scale_bits: plan.scale_bits,
+            refresh_every: plan.refresh.every(),
             insecure_toy: plan.toy,
         }
     }
@@ -265,8 +281,13 @@ impl TryFrom<Document> for Plan {
 
     fn try_from(document: Document) -> Result<Self> {
         let bad = |reason: String| HeadError::InvalidArtefact(reason);
-        if document.format != FORMAT {
-            return Err(bad(format!("the plan has format {}, this program reads {FORMAT}", document.format)));
+        let refresh = Refresh::from_every(document.refresh_every)?;
+        if !(FIRST_FORMAT..=FORMAT).contains(&document.format) {
+            let message = format!("the plan has format {}, this program reads up to {FORMAT}", document.format);
+            return Err(bad(message));
+        }
+        if (document.format == FIRST_FORMAT) != (refresh == Refresh::Never) {
+            return Err(bad("the plan's format does not fit its refreshes".into()));
         }
         let Shape { rows, features, classes } = document.shape;
         let sensible =
@@ -284,6 +305,7 @@ impl TryFrom<Document> for Plan {
             layout,
             document.parameters,
             document.scale_bits,
+            refresh,
             document.insecure_toy,
         )
     }

@@ -24,6 +24,22 @@ use crate::layout::{GradientStep, Layout, Scales, Upload, weight_rms};
 pub struct Schedule {
     iterations: Vec<Numbers>,
     stride: f64,
+    /// The first rate in units of 4/n.
+    first_step: f64,
+}
+
+/// What an owner does with an open gradient G at V_{t-1}: V_t = shrink W_{t-1} + scale G, W_t = (1 - eta) V_t + eta
+/// V_{t-1}.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OwnerStep {
+    /// This iteration's rate over the first, at which the server takes every gradient.
+    pub scale: f64,
+    /// This iteration's rate in units of 4/n.
+    pub step: f64,
+    /// c_t.
+    pub shrink: f64,
+    /// eta_t.
+    pub eta: f64,
 }
 
 /// The public numbers of an iteration.
@@ -52,7 +68,7 @@ impl Schedule {
                 Numbers { gradient, shrink: step.shrink, eta: step.eta }
             })
             .collect();
-        Self { iterations, stride }
+        Self { iterations, stride, first_step: first_rate * rows as f64 / 4.0 }
     }
 
     /// Number of iterations.
@@ -68,6 +84,19 @@ impl Schedule {
     /// See [`Recipe::stride`].
     pub fn stride(&self) -> f64 {
         self.stride
+    }
+
+    /// The step that an owner makes with the gradient of iteration `t`, from 1, as [`Self::refreshed_gradient`] gives it.
+    pub fn owner_step(&self, t: usize) -> OwnerStep {
+        let Numbers { gradient, shrink, eta } = self.iterations[t - 1];
+        let scale = gradient.rate / gradient.first_rate;
+        OwnerStep { scale, step: self.first_step * scale, shrink, eta }
+    }
+
+    /// The gradient that a server takes at any weights that an owner refreshes: always at the first rate.
+    pub fn refreshed_gradient(&self) -> GradientStep {
+        let first = self.iterations[0].gradient;
+        GradientStep { rate: first.first_rate, raise: 1.0, last: true, ..first }
     }
 
     /// eta of iteration `t`, from 1.

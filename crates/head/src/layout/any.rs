@@ -39,16 +39,16 @@ impl Layout for AnyLayout {
         delegate!(self, layout => layout.levels(iterations, offset))
     }
 
-    fn first_residual_level(&self, top: usize, offset: bool) -> usize {
-        delegate!(self, layout => layout.first_residual_level(top, offset))
+    fn upload_levels(&self, top: usize, offset: bool) -> UploadLevels {
+        delegate!(self, layout => layout.upload_levels(top, offset))
     }
 
     fn shape(&self) -> Shape {
         delegate!(self, layout => layout.shape())
     }
 
-    fn inputs(&self, top: usize, scales: Scales, offset: bool) -> Vec<Input> {
-        delegate!(self, layout => layout.inputs(top, scales, offset))
+    fn inputs(&self, levels: UploadLevels, scales: Scales) -> Vec<Input> {
+        delegate!(self, layout => layout.inputs(levels, scales))
     }
 
     fn upload_count(&self, offset: bool) -> Option<usize> {
@@ -65,6 +65,10 @@ impl Layout for AnyLayout {
 
     fn pack(&self, source: &Source, index: usize) -> Plain {
         delegate!(self, layout => layout.pack(source, index))
+    }
+
+    fn pack_weights(&self, weights: &DMatrix<f64>) -> Vec<Vec<Complex64>> {
+        delegate!(self, layout => layout.pack_weights(weights))
     }
 
     fn unpack_open(&self, slots: &[Vec<Complex64>]) -> DMatrix<f64> {

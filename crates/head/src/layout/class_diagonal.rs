@@ -28,7 +28,7 @@ use ciphertune_ckks::{Arithmetic, Complex64, Result};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use super::{GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source, Upload};
+use super::{GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source, Upload, UploadLevels};
 pub use data::Prepared;
 
 /// What the top axis of the slots holds.
@@ -154,10 +154,12 @@ impl ClassDiagonal {
         (log_rate / 2.0).floor().clamp(0.0, 5.0).exp2()
     }
 
-    /// How many ciphertexts are uploaded at which level: data and labels, then offsets.
-    pub(crate) fn upload_levels(&self, top: usize, offset: bool) -> [(usize, usize); 2] {
-        let data = self.blocks().saturating_mul(self.uploads_per_block() + self.weight_ciphertexts());
-        [(data, self.first_residual_level(top, offset)), (if offset { self.blocks() } else { 0 }, top)]
+    /// How many ciphertexts are uploaded at which level: data, labels, offsets.
+    pub(crate) fn uploads(&self, levels: UploadLevels) -> [(usize, usize); 3] {
+        let [data, labels] =
+            [self.uploads_per_block(), self.weight_ciphertexts()].map(|each| self.blocks().saturating_mul(each));
+        let offset = levels.offset.map_or((0, 0), |level| (self.blocks(), level));
+        [(data, levels.data), (labels, levels.labels), offset]
     }
 
     /// Key switches that take the upload apart.
@@ -188,35 +190,34 @@ impl Layout for ClassDiagonal {
         self.groups()
     }
 
-    fn first_residual_level(&self, top: usize, offset: bool) -> usize {
-        if offset { top - server::CUBIC_LEVELS } else { top }
+    fn upload_levels(&self, top: usize, offset: bool) -> UploadLevels {
+        let level = if offset { top - server::CUBIC_LEVELS } else { top };
+        UploadLevels { data: level, labels: level, offset: offset.then_some(top) }
     }
 
     fn shape(&self) -> Shape {
         self.shape
     }
 
-    fn inputs(&self, top: usize, scales: Scales, offset: bool) -> Vec<Input> {
+    fn inputs(&self, levels: UploadLevels, scales: Scales) -> Vec<Input> {
         // A gradient is at (data x residual) / prime, which is to be the weights' scale.
         let scale = (scales.weights * scales.prime).sqrt();
         let together = self.diagonals_together();
         let packing = if self.top() == TopAxis::Classes { Packing::Subring } else { Packing::Slots };
         let balance = self.scale_balance();
-        // With an offset data and labels first meet a residual that the cubic's levels have been spent on.
-        let level = self.first_residual_level(top, offset);
         let data = Input {
             role: Role::Data,
-            level,
+            level: levels.data,
             scale: scale / balance / together as f64,
             packing,
             rms: (together as f64).sqrt(),
         };
-        let labels = Input { role: Role::Labels, level, scale: scale * balance, packing: Packing::Slots, rms: 0.0 };
-        let offsets = Input { role: Role::Offset, level: top, scale, packing: Packing::Slots, rms: 1.0 };
+        let slots = Input { role: Role::Labels, level: levels.labels, scale, packing: Packing::Slots, rms: 0.0 };
+        let labels = Input { scale: scale * balance, ..slots };
         let mut inputs = vec![data; self.blocks() * self.uploads_per_block()];
         inputs.extend(vec![labels; self.weight_ciphertexts() * self.blocks()]);
-        if offset {
-            inputs.extend(vec![offsets; self.blocks()]);
+        if let Some(level) = levels.offset {
+            inputs.extend(vec![Input { role: Role::Offset, level, rms: 1.0, ..slots }; self.blocks()]);
         }
         inputs
     }
@@ -232,6 +233,10 @@ impl Layout for ClassDiagonal {
 
     fn pack(&self, source: &Source, index: usize) -> Plain {
         self.pack_input(source, index)
+    }
+
+    fn pack_weights(&self, weights: &DMatrix<f64>) -> Vec<Vec<Complex64>> {
+        self.write_weights(weights)
     }
 
     fn unpack_open(&self, slots: &[Vec<Complex64>]) -> DMatrix<f64> {

@@ -72,7 +72,7 @@ impl Problem {
 /// An upload as slot vectors, sub-ring packing included.
 pub fn upload<L: Layout>(layout: &L, m: &SlotModel, source: &Source, top: usize, scale: f64) -> Vec<SlotVector> {
     let slots = m.slots();
-    let inputs = layout.inputs(top, Scales { weights: scale, prime: scale }, source.offset.is_some());
+    let inputs = layout.inputs(layout.upload_levels(top, source.offset.is_some()), Scales { weights: scale, prime: scale });
     inputs
         .iter()
         .enumerate()
@@ -155,6 +155,12 @@ pub fn check_two_gradients_within<L: Layout>(
     let u = layout.unpack_weights(&weights.iter().map(|v| v.values.clone()).collect::<Vec<_>>());
     close(&u, &expected, "closed weights");
 
+    let packed = layout.pack_weights(&u);
+    for (packed, closed) in packed.iter().zip(&weights) {
+        let error = packed.iter().zip(&closed.values).map(|(a, b)| (a.re - b.re).abs()).fold(0.0, f64::max);
+        assert!(error < 1e-9 * (1.0 + u.abs().max()), "the owner packs weights as the server closes them: {error}");
+    }
+    assert_eq!(packed.len(), weights.len());
     m.reset();
     let last = GradientStep { raise: 1.0, last: true, ..problem.step };
     let second = layout.gradient::<_, Sparing>(&m, &data, Some(&weights), &last).unwrap();

@@ -26,7 +26,7 @@ mod tests;
 use ciphertune_ckks::{Arithmetic, Complex64, Result};
 use nalgebra::DMatrix;
 
-use super::{GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source, Upload};
+use super::{GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source, Upload, UploadLevels};
 pub use server::Prepared;
 
 /// The volley-revolver layout of one shape in one ring.
@@ -126,27 +126,28 @@ impl Layout for VolleyRevolver {
         first + iterations.saturating_sub(1) * every
     }
 
-    fn first_residual_level(&self, top: usize, offset: bool) -> usize {
-        if offset { top.saturating_sub(server::CUBIC_LEVELS) } else { top }
+    fn upload_levels(&self, top: usize, offset: bool) -> UploadLevels {
+        let level = if offset { top.saturating_sub(server::CUBIC_LEVELS) } else { top };
+        UploadLevels { data: level, labels: level, offset: offset.then_some(top) }
     }
 
     fn shape(&self) -> Shape {
         self.shape
     }
 
-    fn inputs(&self, top: usize, scales: Scales, offset: bool) -> Vec<Input> {
+    fn inputs(&self, levels: UploadLevels, scales: Scales) -> Vec<Input> {
         let scale = scales.weights;
-        let level = self.first_residual_level(top, offset);
-        let data = Input { role: Role::Data, level, scale, packing: Packing::Slots, rms: 1.0 };
+        let data = Input { role: Role::Data, level: levels.data, scale, packing: Packing::Slots, rms: 1.0 };
         // A residual is a rate of about 4/n times a number near one: at n/4 times the scale it is as precise as all
         // else.
         let raised = scale * self.shape.rows.div_ceil(4).next_power_of_two() as f64;
-        let labels = Input { role: Role::Labels, scale: raised, rms: 0.0, ..data };
-        let offsets = Input { role: Role::Offset, level: top, ..data };
+        let labels = Input { role: Role::Labels, level: levels.labels, scale: raised, rms: 0.0, ..data };
         let residuals = self.groups() * self.blocks();
         let mut inputs = vec![data; self.blocks()];
         inputs.extend(vec![labels; residuals]);
-        inputs.extend(vec![offsets; if offset { residuals } else { 0 }]);
+        if let Some(level) = levels.offset {
+            inputs.extend(vec![Input { role: Role::Offset, level, ..data }; residuals]);
+        }
         inputs
     }
 
@@ -165,6 +166,10 @@ impl Layout for VolleyRevolver {
 
     fn pack(&self, source: &Source, index: usize) -> Plain {
         Plain::Slots(self.pack_input(source, index))
+    }
+
+    fn pack_weights(&self, weights: &DMatrix<f64>) -> Vec<Vec<Complex64>> {
+        self.write_weights(weights)
     }
 
     fn unpack_open(&self, slots: &[Vec<Complex64>]) -> DMatrix<f64> {

@@ -7,7 +7,7 @@ use super::tracer::{TracedStore, Tracer};
 use super::{Estimate, Plan};
 use crate::layout::upload::{Room, Working};
 use crate::layout::{AnyLayout, Layout, TopAxis};
-use crate::train::{Returned, train};
+use crate::train::Returned;
 use crate::{HeadError, Result};
 
 /// What a circuit may hold, to choose from: from where nothing is gained any more to where hardly anything is saved.
@@ -110,16 +110,26 @@ impl Plan {
             AnyLayout::ClassDiagonal(layout) => AnyLayout::ClassDiagonal(layout.of_blocks(MOST_TRACED_BLOCKS)),
             AnyLayout::VolleyRevolver(layout) => AnyLayout::VolleyRevolver(*layout),
         };
-        let inputs = layout.inputs(self.top_level(), self.scales(), self.has_offset());
+        let inputs = self.inputs_of(&layout);
         let (traced, all) =
             (inputs.len() as f64, self.layout().upload_count(self.has_offset()).unwrap_or(usize::MAX) as f64);
         let tracer = Tracer::new(self.literal());
         let kept = (room.kept as f64 * traced / all) as usize;
         let (upload, limbs_read) = TracedStore::upload(&tracer, inputs, Room { kept, ..room });
-        train(&tracer, &layout, &self.schedule(), upload, Returned::Last)?;
+        let mut first = 0;
+        let mut after = |iteration| {
+            if iteration == 1 {
+                first = limbs_read.load(Ordering::Relaxed);
+            }
+        };
+        self.walk(&tracer, &layout, upload, Returned::Last, &mut after)?;
+        let read = limbs_read.load(Ordering::Relaxed);
+        let iterations = self.recipe().iterations();
+        let more = iterations - self.refresh().traced_iterations(iterations);
+        let limbs_read = read + more as u64 * (read - first);
         let ciphertexts = tracer.operations().peak_bytes + room.kept.saturating_sub(kept);
         let server_bytes = estimate.beside_bytes + ciphertexts + ciphertexts / MARGIN;
-        let limbs_read = (limbs_read.load(Ordering::Relaxed) as f64 * all / traced).ceil() as u64;
+        let limbs_read = (limbs_read as f64 * all / traced).ceil() as u64;
         Ok(Allotment { room, server_bytes, limbs_read })
     }
 }

@@ -2,11 +2,12 @@
 
 use super::Plan;
 use super::cost::UnitCosts;
+use super::refresh::{self, Refresh};
 use super::tracer::{Operations, Traced, TracedStore, Tracer};
 use crate::Result;
 use crate::layout::upload::{Room, Working};
 use crate::layout::{AnyLayout, ClassDiagonal, Layout, Role, VolleyRevolver};
-use crate::train::{Iterate, Returned, train, train_watched};
+use crate::train::{Iterate, Returned};
 use ciphertune_ckks::Arithmetic;
 
 /// Statistical security of a published model, in bits.
@@ -75,7 +76,7 @@ impl Estimate {
         let (log_n, limbs) = (plan.literal().log_n, plan.literal().q.len() + plan.literal().p.len());
         let expanding = match plan.layout() {
             AnyLayout::ClassDiagonal(layout) => {
-                let limbs = layout.first_residual_level(plan.top_level(), plan.has_offset()) + 1;
+                let limbs = plan.upload_levels(layout).data + 1;
                 layout.expanding_beside() * 2 * limbs * (8 << log_n)
             }
             AnyLayout::VolleyRevolver(_) => 0,
@@ -97,14 +98,21 @@ impl Estimate {
     /// The operations of a plan and the deviation of a weight's error. Operations and memory grow in proportion to the
     /// blocks, so where there are many a few tell of all.
     fn traced(plan: &Plan) -> Result<(Operations, f64)> {
-        let trace = |layout: &AnyLayout| -> Result<(Operations, Option<f64>)> {
+        let trace = |layout: &AnyLayout| -> Result<(Operations, f64)> {
             let tracer = Tracer::new(plan.literal());
-            let inputs = layout.inputs(plan.top_level(), plan.scales(), plan.has_offset());
-            let (upload, _) = TracedStore::upload(&tracer, inputs, Room::PLENTY);
-            let iterates = train(&tracer, layout, &plan.schedule(), upload, Returned::Last)?;
-            let deviation = iterates.last().map(|last| Self::weight_variance(plan, last).sqrt());
+            let (upload, _) = TracedStore::upload(&tracer, plan.inputs_of(layout), Room::PLENTY);
+            let mut first = Operations::default();
+            let mut after = |iteration| {
+                if iteration == 1 {
+                    first = tracer.operations();
+                }
+            };
+            let iterates = plan.walk(&tracer, layout, upload, Returned::Last, &mut after)?;
+            let deviation = Self::weight_variance(plan, &iterates).sqrt();
             drop(iterates);
-            Ok((tracer.operations(), deviation))
+            let iterations = plan.recipe().iterations();
+            let more = iterations - plan.refresh().traced_iterations(iterations);
+            Ok((tracer.operations().extended(&first, more as u64), deviation))
         };
         match plan.layout() {
             AnyLayout::ClassDiagonal(layout) if layout.blocks() > MOST_TRACED_BLOCKS => {
@@ -117,20 +125,19 @@ impl Estimate {
                 let sizes = plan.literal().packed_ciphertexts();
                 // The upload, and what is taken apart of it.
                 let data = |layout: &ClassDiagonal| -> usize {
-                    let inputs = layout.inputs(plan.top_level(), plan.scales(), plan.has_offset());
-                    let parts = layout.first_residual_level(plan.top_level(), plan.has_offset());
+                    let (inputs, parts) = (plan.inputs_of(layout), plan.upload_levels(layout).data);
                     inputs.iter().map(|input| sizes[input.level]).sum::<usize>() + layout.expansions() * sizes[parts]
                 };
                 // What is held beside them grows as well, up to a bound.
                 let a_block = (two.peak_bytes - data(&few)).saturating_sub(one.peak_bytes - data(&fewer));
                 let held = a_block.saturating_mul(more as usize).min(Working::USUAL.held);
                 all.peak_bytes = two.peak_bytes - data(&few) + data(layout) + held;
-                Ok((all, deviation.unwrap_or(f64::NAN)))
+                Ok((all, deviation))
             }
             AnyLayout::VolleyRevolver(layout) if layout.blocks() > MOST_TRACED_ROW_BLOCKS => {
                 Self::traced_rows(plan, layout)
             }
-            layout => trace(layout).map(|(operations, deviation)| (operations, deviation.unwrap_or(f64::NAN))),
+            layout => trace(layout),
         }
     }
 
@@ -139,13 +146,19 @@ impl Estimate {
     fn traced_rows(plan: &Plan, layout: &VolleyRevolver) -> Result<(Operations, f64)> {
         let trace = |blocks| -> Result<_> {
             let (tracer, layout) = (Tracer::new(plan.literal()), layout.of_blocks(blocks));
-            let inputs = layout.inputs(plan.top_level(), plan.scales(), plan.has_offset());
-            let (upload, _) = TracedStore::upload(&tracer, inputs, Room::PLENTY);
-            let mut peaks = Vec::new();
-            let mut after = |_| peaks.push(tracer.take_peak());
-            let iterates = train_watched(&tracer, &layout, &plan.schedule(), upload, Returned::Last, &mut after)?;
-            let deviation = iterates.last().map_or(f64::NAN, |last| Self::weight_variance(plan, last).sqrt());
-            Ok((tracer.operations(), peaks, deviation))
+            let (upload, _) = TracedStore::upload(&tracer, plan.inputs_of(&layout), Room::PLENTY);
+            let (mut peaks, mut first) = (Vec::new(), Operations::default());
+            let mut after = |iteration| {
+                peaks.push(tracer.take_peak());
+                if iteration == 1 {
+                    first = tracer.operations();
+                }
+            };
+            let iterates = plan.walk(&tracer, &layout, upload, Returned::Last, &mut after)?;
+            let deviation = Self::weight_variance(plan, &iterates).sqrt();
+            let iterations = plan.recipe().iterations();
+            let more = iterations - plan.refresh().traced_iterations(iterations);
+            Ok((tracer.operations().extended(&first, more as u64), peaks, deviation))
         };
         let ((one, fewer, _), (two, few, deviation)) =
             (trace(MOST_TRACED_ROW_BLOCKS - 1)?, trace(MOST_TRACED_ROW_BLOCKS)?);
@@ -164,23 +177,21 @@ impl Estimate {
             }
         };
         let tracer = Tracer::new(plan.literal());
-        let inputs = layout.inputs(plan.top_level(), plan.scales(), plan.has_offset());
-        let upload = TracedStore::upload(&tracer, inputs, Room::PLENTY).0;
-        let iterates = train(&tracer, &layout, &plan.schedule(), upload, returned)?;
+        let upload = TracedStore::upload(&tracer, plan.inputs_of(&layout), Room::PLENTY).0;
+        let iterates = plan.walk(&tracer, &layout, upload, returned, &mut |_| ())?;
         Ok((tracer, iterates))
     }
 
     /// [`Self::weight_bound`] and [`Self::release_bits`] of a plan, from the circuit of one weight ciphertext alone.
     pub(super) fn precision(plan: &Plan) -> Result<(f64, f64)> {
         let (_, iterates) = Self::traced_alone(plan, Returned::Last)?;
-        let deviation =
-            Self::weight_variance(plan, iterates.last().expect("a schedule has at least one iteration")).sqrt();
+        let deviation = Self::weight_variance(plan, &iterates).sqrt();
         let precision = Precision::new(plan, deviation);
         Ok((precision.weight_bound(), precision.release_bits()))
     }
 
     /// Level, scale and presence of a carry of every iterate that a server may return, so that an owner can check those
-    /// that come back.
+    /// that come back. Of a refreshed training the last form is that of all further ones.
     pub fn returned(plan: &Plan) -> Result<Vec<ReturnedForm>> {
         let (tracer, iterates) = Self::traced_alone(plan, Returned::Every)?;
         let form = |iterate: &Iterate<Traced>| {
@@ -194,12 +205,25 @@ impl Estimate {
         Ok(iterates.iter().map(form).collect())
     }
 
-    /// Real parts only; an open gradient's slots are summed after decryption, then scaled by 1 - eta.
-    pub(super) fn weight_variance(plan: &Plan, last: &Iterate<Traced>) -> f64 {
-        let open_factor = (1.0 - plan.schedule().eta(last.iteration)).powi(2) * plan.layout().open_terms() as f64;
+    /// Real parts only; an open gradient's slots are summed after decryption, then scaled by 1 - eta. With refreshes the
+    /// steps are the owner's, and the errors of all gradients count.
+    pub(super) fn weight_variance(plan: &Plan, iterates: &[Iterate<Traced>]) -> f64 {
+        let schedule = plan.schedule();
+        let gradient = |iterate: &Iterate<Traced>| {
+            let variance = iterate.gradient.iter().map(|c| c.variance()).fold(0.0, f64::max);
+            plan.layout().open_terms() as f64 * variance / 2.0
+        };
+        let (first, last) = match iterates {
+            [] => return f64::NAN,
+            [first, .., last] => (first, last),
+            [only] => (only, only),
+        };
+        if plan.refresh() == Refresh::EveryIteration {
+            let slope = plan.recipe().cubic().c1;
+            return refresh::weight_variance(&schedule, slope, gradient(first), gradient(last));
+        }
         let carry = last.carry.iter().flatten().map(|c| c.variance()).fold(0.0, f64::max);
-        let gradient = last.gradient.iter().map(|c| c.variance()).fold(0.0, f64::max);
-        (carry + open_factor * gradient) / 2.0
+        carry / 2.0 + (1.0 - schedule.eta(last.iteration)).powi(2) * gradient(last)
     }
 
     /// A bound on the error of any one weight: six predicted deviations, with a margin for what the prediction leaves
@@ -253,7 +277,9 @@ struct Precision {
 impl Precision {
     fn new(plan: &Plan, deviation: f64) -> Self {
         let weights = plan.shape().classes * plan.shape().columns();
-        Self { deviation, weights, margin: noise_margin(plan.recipe().iterations()) }
+        // Errors of refreshed gradients meet in the owner's sums alone, which the deviation accounts for.
+        let chained = plan.refresh().traced_iterations(plan.recipe().iterations());
+        Self { deviation, weights, margin: noise_margin(chained) }
     }
 
     fn weight_bound(&self) -> f64 {

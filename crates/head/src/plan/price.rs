@@ -14,14 +14,24 @@
 //! close      w (log2 groups + 1) [r - 1],  but for the last
 //! ```
 //!
+//! With refreshes v is always the level of fresh weights, and every iteration is a last one.
+//!
 //! where a pair relinearises a product and turns a sum, and of w n B products of ciphertexts at v and at r each. The
 //! first iteration from zero has the backward part alone. A test holds the sum to what the tracer counts.
 
 use super::cost::{self, Work};
-use crate::layout::{ClassDiagonal, Layout};
+use super::refresh::{Exchange, Refresh};
+use crate::layout::{ClassDiagonal, Layout, UploadLevels};
 
 /// The work of a training with `iterations`, whose freshest upload is at level `top`, with so many special primes.
-pub fn class_diagonal(layout: &ClassDiagonal, iterations: usize, offset: bool, top: usize, special: usize) -> Work {
+pub fn class_diagonal(
+    layout: &ClassDiagonal,
+    (iterations, offset, refresh): (usize, bool, Refresh),
+    top: usize,
+    special: usize,
+) -> Work {
+    let levels = refresh.upload_levels(layout, top, offset);
+    let refreshed = refresh == Refresh::EveryIteration;
     let Counts { w, n, folds, closes } = Counts::new(layout);
     let (giants, babies, block) = (layout.giants() as u64, layout.babies() as u64, layout.block() as u64);
     let whole = |level| cost::key_switch(level, special, 0);
@@ -41,8 +51,8 @@ pub fn class_diagonal(layout: &ClassDiagonal, iterations: usize, offset: bool, t
         let plain = cost::plain_product(level) + cost::plain_product(level - 1);
         plain + whole(level) + rescaled(level) + rescaled(level - 1)
     };
-    let (mut residual, mut weights) = (layout.first_residual_level(top, offset), 0);
-    let mut work = layout.expansions() as u64 * (whole(residual) + cost::plain_product(residual));
+    let (mut residual, mut weights) = (levels.labels, 0);
+    let mut work = layout.expansions() as u64 * (whole(levels.data) + cost::plain_product(levels.data));
     for t in 1..=iterations {
         if t > 1 {
             work += w * hoisted(babies - 1, weights) + w * n * cost::products(block, weights);
@@ -52,14 +62,16 @@ pub fn class_diagonal(layout: &ClassDiagonal, iterations: usize, offset: bool, t
         } else if offset {
             work += n * cubic(top);
         }
-        let last = t == iterations;
+        let last = refreshed || t == iterations;
         if t > 1 || offset {
             work += w * n * folds * whole(residual);
         }
         work += w * n * (hoisted(giants - 1, residual) + cost::products(block, residual));
         let after = if last { residual } else { residual - 1 };
         work += w * nested(babies, residual, residual - after);
-        if !last {
+        if refreshed {
+            weights = top;
+        } else if !last {
             work += w * closes * whole(after);
             weights = after;
         }
@@ -69,10 +81,18 @@ pub fn class_diagonal(layout: &ClassDiagonal, iterations: usize, offset: bool, t
 
 /// Bytes of the upload, where the lowest prime has `base` bits and the others `bits`: of each ciphertext one polynomial
 /// travels, bit-packed, and the other as its seed.
-pub fn upload_bytes(layout: &ClassDiagonal, log_n: u32, offset: bool, top: usize, [base, bits]: [u32; 2]) -> usize {
+pub fn upload_bytes(layout: &ClassDiagonal, log_n: u32, levels: UploadLevels, [base, bits]: [u32; 2]) -> usize {
     let packed = |level: usize| ((base as usize + level * bits as usize) << log_n) / 8;
-    let bytes = layout.upload_levels(top, offset).map(|(count, level)| count.saturating_mul(packed(level)));
-    bytes[0].saturating_add(bytes[1])
+    let bytes = layout.uploads(levels).map(|(count, level)| count.saturating_mul(packed(level)));
+    bytes.into_iter().fold(0, usize::saturating_add)
+}
+
+/// What goes to and fro in a refreshed training; primes as in [`upload_bytes`].
+pub fn exchange(layout: &ClassDiagonal, log_n: u32, iterations: usize, top: usize, [base, bits]: [u32; 2]) -> Exchange {
+    let packed = |level: usize| ((base as usize + level * bits as usize) << log_n) / 8;
+    let weights = layout.weight_ciphertexts();
+    let (request_bytes, answer_bytes) = (2 * weights * packed(top.min(1)), weights * packed(top));
+    Exchange { count: iterations - 1, request_bytes, answer_bytes }
 }
 
 /// The multiplicities of the model.

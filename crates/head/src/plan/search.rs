@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ciphertune_ckks::{ParametersLiteral, SECURITY_BOUNDS, security_bound};
 
 use super::cost::{UnitCosts, Work};
+use super::refresh::Refresh;
 use super::{Estimate, Plan, estimate, price};
-use crate::layout::{AnyLayout, ClassDiagonal, Layout, LayoutKind, Shape, TopAxis, VolleyRevolver};
+use crate::layout::{AnyLayout, ClassDiagonal, LayoutKind, Shape, TopAxis, VolleyRevolver};
 use crate::{HeadError, Recipe, Result};
 
 /// Bits of the lowest prime and of the special primes.
@@ -71,6 +72,8 @@ pub struct Constraints {
     pub upload_rate: f64,
     /// So many classes in a weight ciphertext of layout `class-diagonal`, and no other number; a power of two.
     pub classes_together: Option<usize>,
+    /// Who makes the steps.
+    pub refresh: Refresh,
     /// Any ring however small, with no security at all: for tests.
     pub insecure_toy: bool,
 }
@@ -84,6 +87,7 @@ impl Default for Constraints {
             release_bits: None,
             upload_rate: UPLOAD_BYTES_PER_SECOND,
             classes_together: None,
+            refresh: Refresh::Never,
             insecure_toy: false,
         }
     }
@@ -230,7 +234,8 @@ impl Search<'_> {
             let plan = known.plan;
             let estimate = plan.estimate()?;
             let Some(reading) = self.reading((log_n, reserve, geometry, special), &plan)? else { continue };
-            let cost = self.cost(log_n, estimate.operations.work + reading, estimate.upload_bytes);
+            let exchanged = plan.exchange().map_or(0, |exchange| exchange.bytes());
+            let cost = self.cost(log_n, estimate.operations.work + reading, estimate.upload_bytes + exchanged);
             if cost < limit {
                 best = Some((cost, plan));
             }
@@ -268,10 +273,11 @@ impl Search<'_> {
     /// All geometries and numbers of special primes in one ring, the cheapest first.
     fn candidates(&self, log_n: u32, reserve: usize) -> Vec<Candidate> {
         let (iterations, offset) = (self.recipe.iterations(), self.recipe.initial_weight() != 0.0);
+        let refresh = self.constraints.refresh;
         let geometries = geometries(self.shape, log_n, self.constraints);
         let mut candidates = Vec::new();
         for (geometry, layout) in geometries.into_iter().enumerate() {
-            let top = layout.levels(iterations, offset) + reserve;
+            let top = refresh.levels(&layout, self.recipe) + reserve;
             // From many digits, where the modulus leaves no room for special primes, to few.
             let special: Vec<usize> = match layout {
                 AnyLayout::ClassDiagonal(_) => (1..=top + 1).collect(),
@@ -281,9 +287,17 @@ impl Search<'_> {
             for special in special {
                 let price = match &layout {
                     AnyLayout::ClassDiagonal(layout) => {
-                        let work = price::class_diagonal(layout, iterations, offset, top, special);
+                        let work = price::class_diagonal(layout, (iterations, offset, refresh), top, special);
                         let bits = [BASE_BITS, prime_bits(log_n, top, special, self.constraints)];
-                        self.cost(log_n, work, price::upload_bytes(layout, log_n, offset, top, bits))
+                        let levels = refresh.upload_levels(layout, top, offset);
+                        let upload = price::upload_bytes(layout, log_n, levels, bits);
+                        let exchanged = match refresh {
+                            Refresh::Never => 0,
+                            Refresh::EveryIteration => {
+                                price::exchange(layout, log_n, iterations, top, bits).bytes()
+                            }
+                        };
+                        self.cost(log_n, work, upload.saturating_add(exchanged))
                     }
                     // Only one geometry a ring, and a trace of two blocks: not worth a formula.
                     AnyLayout::VolleyRevolver(_) => 0.0,
@@ -297,7 +311,7 @@ impl Search<'_> {
 
     /// Whether the levels fit into the ring's modulus at the smallest scale, beside a base and the special primes.
     fn has_room(&self, layout: &AnyLayout, log_n: u32, special: usize, reserve: usize) -> bool {
-        let levels = layout.levels(self.recipe.iterations(), self.recipe.initial_weight() != 0.0) + reserve;
+        let levels = self.constraints.refresh.levels(layout, self.recipe) + reserve;
         let least = levels as f64 * f64::from(LEAST_SCALE_BITS) + (1 + special) as f64 * f64::from(BASE_BITS);
         self.constraints.insecure_toy || security_bound(log_n).is_some_and(|bound| least <= f64::from(bound) + 1.0)
     }
@@ -329,9 +343,10 @@ impl Search<'_> {
             AnyLayout::VolleyRevolver(layout) => layout.blocks(),
         };
         let offset = self.recipe.initial_weight() != 0.0;
-        let top = layout.levels(self.recipe.iterations(), offset);
-        let bits = BASE_BITS
-            + layout.first_residual_level(top, offset) as u32 * prime_bits(log_n, top, special, self.constraints);
+        let refresh = self.constraints.refresh;
+        let top = refresh.levels(layout, self.recipe);
+        let data = refresh.upload_levels(layout, top, offset).data;
+        let bits = BASE_BITS + data as u32 * prime_bits(log_n, top, special, self.constraints);
         let (limbs, data) = (top + 1, ciphertexts.saturating_mul((bits as usize) << (log_n + 1)) / 8);
         data.saturating_add(estimate::fixed_bytes(log_n, limbs + special))
     }
@@ -341,10 +356,16 @@ fn no_plan_message(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> 
     let ring =
         constraints.log_n.map_or("any supported ring".to_string(), |log_n| format!("the ring of dimension 2^{log_n}"));
     format!(
-        "{} iteration(s) on {} features in layout {} do not fit in {ring} at 128 bits: use fewer iterations{}",
+        "{} iteration(s) on {} features in layout {} do not fit in {ring} at 128 bits: {}use fewer iterations{}",
         recipe.iterations(),
         shape.features,
         constraints.layout,
+        // A ring that holds one iteration holds any number of them with refreshes.
+        if constraints.refresh == Refresh::Never && recipe.iterations() > 1 && recipe.initial_weight() == 0.0 {
+            "let the owner refresh the weights between iterations with --refresh 1, or "
+        } else {
+            ""
+        },
         if constraints.log_n.is_some() { " or a larger ring" } else { ", or reduce the features on your side first" }
     )
 }
@@ -359,7 +380,7 @@ fn candidate(
     reserve: usize,
     constraints: &Constraints,
 ) -> Result<Option<Plan>> {
-    let levels = layout.levels(recipe.iterations(), recipe.initial_weight() != 0.0) + reserve;
+    let levels = constraints.refresh.levels(&layout, recipe) + reserve;
     if special > levels + 1 || levels + 1 + special > 60 {
         return Ok(None);
     }
@@ -372,7 +393,8 @@ fn candidate(
         // Primes lie on both sides of their power of two, so the sum may miss the bound by a hair.
         if literal.log_qp() <= bound {
             let scale_bits = bits.min(most_scale);
-            return Plan::new(shape, recipe.clone(), layout, literal, scale_bits, constraints.insecure_toy).map(Some);
+            let (refresh, toy) = (constraints.refresh, constraints.insecure_toy);
+            return Plan::new(shape, recipe.clone(), layout, literal, scale_bits, refresh, toy).map(Some);
         }
         bits -= 1;
     }

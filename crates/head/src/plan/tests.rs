@@ -144,7 +144,7 @@ fn what_is_said_of_many_blocks_is_what_tracing_them_all_would_say() {
         assert!(layout.blocks() > 8);
         let levels = layout.levels(2, recipe.initial_weight() != 0.0);
         let literal = ParametersLiteral::choose(13, 50, 40, levels, 3).unwrap();
-        Plan::new(shape, recipe, AnyLayout::ClassDiagonal(layout), literal, 40, true).unwrap()
+        Plan::new(shape, recipe, AnyLayout::ClassDiagonal(layout), literal, 40, Refresh::Never, true).unwrap()
     };
     let full = |plan: &Plan, room| {
         let tracer = tracer::Tracer::new(plan.literal());
@@ -185,12 +185,12 @@ fn what_is_said_of_many_blocks_of_volley_revolver_is_what_tracing_them_all_would
         let layout = VolleyRevolver::new(shape, 1 << 11).unwrap();
         let levels = layout.levels(recipe.iterations(), recipe.initial_weight() != 0.0);
         let literal = ParametersLiteral::choose(12, 50, 40, levels, 3).unwrap();
-        let plan = Plan::new(shape, recipe, AnyLayout::VolleyRevolver(layout), literal, 40, true).unwrap();
+        let plan = Plan::new(shape, recipe, AnyLayout::VolleyRevolver(layout), literal, 40, Refresh::Never, true).unwrap();
 
         let tracer = tracer::Tracer::new(plan.literal());
         let (upload, _) = tracer::TracedStore::upload(&tracer, plan.inputs(), Room::PLENTY);
         let iterates = crate::train::train(&tracer, plan.layout(), &plan.schedule(), upload, Returned::Last).unwrap();
-        let deviation = Estimate::weight_variance(&plan, &iterates[0]).sqrt();
+        let deviation = Estimate::weight_variance(&plan, &iterates).sqrt();
         drop(iterates);
 
         let estimate = plan.estimate().unwrap();
@@ -278,8 +278,9 @@ fn a_recipe_with_weights_other_than_zero_uploads_an_offset() {
 
 #[test]
 fn prices_in_closed_form_are_what_the_circuits_count() {
-    let recipes = [Recipe::default_for(1), Recipe::default_for(2), Recipe::paper(2), Recipe::default_for(5)];
-    for recipe in recipes.map(Result::unwrap) {
+    let chains = [Recipe::default_for(1), Recipe::default_for(2), Recipe::paper(2), Recipe::default_for(5)];
+    let refreshed = [1, 2, 5].map(|t| (Recipe::default_for(t).unwrap(), Refresh::EveryIteration));
+    for (recipe, refresh) in chains.map(|recipe| (recipe.unwrap(), Refresh::Never)).into_iter().chain(refreshed) {
         for (shape, log_n, block, giants, classes_together) in [
             (shape(128, 400, 10), 14, 64, 8, 16),
             (shape(1000, 700, 10), 14, 128, 16, 1),
@@ -289,21 +290,93 @@ fn prices_in_closed_form_are_what_the_circuits_count() {
             let width = ClassDiagonal::least_width(shape, block);
             let layout = ClassDiagonal::new(shape, 1 << (log_n - 1), width, block, giants, classes_together).unwrap();
             let offset = recipe.initial_weight() != 0.0;
-            let top = layout.levels(recipe.iterations(), offset);
+            let top = refresh.levels(&layout, &recipe);
             let literal = ParametersLiteral::choose(log_n, 50, 40, top, 3).unwrap();
             let any = AnyLayout::ClassDiagonal(layout);
-            let plan = Plan::new(shape, recipe.clone(), any, literal, 40, true).unwrap();
+            let plan = Plan::new(shape, recipe.clone(), any, literal, 40, refresh, true).unwrap();
             let traced = plan.estimate().unwrap().operations.work;
-            let priced = price::class_diagonal(&layout, recipe.iterations(), offset, top, 3);
+            let priced = price::class_diagonal(&layout, (recipe.iterations(), offset, refresh), top, 3);
             for (traced, priced) in
                 [(traced.transforms, priced.transforms), (traced.limb_products, priced.limb_products)]
             {
                 let ratio = priced as f64 / traced as f64;
                 assert!((0.95..1.05).contains(&ratio), "{shape:?} {} ratio {ratio}", recipe.name());
             }
-            let upload = price::upload_bytes(&layout, log_n, offset, top, [50, 40]);
+            let upload = price::upload_bytes(&layout, log_n, refresh.upload_levels(&layout, top, offset), [50, 40]);
             let ratio = upload as f64 / plan.upload_bytes() as f64;
             assert!((0.97..1.03).contains(&ratio), "{shape:?} {} upload ratio {ratio}", recipe.name());
         }
     }
+}
+
+#[test]
+fn a_refreshed_training_of_any_length_takes_the_ring_of_one_gradient() {
+    let refreshed = |shape, iterations| {
+        let constraints = Constraints { refresh: Refresh::EveryIteration, ..Constraints::default() };
+        choose(shape, &Recipe::default_for(iterations).unwrap(), &constraints).unwrap()
+    };
+    let shape = shape(8192, 768, 10);
+    let (few, many) = (refreshed(shape, 5), refreshed(shape, 200));
+    let (few_takes, many_takes) = (few.estimate().unwrap(), many.estimate().unwrap());
+    for plan in [&few, &many] {
+        assert_eq!((plan.literal().log_n, plan.top_level(), plan.levels_left()), (14, 4, 0));
+        assert!(plan.literal().log_qp() <= 430.0, "{}", plan.literal().log_qp());
+    }
+    assert!(few_takes.key_bytes <= 80_000_000, "{}", few_takes.key_bytes);
+    assert!(few_takes.upload_bytes <= 300_000_000, "{}", few_takes.upload_bytes);
+    assert!(few_takes.release_bits() >= 6.0, "{}", few_takes.release_bits());
+    let per_iteration = |plan: &Plan, takes: &Estimate| takes.operations.key_switches / plan.recipe().iterations() as u64;
+    assert!(per_iteration(&few, few_takes) > 0 && per_iteration(&many, many_takes) > 0);
+    // A refresh: ten ciphertexts of two limbs and both halves there, of five and one half back, or half as many.
+    let exchange = few.exchange().unwrap();
+    assert_eq!(exchange.count, 4);
+    assert!(exchange.request_bytes <= 4_100_000 && exchange.answer_bytes <= 5_000_000, "{exchange:?}");
+    // A chain of five does not fit there, and its plan is what it was.
+    let chain = chosen(shape, &Recipe::default_for(5).unwrap(), LayoutKind::ClassDiagonal);
+    assert!(chain.literal().log_n > 14 && chain.exchange().is_none());
+    assert!(chain.to_json().contains("\"format\":2") && !chain.to_json().contains("refresh"));
+    assert!(few.to_json().contains("\"format\":3"));
+    assert_eq!(Plan::from_json(&few.to_json()).unwrap(), few);
+    for (from, to) in [("\"format\":3", "\"format\":2"), ("\"refresh_every\":1", "\"refresh_every\":2")] {
+        assert!(Plan::from_json(&few.to_json().replace(from, to)).is_err());
+    }
+}
+
+#[test]
+fn what_is_said_of_a_refreshed_training_is_what_tracing_all_of_it_would_say() {
+    let shape = shape(300, 60, 3);
+    let layout = ClassDiagonal::new(shape, 1 << 12, 128, 32, 4, 1).unwrap();
+    let literal = ParametersLiteral::choose(13, 50, 40, layout.gradient_levels(), 3).unwrap();
+    let recipe = Recipe::default_for(7).unwrap();
+    let any = AnyLayout::ClassDiagonal(layout);
+    let plan = Plan::new(shape, recipe, any, literal, 40, Refresh::EveryIteration, true).unwrap();
+
+    let tracer = tracer::Tracer::new(plan.literal());
+    let (upload, _) = tracer::TracedStore::upload(&tracer, plan.inputs(), Room::PLENTY);
+    let (data, step) = (layout.prepare(&tracer, upload).unwrap(), plan.schedule().refreshed_gradient());
+    for iteration in 1..=7 {
+        let fresh = || (0..3).map(|_| tracer.fresh(&plan.fresh_weights())).collect::<Vec<_>>();
+        let weights = (iteration > 1).then(fresh);
+        layout.gradient(&tracer, &data, weights.as_deref(), &step).unwrap();
+    }
+    let (estimate, operations) = (plan.estimate().unwrap(), tracer.operations());
+    assert_eq!(estimate.operations.work, operations.work);
+    assert_eq!(estimate.operations.keys, operations.keys);
+    assert_eq!(
+        (estimate.operations.key_switches, estimate.operations.products),
+        (operations.key_switches, operations.products)
+    );
+    // Two gradients are held at once by the tracing, one after the other by a server.
+    let ratio = estimate.operations.peak_bytes as f64 / operations.peak_bytes as f64;
+    assert!((0.95..1.1).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn a_recipe_that_starts_elsewhere_than_zero_is_not_refreshed() {
+    let constraints = Constraints { refresh: Refresh::EveryIteration, ..Constraints::default() };
+    let refused = choose(shape(128, 400, 10), &Recipe::paper(2).unwrap(), &constraints).unwrap_err();
+    assert!(refused.to_string().contains("--refresh never"), "{refused}");
+    // And what does not fit one chain names the way out.
+    let long = choose(shape(128, 400, 10), &Recipe::default_for(30).unwrap(), &Constraints::default()).unwrap_err();
+    assert!(long.to_string().contains("--refresh 1"), "{long}");
 }

@@ -92,6 +92,17 @@ impl ClassDiagonal {
             .collect()
     }
 
+    /// v[a, m] of every weight ciphertext, the same in every row group; zero for classes and columns that are not used.
+    pub(super) fn write_weights(&self, weights: &DMatrix<f64>) -> Vec<Vec<Complex64>> {
+        let slot = |ciphertext: usize, s: usize| {
+            let (a, m) = (s / self.width, s % self.width);
+            let class = ciphertext * self.together + a % self.together;
+            let column = (m + 1).checked_sub(self.block);
+            column.and_then(|column| weights.get((class, column))).copied().unwrap_or(0.0).into()
+        };
+        (0..self.weight_ciphertexts()).map(|w| (0..self.slots).map(|s| slot(w, s)).collect()).collect()
+    }
+
     /// classes x d from slots; `groups` row groups are summed.
     pub(super) fn read_weights(&self, slots: &[Vec<Complex64>], groups: usize) -> DMatrix<f64> {
         DMatrix::from_fn(self.shape.classes, self.shape.columns(), |class, column| {

@@ -17,7 +17,7 @@ fn the_papers_task_costs_the_key_switches_that_were_counted() {
     let layout = layout(shape, 1 << 13, 64, 8, None);
     assert_eq!(layout.top(), TopAxis::Classes);
     assert_eq!((layout.width(), layout.height(), layout.blocks()), (512, 16, 1));
-    assert_eq!(layout.inputs(5, Scales { weights: 1e12, prime: 1e12 }, false).len(), 5);
+    assert_eq!(layout.inputs(layout.upload_levels(5, false), Scales { weights: 1e12, prime: 1e12 }).len(), 5);
     let counts = check_two_gradients(&layout, 1 << 13, &Problem::new(shape, false, 1.0));
     // Forward 7 + 8 + 7 + 3, cubic 1 + 2, spread 3, backward 7 + 8 + 7.
     assert_eq!((counts.key_switches(), counts.products), (53, 131));

@@ -21,6 +21,17 @@ impl VolleyRevolver {
         }
     }
 
+    /// The slots of weight ciphertexts, one a group: the class rows, repeated over all windows of C rows.
+    pub(super) fn write_weights(&self, weights: &DMatrix<f64>) -> Vec<Vec<Complex64>> {
+        let group = |group: usize| {
+            self.fill(|i, m| {
+                let (class, k) = (group * self.class_rows + i % self.class_rows, m.checked_sub(self.indent())?);
+                weights.get((class, k)).copied()
+            })
+        };
+        (0..self.groups()).map(group).collect()
+    }
+
     /// classes x d from the slots of weight ciphertexts, one a group, `windows` windows of C rows added up.
     pub(super) fn read_weights(&self, slots: &[Vec<Complex64>], windows: usize) -> DMatrix<f64> {
         DMatrix::from_fn(self.shape.classes, self.shape.columns(), |class, k| {

@@ -132,7 +132,7 @@ fn check_on_ciphertexts(layout: &VolleyRevolver, problem: &Problem) -> ciphertun
     let parameters = Parameters::new_insecure_for_tests(ParametersLiteral::choose(log_n, 50, 40, top, 2)?)?;
     let (secret, encoder) = (SecretKey::generate(&parameters)?, Encoder::new(log_n));
     let m = Evaluator::new(EvaluationKeys::generate(&parameters, &secret, &keys(layout, problem, &parameters)?)?);
-    let inputs = layout.inputs(top, Scales { weights: scale, prime: scale }, offset);
+    let inputs = layout.inputs(layout.upload_levels(top, offset), Scales { weights: scale, prime: scale });
     let uploaded = inputs.iter().enumerate().map(|(index, input)| {
         let slots = layout.pack_input(&problem.source(), index);
         let message = encoder.encode(&slots, input.scale)?;

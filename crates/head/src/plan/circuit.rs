@@ -1,0 +1,62 @@
+//! The circuit of a plan's training on the symbolic machine: all iterations of one chain, or the first gradients of a
+//! training that is refreshed.
+
+use super::refresh::Refresh;
+use super::tracer::{Traced, Tracer};
+use super::{Plan, UploadLevels};
+use crate::Result;
+use crate::layout::{Input, Layout, Packing, Role, Upload, weight_rms};
+use crate::train::{Iterate, Returned, train_watched};
+
+/// By how much the scale of fresh weights is above that of weights that have to fit below the lowest prime. They never get
+/// there, and logits are the more precise for it: by one bit of the head. Beyond 2^5 what is lost in the masks of the
+/// cubic, whose scale is the lower, exceeds that.
+const FRESHNESS: f64 = 16.0;
+
+impl Plan {
+    /// The upload of a layout like the plan's.
+    pub(super) fn inputs_of(&self, layout: &impl Layout) -> Vec<Input> {
+        layout.inputs(self.upload_levels(layout), self.scales())
+    }
+
+    /// The levels of that upload.
+    pub(super) fn upload_levels(&self, layout: &impl Layout) -> UploadLevels {
+        self.refresh.upload_levels(layout, self.top_level(), self.has_offset())
+    }
+
+    /// How a ciphertext of fresh weights is encrypted.
+    pub(crate) fn fresh_weights(&self) -> Input {
+        // The role is that of what an owner encrypts beside the job; it is never among the inputs.
+        let rms = self.schedule().stride() * weight_rms(self.shape, self.recipe.iterations());
+        let scale = FRESHNESS * self.scales().weights;
+        Input { role: Role::Weights, level: self.top_level(), scale, packing: Packing::Slots, rms }
+    }
+
+    /// Runs the training on a layout like the plan's. `after` hears of every iteration that is done; of a refreshed
+    /// training these are [`Refresh::traced_iterations`], and the iterates are open gradients alone.
+    pub(super) fn walk<L: Layout, U: Upload<Traced>>(
+        &self,
+        tracer: &Tracer,
+        layout: &L,
+        upload: U,
+        returned: Returned,
+        after: &mut (dyn FnMut(usize) + Send),
+    ) -> Result<Vec<Iterate<Traced>>> {
+        let schedule = self.schedule();
+        if self.refresh == Refresh::Never {
+            return Ok(train_watched(tracer, layout, &schedule, upload, returned, after)?);
+        }
+        let (data, step) = (layout.prepare(tracer, upload)?, schedule.refreshed_gradient());
+        let mut iterates = Vec::new();
+        for iteration in 1..=self.refresh.traced_iterations(schedule.iterations()) {
+            let weights: Option<Vec<Traced>> = (iteration > 1).then(|| {
+                let fresh = self.fresh_weights();
+                (0..layout.weight_ciphertexts()).map(|_| tracer.fresh(&fresh)).collect()
+            });
+            let gradient = layout.gradient::<_, U>(tracer, &data, weights.as_deref(), &step)?;
+            iterates.push(Iterate { iteration, carry: None, gradient });
+            after(iteration);
+        }
+        Ok(iterates)
+    }
+}
