@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ciphertune_head::layout::{AnyLayout, LayoutKind, Shape};
 use ciphertune_head::plan::search::UPLOAD_BYTES_PER_SECOND;
-use ciphertune_head::plan::{self, Constraints};
+use ciphertune_head::plan::{self, Constraints, Refresh};
 use ciphertune_head::recipe::{Bound, Cubic, Gradient, Preset, RecipeOverrides};
 use ciphertune_head::{Plan, Recipe, ScalerKind};
 use clap::{Args, ValueEnum};
@@ -172,6 +172,19 @@ pub enum LayoutName {
     VolleyRevolver,
 }
 
+/// Refreshes by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum RefreshName {
+    /// The server makes all steps: nobody else is needed
+    #[default]
+    Never,
+    /// The owner makes them, and encrypts the weights afresh after every iteration
+    #[value(name = "1")]
+    Every,
+    /// Whichever takes less time, the connection included
+    Auto,
+}
+
 /// What a plan must respect.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Plan")]
@@ -194,6 +207,12 @@ pub struct PlanFlags {
     #[arg(long, value_name = "BITS", allow_negative_numbers = true, value_parser = parse_bits)]
     pub publish_bits: Option<f64>,
 
+    /// Who makes the steps: never, the server all of them on ciphertexts; 1, the owner after every iteration, who sends
+    /// the weights encrypted afresh, so that any number of iterations fits the smallest ring, but who has to be there
+    /// during training; auto, what takes less time
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    pub refresh: RefreshName,
+
     /// Bytes a second of the connection to the server, such as 100M: a plan for a fast one may upload more to train in
     /// less time [default: 25000000]
     #[arg(long, value_name = "BYTES", value_parser = sizes::parse_size)]
@@ -212,7 +231,11 @@ impl PlanFlags {
     pub fn choose(&self, shape: Shape, recipe: &Recipe, observer: &dyn Observer) -> ciphertune_session::Result<Plan> {
         // Of the paper's layout, it can take long.
         let _running = Running::new(observer, Step::Planning, None);
-        Ok(plan::choose(shape, recipe, &self.constraints())?)
+        Ok(match self.refresh {
+            RefreshName::Never => plan::choose(shape, recipe, &self.constraints(Refresh::Never))?,
+            RefreshName::Every => plan::choose(shape, recipe, &self.constraints(Refresh::EveryIteration))?,
+            RefreshName::Auto => plan::choose_refresh(shape, recipe, &self.constraints(Refresh::Never))?,
+        })
     }
 
     /// What the fastest plan of layout `class-diagonal` would be with other numbers of classes in a ciphertext of
@@ -225,7 +248,7 @@ impl PlanFlags {
         numbers
             .filter(|&number| number != layout.classes_together())
             .filter_map(|number| {
-                let constraints = Constraints { classes_together: Some(number), ..self.constraints() };
+                let constraints = Constraints { classes_together: Some(number), ..self.constraints(chosen.refresh()) };
                 Some((number, plan::choose(chosen.shape(), chosen.recipe(), &constraints).ok()?))
             })
             .collect()
@@ -241,7 +264,7 @@ impl PlanFlags {
         self.upload_rate.map_or(UPLOAD_BYTES_PER_SECOND, |rate| rate as f64)
     }
 
-    fn constraints(&self) -> Constraints {
+    fn constraints(&self, refresh: Refresh) -> Constraints {
         let layout = match self.layout {
             LayoutName::ClassDiagonal => LayoutKind::ClassDiagonal,
             LayoutName::VolleyRevolver => LayoutKind::VolleyRevolver,
@@ -252,6 +275,7 @@ impl PlanFlags {
             log_n: self.log_n,
             release_bits: self.publish_bits,
             upload_rate: self.upload_rate(),
+            refresh,
             ..Constraints::default()
         }
     }

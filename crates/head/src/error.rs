@@ -248,6 +248,14 @@ pub enum HeadError {
         /// The largest that is trusted.
         limit: f64,
     },
+    /// A refreshed training whose values left the range that the plan has room for.
+    #[error(
+        "the values of iteration {iteration} were out of range: the training diverged there, and what it did afterwards is of no use; use --ridge 0.1, fewer iterations, a smaller --learning-rate, or --scaler whiten"
+    )]
+    DivergedAt {
+        /// The first iteration out of range.
+        iteration: usize,
+    },
     /// A learning curve that left the range of numbers.
     #[error(
         "the scores of {method} are no finite numbers after iteration {iteration}: the features are too large; divide them by a constant"

@@ -9,17 +9,20 @@
 //!   head ◄─ decrypt ◄────── model ◄────────────────────  ┘
 //! ```
 //!
+//! A plan with refreshes ([`crate::plan::Refresh`]) has a round between every two iterations, see [`refresh`].
+//!
 //! [`owner`] and [`server`] share the plan and the kinds of the documents, and nothing else: no type that holds a
 //! secret, a feature or a label appears in `server`. Everything read is checked, and everything carries the plan, the
 //! key's and the job's identifier, so that what does not belong together is refused.
 
 pub mod owner;
+pub mod refresh;
 pub mod server;
 mod upload;
 
 use std::ops::RangeInclusive;
 
-use ciphertune_ckks::container::Header;
+use ciphertune_ckks::container::{ContainerWriter, Header};
 use ciphertune_ckks::{KeyId, Parameters, files};
 
 use crate::{HeadError, Plan, Result};
@@ -77,6 +80,15 @@ pub fn plan_of(header: &Header) -> Result<Plan> {
 pub fn job_id_of(header: &Header) -> Result<JobId> {
     KeyId::parse(header.metadata(JOB_ID)?)
         .ok_or_else(|| HeadError::InvalidArtefact("the job identifier is not 32 hexadecimal digits".into()))
+}
+
+/// A document of a job, with what it belongs to.
+fn document<'a>(kind: &str, format: u32, plan: &Plan, job: JobId, key: KeyId) -> ContainerWriter<'a> {
+    ContainerWriter::new(kind, format)
+        .metadata(PLAN, plan.to_json())
+        .metadata(JOB_ID, job.to_string())
+        .metadata(files::KEY_ID, key.to_string())
+        .metadata(files::PARAMETERS_DIGEST, plan.literal().digest())
 }
 
 /// The plan, parameters and key identifier of a document, all checked.

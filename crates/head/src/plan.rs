@@ -26,7 +26,7 @@ use crate::{HeadError, Recipe, Result};
 pub use allotment::Allotment;
 pub use estimate::Estimate;
 pub use refresh::{Exchange, Refresh};
-pub use search::{Constraints, choose};
+pub use search::{Constraints, choose, choose_refresh};
 
 /// The version of the plan's format: 3 for trainings that are refreshed, which earlier versions do not know, and
 /// [`FIRST_FORMAT`] for all others.

@@ -53,7 +53,7 @@ fn compare(table: &FeatureTable, recipe: &Recipe, constraints: &Constraints) -> 
             s => (weights[(c, k)] - problem.w0) / s,
         })
     };
-    let found = owner::decrypt_weights(&keys, &model.to_bytes().unwrap()).unwrap();
+    let found = owner::decrypt_weights(&keys, &job.record, &model.to_bytes().unwrap()).unwrap();
     let (mut error, mut squares) = (0.0f64, 0.0);
     for ((t, u), twin) in found.iter().zip(&iterates) {
         let difference = u - to_u(&twin.weights);

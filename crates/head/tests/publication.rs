@@ -116,7 +116,7 @@ fn the_bound_that_the_noise_hides_holds_for_many_keys_and_is_no_guess() {
             0.0 => 0.0,
             s => (weights[(c, k)] - problem.w0) / s,
         });
-        let (_, found) = owner::decrypt_weights(&t.keys, &t.model).unwrap().pop().unwrap();
+        let (_, found) = owner::decrypt_weights(&t.keys, &t.job.record, &t.model).unwrap().pop().unwrap();
         let norm = (found - expected).norm();
         squares += norm * norm / KEYS as f64;
         largest = largest.max(norm);

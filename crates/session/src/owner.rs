@@ -140,7 +140,7 @@ pub struct Opened {
 /// Decrypts a model.
 pub fn decrypt(keys: &Keys, record: &Record, model: &Document) -> Result<Opened> {
     let decrypted = owner::decrypt(keys, record, &model.bytes).in_file(&model.path)?;
-    let weights = owner::decrypt_weights(keys, &model.bytes).in_file(&model.path)?;
+    let weights = owner::decrypt_weights(keys, record, &model.bytes).in_file(&model.path)?;
     let largest = weights.last().map_or(0.0, |(_, u)| u.amax());
     let precision_bits = (largest / keys.plan().estimate()?.weight_bound()).log2();
     Ok(Opened { decrypted, precision_bits, weights })

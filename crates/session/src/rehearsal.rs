@@ -8,7 +8,7 @@ mod findings;
 use std::time::Instant;
 
 use ciphertune_ckks::container::ContainerError;
-use ciphertune_head::job::owner::Record;
+use ciphertune_head::job::owner::{Course, Record};
 use ciphertune_head::plan::Allotment;
 use ciphertune_head::train::Returned;
 use ciphertune_head::{Classes, DMatrix, FeatureTable, Head, Plan, Preconditioned, Recipe, Scaler, twin};
@@ -20,6 +20,7 @@ use crate::examples::Examples;
 use crate::files::{Document, Source};
 use crate::observer::Observer;
 use crate::owner::Opened;
+use crate::server::{Refreshing, Reply};
 use crate::{owner, server};
 pub use findings::{Findings, Played, Precision, RawPixels, Sizes};
 
@@ -38,6 +39,8 @@ pub struct Seconds {
     pub load: f64,
     /// The server takes packed ciphertexts apart, trains and writes the model.
     pub train: f64,
+    /// The owner answers the server's requests; 0 without refreshes.
+    pub refresh: f64,
     /// The owner decrypts the model into a head.
     pub decrypt: f64,
     /// The twin, in the clear.
@@ -123,6 +126,49 @@ pub fn train(
     server::train(server::Job::open(job)?, evaluation, returned, allotment.room, observer)
 }
 
+/// What went to and fro in a training that the owner refreshes, and what the owner has of it.
+#[derive(Default)]
+pub struct Rounds {
+    /// The owner's steps, one after the other.
+    pub courses: Vec<Course>,
+    /// Seconds that the owner took for them.
+    pub seconds: f64,
+    /// Bytes of the largest request.
+    pub request_bytes: usize,
+    /// Bytes of the largest answer.
+    pub answer_bytes: usize,
+}
+
+/// Server and owner: train with refreshes. Every document passes from one to the other as it would in a file.
+pub fn train_refreshed(
+    plan: &Plan,
+    secret: &[u8],
+    record: &[u8],
+    [job, evaluation]: [Source; 2],
+    allotment: &Allotment,
+    observer: &dyn Observer,
+) -> Result<(server::Trained, Rounds)> {
+    let keys = owner::open_keys(plan, secret, "the secret key".as_ref())?;
+    let mut course = Course::new(&keys, Record::from_bytes(record)?.job());
+    let mut rounds = Rounds::default();
+    let mut server = Refreshing::new(server::Job::open(job)?, evaluation, allotment.room, 0, observer)?;
+    let mut reply = server.first()?;
+    loop {
+        match reply {
+            Reply::Request(request) => {
+                let (stepped, took) = timed(|| course.answer(&keys, &request))?;
+                rounds.seconds += took;
+                rounds.request_bytes = rounds.request_bytes.max(request.len());
+                rounds.answer_bytes = rounds.answer_bytes.max(stepped.answer.len());
+                course = stepped.course;
+                rounds.courses.push(course.clone());
+                reply = server.after(course.iteration(), &request, &stepped.answer)?;
+            }
+            Reply::Model(trained) => return Ok((trained, rounds)),
+        }
+    }
+}
+
 /// What the owner has in the end.
 pub struct Outcome {
     /// The record.
@@ -133,11 +179,17 @@ pub struct Outcome {
     pub head: Vec<u8>,
 }
 
-/// Owner: decrypts.
-pub fn decrypt(plan: &Plan, secret: &[u8], record: &[u8], model: &Document) -> Result<Outcome> {
+/// Owner: decrypts. With the steps of a refreshed training every one of them has a head.
+pub fn decrypt(plan: &Plan, secret: &[u8], record: &[u8], courses: &[Course], model: &Document) -> Result<Outcome> {
     let keys = owner::open_keys(plan, secret, "the secret key".as_ref())?;
-    let record = Record::from_bytes(record)?;
-    let opened = owner::decrypt(&keys, &record, model)?;
+    let mut record = Record::from_bytes(record)?;
+    if let Some(course) = courses.last() {
+        record = record.with_course(course.clone());
+    }
+    let mut opened = owner::decrypt(&keys, &record, model)?;
+    let heads = courses.iter().map(|course| Ok((course.iteration(), course.head(&keys, &record)?)));
+    let heads = heads.collect::<Result<Vec<_>>>()?;
+    opened.decrypted.heads.splice(0..0, heads);
     let head = opened.decrypted.last().to_bytes()?;
     Ok(Outcome { record, opened, head })
 }

@@ -1,14 +1,16 @@
 //! The server's step: training. Nothing here takes a type that an owner holds.
 
+mod refreshing;
+
 use std::io::{Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use ciphertune_ckks::Counts;
 use ciphertune_ckks::container::ContainerError;
+use ciphertune_ckks::{Counts, Evaluator};
 use ciphertune_head::Plan;
-use ciphertune_head::job::server::{JobReader, KeyReader};
+use ciphertune_head::job::server::{JobReader, KeyReader, Trainer};
 use ciphertune_head::layout::upload::Room;
 use ciphertune_head::plan::Allotment;
 use ciphertune_head::train::Returned;
@@ -16,6 +18,7 @@ use ciphertune_head::train::Returned;
 use crate::error::{Error, InFile, Result};
 use crate::files::{Document, ReadSeek, Source};
 use crate::observer::{Observer, Running, Step};
+pub use refreshing::{Refreshing, Reply};
 
 /// A relinearisation or rotation takes about this many times as long as a product of ciphertexts: for progress only.
 const KEY_SWITCH_WEIGHT: u64 = 10;
@@ -106,28 +109,49 @@ pub fn train(
     room: Room,
     observer: &dyn Observer,
 ) -> Result<Trained> {
-    let start = Instant::now();
-    let trainer = {
-        let _running = Running::new(observer, Step::Reading, None);
-        let Source { path, content } = evaluation_keys;
-        let keys = job.reader.open_keys(content).and_then(KeyReader::read).in_file(&path)?;
-        job.reader.read(keys, room).in_file(&job.path)?
-    };
-    let load_seconds = job.seconds + start.elapsed().as_secs_f64();
+    let Loaded { path, trainer, seconds: load_seconds } = load(job, evaluation_keys, room, observer)?;
     let iterations = trainer.plan().recipe().iterations();
-    let expected = &trainer.plan().estimate()?.operations;
-    let (key_switches, products) = (expected.key_switches, expected.products);
-    let weigh = |key_switches: u64, products: u64| KEY_SWITCH_WEIGHT * key_switches + products;
-    let all = weigh(key_switches, products);
+    let all = units(trainer.plan())?;
     let running = Running::new(observer, Step::Training, Some(all));
     let (evaluator, (kept, ciphertexts), read_again) = (trainer.evaluator(), trainer.kept(), trainer.read_again());
-    let done = || weigh(evaluator.counts().key_switches, evaluator.counts().products);
     let start = Instant::now();
     let mut iterated = |iteration| observer.iterated(iteration, iterations);
     let work = || trainer.train_watched(returned, &mut iterated);
-    let trained = running.watch(done, || evaluator.stop(), work).in_file(&job.path)?;
+    let trained = running.watch(|| done(&evaluator), || evaluator.stop(), work).in_file(&path)?;
     running.advance(all);
     let (model, counts) = (trained.to_bytes()?, trained.counts());
     let residence = Residence { kept, ciphertexts, read_again: read_again.load(Ordering::Relaxed) };
     Ok(Trained { model, counts, residence, load_seconds, train_seconds: start.elapsed().as_secs_f64() })
+}
+
+/// A job with its keys, read and checked.
+struct Loaded {
+    path: PathBuf,
+    trainer: Trainer<Box<dyn ReadSeek>>,
+    /// What reading took, the job's header included.
+    seconds: f64,
+}
+
+fn load(job: Job, evaluation_keys: Source, room: Room, observer: &dyn Observer) -> Result<Loaded> {
+    let start = Instant::now();
+    let _running = Running::new(observer, Step::Reading, None);
+    let Source { path, content } = evaluation_keys;
+    let keys = job.reader.open_keys(content).and_then(KeyReader::read).in_file(&path)?;
+    let trainer = job.reader.read(keys, room).in_file(&job.path)?;
+    Ok(Loaded { path: job.path, trainer, seconds: job.seconds + start.elapsed().as_secs_f64() })
+}
+
+/// The units of a plan's training.
+fn units(plan: &Plan) -> Result<u64> {
+    let expected = &plan.estimate()?.operations;
+    Ok(weigh(expected.key_switches, expected.products))
+}
+
+/// The units that an evaluator has done.
+fn done(evaluator: &Evaluator) -> u64 {
+    weigh(evaluator.counts().key_switches, evaluator.counts().products)
+}
+
+fn weigh(key_switches: u64, products: u64) -> u64 {
+    KEY_SWITCH_WEIGHT * key_switches + products
 }

@@ -114,13 +114,13 @@ impl Demo {
         more("sees no key, image, label or weight")?;
 
         let (outcome, comparison);
-        (outcome, seconds.decrypt) = timed(|| rehearsal::decrypt(&plan, &keys.secret, &job.record, &model))?;
+        (outcome, seconds.decrypt) = timed(|| rehearsal::decrypt(&plan, &keys.secret, &job.record, &[], &model))?;
         let model_bytes = model.bytes.len();
         step("owner", "decrypts the model", seconds.decrypt, &format!("model {}", bytes(model_bytes)))?;
 
         (comparison, seconds.plaintext) = timed(|| rehearsal::compare(&plan, &outcome, &train.table))?;
         let head = Head::from_bytes(&outcome.head)?;
-        let sizes = Sizes { upload_bytes, upload_ciphertexts, key_bytes: evaluation, model_bytes };
+        let sizes = Sizes { upload_bytes, upload_ciphertexts, key_bytes: evaluation, model_bytes, round_bytes: None };
         let pixels = rehearsal::train_in_the_clear(&recipe, &digits.table.select(&train_rows))?;
         let pixels = pixels.evaluate(&digits.table.select(&test_rows))?;
         let raw_pixels = Some(RawPixels { accuracy: pixels.accuracy, right: pixels.right });

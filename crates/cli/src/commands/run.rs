@@ -5,6 +5,7 @@ mod text;
 use std::path::PathBuf;
 
 use ciphertune_head::Scaler;
+use ciphertune_head::plan::Refresh;
 use clap::Args;
 
 use crate::errors::Result;
@@ -16,7 +17,7 @@ use crate::text::{say, warn};
 use ciphertune_session::InFile;
 use ciphertune_session::examples::{Examples, extraction_seconds, shape_of};
 use ciphertune_session::files::{self, Privacy};
-use ciphertune_session::rehearsal::{self, Findings, Played, Seconds, Sizes, timed};
+use ciphertune_session::rehearsal::{self, Findings, Played, Rounds, Seconds, Sizes, timed};
 
 /// Play every role on your own table or images, and compare with training in the clear
 ///
@@ -102,17 +103,27 @@ impl Run {
         (job, seconds.encrypt) =
             timed(|| rehearsal::encrypt(&plan, &keys.secret, &train, scaler, &allotment, &terminal))?;
         let sizes = [job.bytes, keys.evaluation_bytes, job.ciphertexts];
-        let trained = rehearsal::train(job.job, keys.evaluation, traced, &allotment, &terminal)?;
-        (seconds.load, seconds.train) = (trained.load_seconds, trained.train_seconds);
+        let refreshed = plan.refresh() != Refresh::Never;
+        let (trained, rounds) = if refreshed {
+            let documents = [job.job, keys.evaluation];
+            rehearsal::train_refreshed(&plan, &keys.secret, &job.record, documents, &allotment, &terminal)?
+        } else {
+            (rehearsal::train(job.job, keys.evaluation, traced, &allotment, &terminal)?, Rounds::default())
+        };
+        (seconds.load, seconds.train, seconds.refresh) = (trained.load_seconds, trained.train_seconds, rounds.seconds);
+        // The owner has every iterate then.
+        let traced = traced || refreshed;
         let (counts, residence) = (trained.counts, trained.residence);
         let model = trained.into_document();
         let (outcome, comparison);
-        (outcome, seconds.decrypt) = timed(|| rehearsal::decrypt(&plan, &keys.secret, &job.record, &model))?;
+        (outcome, seconds.decrypt) =
+            timed(|| rehearsal::decrypt(&plan, &keys.secret, &job.record, &rounds.courses, &model))?;
         (comparison, seconds.plaintext) = timed(|| rehearsal::compare(&plan, &outcome, &train.table))?;
 
         let [upload_bytes, key_bytes, upload_ciphertexts] = sizes;
         let model_bytes = model.bytes.len();
-        let sizes = Sizes { upload_bytes, upload_ciphertexts, key_bytes, model_bytes };
+        let round_bytes = refreshed.then_some([rounds.request_bytes, rounds.answer_bytes]);
+        let sizes = Sizes { upload_bytes, upload_ciphertexts, key_bytes, model_bytes, round_bytes };
         let findings =
             Played { plan, seconds, sizes, counts, residence, traced, outcome, comparison }.findings(&test)?;
         Ok((findings, test))

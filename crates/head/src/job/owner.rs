@@ -2,6 +2,7 @@
 
 mod check;
 mod cleanup;
+mod course;
 mod decryption;
 mod encryption;
 mod kept;
@@ -10,6 +11,7 @@ mod record;
 mod release;
 
 pub use self::check::Check;
+pub use self::course::{COURSE, Course, Stepped};
 pub use self::decryption::{Decrypted, decrypt, decrypt_weights};
 pub use self::encryption::{EncryptedJob, encrypt};
 pub use self::keys::Keys;

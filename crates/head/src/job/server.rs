@@ -5,14 +5,20 @@ use std::io::{Cursor, Read, Seek};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use ciphertune_ckks::container::{ContainerStream, ContainerWriter};
+use ciphertune_ckks::container::ContainerStream;
 use ciphertune_ckks::{Arithmetic, Ciphertext, Counts, EvaluationKeys, Evaluator, KeyId, Parameters, files};
 
+use super::refresh::{self, Digest};
 use super::upload::StoredUpload;
-use super::{ITERATIONS, JOB, JOB_FORMATS, JOB_ID, JobId, MODEL, MODEL_FORMAT, PLAN, origin};
+use super::{ITERATIONS, JOB, JOB_FORMATS, JobId, MODEL, MODEL_FORMAT, document, origin};
 use crate::layout::upload::Room;
+use crate::plan::Refresh;
 use crate::train::{Iterate, Returned, train_watched};
 use crate::{HeadError, Plan, Result};
+
+mod refreshed;
+
+pub use refreshed::{Refreshed, Reply};
 
 /// The first format of jobs in which every ciphertext has a digest of its own.
 const DIGESTED: u32 = 3;
@@ -170,6 +176,12 @@ impl<R: Read + Seek + Send> Trainer<R> {
     ///
     /// As [`Trainer::train`].
     pub fn train_watched(self, returned: Returned, after: &mut (dyn FnMut(usize) + Send)) -> Result<EncryptedModel> {
+        if self.plan.refresh() != Refresh::Never {
+            return Err(HeadError::Mismatch(
+                "the job's owner makes the steps of its training: train it with a folder for its state (--state DIR)"
+                    .into(),
+            ));
+        }
         let schedule = self.plan.schedule();
         // Inside the thread pool, so that the thousands of parallel steps do not each wait for a hand-over to it.
         let (evaluator, layout, upload) = (&*self.evaluator, self.plan.layout(), self.upload);
@@ -178,7 +190,8 @@ impl<R: Read + Seek + Send> Trainer<R> {
         // Limbs above the lowest carry nothing that the owner needs, beyond room for the message.
         let iterates = iterates?.into_iter().map(|iterate| lower(&self.evaluator, iterate)).collect::<Result<_>>()?;
         let (parameters, counts) = (self.evaluator.keys().parameters().clone(), self.evaluator.counts());
-        Ok(EncryptedModel { plan: self.plan, job: self.job, key: self.key, parameters, iterates, counts })
+        let (plan, job, key) = (self.plan, self.job, self.key);
+        Ok(EncryptedModel { plan, job, key, parameters, iterates, counts, answer: None })
     }
 }
 
@@ -202,6 +215,8 @@ pub struct EncryptedModel {
     parameters: Parameters,
     iterates: Vec<Iterate<Ciphertext>>,
     counts: Counts,
+    /// Of the answer that the last gradient was taken at, in a training that is refreshed.
+    answer: Option<Digest>,
 }
 
 impl EncryptedModel {
@@ -217,12 +232,11 @@ impl EncryptedModel {
     /// Only if the container cannot be written.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let iterations: Vec<usize> = self.iterates.iter().map(|iterate| iterate.iteration).collect();
-        let mut writer = ContainerWriter::new(MODEL, MODEL_FORMAT)
-            .metadata(PLAN, self.plan.to_json())
-            .metadata(JOB_ID, self.job.to_string())
-            .metadata(files::KEY_ID, self.key.to_string())
-            .metadata(files::PARAMETERS_DIGEST, self.plan.literal().digest())
+        let mut writer = document(MODEL, MODEL_FORMAT, &self.plan, self.job, self.key)
             .metadata(ITERATIONS, serde_json::to_string(&iterations).expect("a list of numbers"));
+        if let Some(answer) = &self.answer {
+            writer = writer.metadata(refresh::ANSWER_DIGEST, answer.to_string());
+        }
         for iterate in &self.iterates {
             if let Some(carry) = &iterate.carry {
                 writer = files::write_full(writer, &self.parameters, &carry_name(iterate.iteration), carry);

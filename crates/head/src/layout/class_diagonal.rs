@@ -28,7 +28,9 @@ use ciphertune_ckks::{Arithmetic, Complex64, Result};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use super::{GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source, Upload, UploadLevels};
+use super::{
+    GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source, Upload, UploadLevels,
+};
 pub use data::Prepared;
 
 /// What the top axis of the slots holds.

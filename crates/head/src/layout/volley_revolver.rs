@@ -26,7 +26,9 @@ mod tests;
 use ciphertune_ckks::{Arithmetic, Complex64, Result};
 use nalgebra::DMatrix;
 
-use super::{GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source, Upload, UploadLevels};
+use super::{
+    GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source, Upload, UploadLevels,
+};
 pub use server::Prepared;
 
 /// The volley-revolver layout of one shape in one ring.

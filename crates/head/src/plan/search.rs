@@ -134,6 +134,31 @@ pub fn choose(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Resul
     Err(HeadError::NoPlan(no_plan_message(shape, recipe, constraints)))
 }
 
+/// Seconds of a refresh beside those of its bytes: a connection's delay both ways, and the owner's work.
+const REFRESH_SECONDS: f64 = 0.2;
+
+/// Finds the plan of a training, whoever makes its steps: the one that takes less time by the reference costs, upload and
+/// refreshes included. `constraints.refresh` does not count.
+///
+/// # Errors
+///
+/// As [`choose`], if there is no plan either way.
+pub fn choose_refresh(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Result<Plan> {
+    let plan = |refresh| choose(shape, recipe, &Constraints { refresh, ..*constraints });
+    let (chain, refreshed) = (plan(Refresh::Never), plan(Refresh::EveryIteration));
+    let seconds = |plan: &Plan| -> Result<f64> {
+        let (estimate, exchange) = (plan.estimate()?, plan.exchange());
+        let (bytes, rounds) = exchange.map_or((0, 0), |exchange| (exchange.bytes(), exchange.count));
+        let travels = (estimate.upload_bytes + bytes) as f64 / constraints.upload_rate;
+        Ok(estimate.seconds(plan, &UnitCosts::REFERENCE) + travels + REFRESH_SECONDS * rounds as f64)
+    };
+    match (chain, refreshed) {
+        (Ok(chain), Ok(refreshed)) => Ok(if seconds(&refreshed)? < seconds(&chain)? { refreshed } else { chain }),
+        (Ok(plan), Err(_)) | (Err(_), Ok(plan)) => Ok(plan),
+        (Err(error), Err(_)) => Err(error),
+    }
+}
+
 struct Search<'a> {
     shape: Shape,
     recipe: &'a Recipe,
@@ -293,9 +318,7 @@ impl Search<'_> {
                         let upload = price::upload_bytes(layout, log_n, levels, bits);
                         let exchanged = match refresh {
                             Refresh::Never => 0,
-                            Refresh::EveryIteration => {
-                                price::exchange(layout, log_n, iterations, top, bits).bytes()
-                            }
+                            Refresh::EveryIteration => price::exchange(layout, log_n, iterations, top, bits).bytes(),
                         };
                         self.cost(log_n, work, upload.saturating_add(exchanged))
                     }

@@ -185,7 +185,8 @@ fn what_is_said_of_many_blocks_of_volley_revolver_is_what_tracing_them_all_would
         let layout = VolleyRevolver::new(shape, 1 << 11).unwrap();
         let levels = layout.levels(recipe.iterations(), recipe.initial_weight() != 0.0);
         let literal = ParametersLiteral::choose(12, 50, 40, levels, 3).unwrap();
-        let plan = Plan::new(shape, recipe, AnyLayout::VolleyRevolver(layout), literal, 40, Refresh::Never, true).unwrap();
+        let plan =
+            Plan::new(shape, recipe, AnyLayout::VolleyRevolver(layout), literal, 40, Refresh::Never, true).unwrap();
 
         let tracer = tracer::Tracer::new(plan.literal());
         let (upload, _) = tracer::TracedStore::upload(&tracer, plan.inputs(), Room::PLENTY);
@@ -325,7 +326,8 @@ fn a_refreshed_training_of_any_length_takes_the_ring_of_one_gradient() {
     assert!(few_takes.key_bytes <= 80_000_000, "{}", few_takes.key_bytes);
     assert!(few_takes.upload_bytes <= 300_000_000, "{}", few_takes.upload_bytes);
     assert!(few_takes.release_bits() >= 6.0, "{}", few_takes.release_bits());
-    let per_iteration = |plan: &Plan, takes: &Estimate| takes.operations.key_switches / plan.recipe().iterations() as u64;
+    let per_iteration =
+        |plan: &Plan, takes: &Estimate| takes.operations.key_switches / plan.recipe().iterations() as u64;
     assert!(per_iteration(&few, few_takes) > 0 && per_iteration(&many, many_takes) > 0);
     // A refresh: ten ciphertexts of two limbs and both halves there, of five and one half back, or half as many.
     let exchange = few.exchange().unwrap();

@@ -44,6 +44,8 @@ pub struct Sizes {
     pub key_bytes: usize,
     /// The encrypted model.
     pub model_bytes: usize,
+    /// A request and an answer, if the training is refreshed.
+    pub round_bytes: Option<[usize; 2]>,
 }
 
 /// Everything about a run; the fields are those of `--json`.
@@ -111,6 +113,12 @@ pub struct Findings {
     pub keys: usize,
     /// The encrypted model, as serialised.
     pub model_bytes: usize,
+    /// Rounds between server and owner during training; 0 if the server makes all steps.
+    pub refreshes: usize,
+    /// A request of the server's, as serialised; 0 if there was none.
+    pub request_bytes: usize,
+    /// An answer of the owner's, as serialised; 0 if there was none.
+    pub answer_bytes: usize,
     /// Ciphertexts in the job.
     pub upload_ciphertexts: usize,
     /// Ciphertexts of the job that the server kept in memory from the beginning.
@@ -220,6 +228,9 @@ impl Played {
             key_bytes: sizes.key_bytes,
             keys: estimate.operations.keys.count(),
             model_bytes: sizes.model_bytes,
+            refreshes: plan.exchange().map_or(0, |exchange| exchange.count),
+            request_bytes: sizes.round_bytes.map_or(0, |[request, _]| request),
+            answer_bytes: sizes.round_bytes.map_or(0, |[_, answer]| answer),
             upload_ciphertexts: sizes.upload_ciphertexts,
             kept_ciphertexts: residence.kept,
             ciphertexts_read_again: residence.read_again,

@@ -54,6 +54,14 @@ pub fn text(findings: &Findings) -> String {
         let (kept, read) = (thousands(kept as u64), thousands(findings.ciphertexts_read_again));
         table.row("", format!("{kept} of {all} kept, {read} read again"));
     }
+    if findings.refreshes > 0 {
+        let (request, answer) = (bytes(findings.request_bytes), bytes(findings.answer_bytes));
+        let refreshes = count(findings.refreshes, "refresh");
+        table.row(
+            "owner: refresh",
+            format!("{:>8}   {refreshes}: {request} down, {answer} up each", seconds(s.refresh)),
+        );
+    }
     table.row("owner: decrypt", format!("{:>8}   {} of model", seconds(s.decrypt), bytes(findings.model_bytes)));
     let security =
         format!("N = 2^{}, log QP = {:.0}, at least {} bits", findings.log_n, findings.log_qp, findings.security_bits);

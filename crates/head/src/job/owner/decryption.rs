@@ -7,10 +7,10 @@ use rayon::prelude::*;
 
 use super::super::server::{carry_name, gradient_name};
 use super::super::{ITERATIONS, MODEL, MODEL_FORMAT, job_id_of, origin};
-use super::{Keys, Record};
+use super::{Course, Keys, Record};
 use crate::layout::Layout;
-use crate::plan::Estimate;
 use crate::plan::estimate::ReturnedForm;
+use crate::plan::{Estimate, Refresh};
 use crate::{Head, HeadError, Plan, Result, precondition};
 
 /// A decrypted model, for its owner alone.
@@ -43,8 +43,8 @@ pub fn decrypt(keys: &Keys, record: &Record, model: &[u8]) -> Result<Decrypted> 
 /// # Errors
 ///
 /// As [`decrypt`].
-pub fn decrypt_weights(keys: &Keys, model: &[u8]) -> Result<Vec<(usize, DMatrix<f64>)>> {
-    decrypt_iterates(keys, &open_model(keys, model)?)
+pub fn decrypt_weights(keys: &Keys, record: &Record, model: &[u8]) -> Result<Vec<(usize, DMatrix<f64>)>> {
+    decrypt_of_job(keys, record, model)
 }
 
 /// Reads a model and checks that it belongs to the keys.
@@ -87,7 +87,25 @@ pub(super) fn decrypt_of_job(keys: &Keys, record: &Record, model: &[u8]) -> Resu
             record.job()
         )));
     }
-    decrypt_iterates(keys, &container)
+    if keys.plan.refresh() == Refresh::Never {
+        return decrypt_iterates(keys, &container);
+    }
+    let last = keys.plan.recipe().iterations();
+    let first = Course::new(keys, job);
+    let course = match &record.course {
+        Some(course) => course,
+        None if last == 1 => &first,
+        None => {
+            return Err(HeadError::Mismatch(
+                "the model is of a training that its owner refreshes, and the owner's steps are missing: answer the server's requests with these keys".into(),
+            ));
+        }
+    };
+    let finished = course.finish(keys, &container, &gradient_name(last))?;
+    match finished.diverged() {
+        None => Ok(vec![(last, finished.weights().clone())]),
+        Some(iteration) => Err(HeadError::DivergedAt { iteration }),
+    }
 }
 
 /// The head for raw features of the weights u.
@@ -131,8 +149,17 @@ fn decrypt_iterate(keys: &Keys, container: &Container, t: usize, form: ReturnedF
 /// Refuses values so close to the modulus that they may have wrapped around it: weights that grow out of their range
 /// come back as noise, and nothing else would tell.
 fn check_range(plan: &Plan, ciphertext: &Ciphertext, slots: &[Complex64]) -> Result<()> {
-    let modulus: f64 = plan.literal().q.iter().take(ciphertext.level().min(1) + 1).map(|&q| q as f64).product();
-    let limit = 0.75 * modulus / 2.0 / ciphertext.scale();
-    let found = slots.iter().map(|slot| slot.re.abs().max(slot.im.abs())).fold(0.0, f64::max);
+    let (found, limit) = (largest(slots), most_trusted(plan, ciphertext));
     if found <= limit { Ok(()) } else { Err(HeadError::Diverged { found, limit }) }
+}
+
+/// The largest magnitude that is told from a wrap around the modulus.
+pub(super) fn most_trusted(plan: &Plan, ciphertext: &Ciphertext) -> f64 {
+    let modulus: f64 = plan.literal().q.iter().take(ciphertext.level().min(1) + 1).map(|&q| q as f64).product();
+    0.75 * modulus / 2.0 / ciphertext.scale()
+}
+
+/// The largest real or imaginary part.
+pub(super) fn largest(slots: &[Complex64]) -> f64 {
+    slots.iter().map(|slot| slot.re.abs().max(slot.im.abs())).fold(0.0, f64::max)
 }

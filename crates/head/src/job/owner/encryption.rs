@@ -8,7 +8,7 @@ use ciphertune_ckks::{Encoder, KeyId, encrypt as encrypt_slots, files};
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
-use super::super::{JOB, JOB_FORMATS, JOB_ID, PLAN, group_name};
+use super::super::{JOB, JOB_FORMATS, document, group_name};
 use super::cleanup::Covariance;
 use super::{Keys, Record, kept};
 use crate::layout::{Input, Layout, Plain, Source};
@@ -60,11 +60,7 @@ pub fn encrypt(
         first_rate: schedule.first_rate(),
     };
     let job = KeyId::random()?;
-    let writer = ContainerWriter::new(JOB, *JOB_FORMATS.end())
-        .metadata(PLAN, plan.to_json())
-        .metadata(JOB_ID, job.to_string())
-        .metadata(files::KEY_ID, keys.id().to_string())
-        .metadata(files::PARAMETERS_DIGEST, keys.parameters.digest());
+    let writer = document(JOB, *JOB_FORMATS.end(), plan, job, keys.id());
     let (bytes, ciphertexts) = write_upload(keys, &source, writer, out, progress)?;
     let magnitude = magnitude(&problem.x_hat, schedule.first_rate() / schedule.stride());
     let provenance = table.provenance().cloned();
@@ -72,7 +68,8 @@ pub fn encrypt(
     let covariance = Covariance::of(&problem.x_hat);
     let (unscale, w0) = (problem.unscale, problem.w0);
     let kept = Some(kept::of(table, &labels, classes.len())?);
-    let record = Record { job, scaler, unscale, w0, classes, magnitude, provenance, names, covariance, kept };
+    let course = None;
+    let record = Record { job, scaler, unscale, w0, classes, magnitude, provenance, names, covariance, kept, course };
     Ok(EncryptedJob { record, bytes, ciphertexts })
 }
 

@@ -4,6 +4,7 @@ use ciphertune_ckks::container::{Container, ContainerError, ContainerWriter};
 
 use super::super::{FIRST_RECORD_FORMAT, JOB_ID, JobId, RECORD, RECORD_FORMAT, job_id_of};
 use super::cleanup::Covariance;
+use super::course::Course;
 use super::kept;
 use crate::column_names::ColumnNames;
 use crate::provenance::{self, Provenance};
@@ -24,6 +25,8 @@ pub struct Record {
     pub(super) covariance: Option<Covariance>,
     /// For the check of a release.
     pub(super) kept: Option<FeatureTable>,
+    /// Of a training that is refreshed; a document of its own.
+    pub(super) course: Option<Course>,
 }
 
 impl Record {
@@ -70,6 +73,12 @@ impl Record {
     /// `None` in a record that was written by an earlier version.
     pub fn kept_rows(&self) -> Option<&FeatureTable> {
         self.kept.as_ref()
+    }
+
+    /// The record with the owner's steps so far of the job's training, which a model of a refreshed training is decrypted
+    /// with. They are no part of the record's file: they change with every refresh, and have their own.
+    pub fn with_course(self, course: Course) -> Self {
+        Self { course: Some(course), ..self }
     }
 
     /// The record as a file.
@@ -134,7 +143,8 @@ impl Record {
         let covariance = Covariance::read(&container, scaler.features())?;
         let kept = kept::read(&container, &classes, scaler.features())?;
         let job = job_id_of(container.header())?;
-        Ok(Self { job, scaler, unscale, w0, classes, magnitude, provenance, names, covariance, kept })
+        let course = None;
+        Ok(Self { job, scaler, unscale, w0, classes, magnitude, provenance, names, covariance, kept, course })
     }
 }
 
