@@ -17,6 +17,7 @@ mod manual;
 mod plan;
 mod predict;
 mod publication;
+mod refresh;
 mod run;
 mod scaler;
 mod train;
@@ -38,6 +39,8 @@ pub enum Command {
     Scaler(scaler::ScalerCommand),
     Encrypt(encrypt::Encrypt),
     Train(train::Train),
+    Resume(train::Resume),
+    Refresh(refresh::Refresh),
     Decrypt(decrypt::Decrypt),
     Infer(infer::Infer),
     Evaluate(evaluate::Evaluate),
@@ -62,6 +65,8 @@ impl Command {
             Command::Scaler(command) => command.execute(),
             Command::Encrypt(command) => command.execute(),
             Command::Train(command) => command.execute(),
+            Command::Resume(command) => command.execute(),
+            Command::Refresh(command) => command.execute(),
             Command::Decrypt(command) => command.execute(),
             Command::Infer(command) => command.execute(),
             Command::Evaluate(command) => command.execute(),

@@ -1,6 +1,7 @@
 //! Errors of the command line: one sentence on standard error, and a deliberate exit code.
 //!
 //! * 2: the request or a file that was given cannot be used; the message names the file and the remedy;
+//! * 10: a training waits for the owner's answer;
 //! * 1: something failed that was none of the user's doing, such as a full disk.
 
 use std::fmt;
@@ -19,6 +20,8 @@ pub type Result<T> = std::result::Result<T, CliError>;
 pub enum CliError {
     /// A step failed.
     Step(Error),
+    /// A training waits for its owner: no error, and everything is said.
+    Waits,
     /// Nobody reads the output any more: no error of the user's, and nothing to say.
     BrokenPipe,
 }
@@ -29,6 +32,7 @@ impl CliError {
         match self {
             CliError::Step(error) if error.kind() == Kind::Input => 2,
             CliError::Step(_) => 1,
+            CliError::Waits => 10,
             CliError::BrokenPipe => 0,
         }
     }
@@ -37,7 +41,7 @@ impl CliError {
     pub fn message(&self) -> Option<&str> {
         match self {
             CliError::Step(error) => Some(error.message()),
-            CliError::BrokenPipe => None,
+            CliError::Waits | CliError::BrokenPipe => None,
         }
     }
 }
@@ -57,14 +61,14 @@ impl CliError {
     pub fn in_file(self, path: &Path) -> Self {
         match self {
             CliError::Step(error) => CliError::Step(error.in_file(path)),
-            CliError::BrokenPipe => self,
+            CliError::Waits | CliError::BrokenPipe => self,
         }
     }
 }
 
 impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message().unwrap_or("nobody reads the output"))
+        f.write_str(self.message().unwrap_or("there is nothing to say"))
     }
 }
 

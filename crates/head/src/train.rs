@@ -127,6 +127,34 @@ pub struct Iterate<C> {
     pub gradient: Vec<C>,
 }
 
+/// Where a training in one chain stands: enough to go on with, beside the job.
+#[derive(Clone, Debug)]
+pub struct Standing<C> {
+    /// t, the iterations that are done.
+    pub iteration: usize,
+    /// V_t, one a weight ciphertext.
+    pub last: Vec<C>,
+    /// V_{t-1}; `None` while it is zero.
+    pub before: Option<Vec<C>>,
+}
+
+/// What happens between the iterations of a training.
+pub trait Listener<C>: Send {
+    /// Iteration `t` is done. Before the last one `standing` says where the training stands.
+    ///
+    /// # Errors
+    ///
+    /// Its error ends the training.
+    fn iterated(&mut self, t: usize, standing: Option<&Standing<C>>) -> Result<()>;
+}
+
+impl<C, F: FnMut(usize) + Send> Listener<C> for F {
+    fn iterated(&mut self, t: usize, _: Option<&Standing<C>>) -> Result<()> {
+        self(t);
+        Ok(())
+    }
+}
+
 /// Trains on an upload. Takes nothing that only an owner has.
 ///
 /// Cost: [`Layout::levels`] levels; the key switches are those of [`Layout::prepare`] and one [`Layout::gradient`] an
@@ -141,42 +169,59 @@ pub fn train<L: Layout, M: Arithmetic, U: Upload<M::Ciphertext>>(
     train_watched(m, layout, schedule, upload, returned, &mut |_| ())
 }
 
-/// As [`train`]; `after` hears of every iteration that is done, counted from 1.
+/// As [`train`]; `listener` hears of every iteration that is done, counted from 1.
 pub fn train_watched<L: Layout, M: Arithmetic, U: Upload<M::Ciphertext>>(
     m: &M,
     layout: &L,
     schedule: &Schedule,
     upload: U,
     returned: Returned,
-    after: &mut (dyn FnMut(usize) + Send),
+    listener: &mut dyn Listener<M::Ciphertext>,
+) -> Result<Vec<Iterate<M::Ciphertext>>> {
+    train_from(m, layout, schedule, upload, returned, None, listener)
+}
+
+/// As [`train_watched`], from where another training of the same job stood. What it returned before is not returned
+/// again; all else is what it would have been.
+pub fn train_from<L: Layout, M: Arithmetic, U: Upload<M::Ciphertext>>(
+    m: &M,
+    layout: &L,
+    schedule: &Schedule,
+    upload: U,
+    returned: Returned,
+    standing: Option<Standing<M::Ciphertext>>,
+    listener: &mut dyn Listener<M::Ciphertext>,
 ) -> Result<Vec<Iterate<M::Ciphertext>>> {
     let data = layout.prepare(m, upload)?;
     let mut iterates = Vec::new();
-    // V_{t-1} and V_{t-2}, `None` while zero.
-    let (mut last, mut before) = (None::<Vec<M::Ciphertext>>, None::<Vec<M::Ciphertext>>);
-    let mut previous_eta = 0.0;
-    for (index, Numbers { gradient: step, shrink, eta }) in schedule.iterations.iter().enumerate() {
-        let gradient = layout.gradient::<M, U>(m, &data, last.as_deref(), step)?;
+    let mut standing = standing;
+    let done = standing.as_ref().map_or(0, |standing| standing.iteration);
+    for (index, Numbers { gradient: step, shrink, eta }) in schedule.iterations.iter().enumerate().skip(done) {
+        // V_{t-1} and V_{t-2}, `None` while zero.
+        let last = standing.as_ref().map(|standing| &standing.last[..]);
+        let before = standing.as_ref().and_then(|standing| standing.before.as_deref());
+        let previous_eta = index.checked_sub(1).map_or(0.0, |index| schedule.iterations[index].eta);
+        let gradient = layout.gradient::<M, U>(m, &data, last, step)?;
         let is_last = index + 1 == schedule.iterations();
         // c_t W_{t-1} = c_t ((1 - previous eta) V_{t-1} + previous eta V_{t-2})
         let weights = (shrink * (1.0 - previous_eta), shrink * previous_eta);
         if is_last || returned == Returned::Every {
             let coefficients = ((1.0 - eta) * weights.0 + eta, (1.0 - eta) * weights.1);
-            let carry = combine(m, &last, &before, coefficients, &gradient)?;
+            let carry = combine(m, last, before, coefficients, &gradient)?;
             iterates.push(Iterate { iteration: index + 1, carry, gradient: gradient.clone() });
         }
         if !is_last {
             let closed = gradient.iter().map(|g| layout.close(m, g)).collect::<Result<Vec<_>>>()?;
-            let next = match combine(m, &last, &before, weights, &closed)? {
+            let next = match combine(m, last, before, weights, &closed)? {
                 Some(w) => w.iter().zip(&closed).map(|(w, g)| m.add(w, g)).collect::<Result<Vec<_>>>()?,
                 None => closed,
             };
             let rms = schedule.stride * weight_rms(layout.shape(), index + 1);
             next.iter().for_each(|v| m.expect_magnitude(v, rms));
-            before = last.replace(next);
-            previous_eta = *eta;
+            let before = standing.map(|standing| standing.last);
+            standing = Some(Standing { iteration: index + 1, last: next, before });
         }
-        after(index + 1);
+        listener.iterated(index + 1, standing.as_ref().filter(|_| !is_last))?;
     }
     Ok(iterates)
 }
@@ -184,13 +229,13 @@ pub fn train_watched<L: Layout, M: Arithmetic, U: Upload<M::Ciphertext>>(
 /// a last + b before, at the levels and scales of `like`; `None` when it is zero.
 fn combine<M: Arithmetic>(
     m: &M,
-    last: &Option<Vec<M::Ciphertext>>,
-    before: &Option<Vec<M::Ciphertext>>,
+    last: Option<&[M::Ciphertext]>,
+    before: Option<&[M::Ciphertext]>,
     (a, b): (f64, f64),
     like: &[M::Ciphertext],
 ) -> Result<Option<Vec<M::Ciphertext>>> {
-    let scaled = |terms: &Option<Vec<M::Ciphertext>>, factor: f64| -> Result<Option<Vec<M::Ciphertext>>> {
-        let Some(terms) = terms.as_ref().filter(|_| factor != 0.0) else { return Ok(None) };
+    let scaled = |terms: Option<&[M::Ciphertext]>, factor: f64| -> Result<Option<Vec<M::Ciphertext>>> {
+        let Some(terms) = terms.filter(|_| factor != 0.0) else { return Ok(None) };
         let to = |(v, like)| m.mul_scalar_to(v, factor, m.level(like), m.scale(like));
         terms.iter().zip(like).map(to).collect::<Result<_>>().map(Some)
     };

@@ -308,6 +308,19 @@ pub fn put_back(path: &Path) {
     }
 }
 
+/// The numbers of the files PREFIX-NUMBER-SUFFIX in a folder, in their order; none if there is no such folder.
+pub(crate) fn numbered(folder: &Path, prefix: &str, suffix: &str) -> Result<Vec<usize>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        outcome => outcome.map_err(|error| cannot_read(folder, &error))?,
+    };
+    let number = |name: &str| name.strip_prefix(prefix)?.strip_suffix(suffix)?.parse().ok();
+    let names = entries.flatten().map(|entry| entry.file_name());
+    let mut numbers: Vec<usize> = names.filter_map(|name| number(name.to_str()?)).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
 /// Brings a rename to the disk; file systems that cannot do that lose nothing but this.
 fn sync_folder(path: &Path) {
     if let Ok((parent, _)) = place(path) {
@@ -325,14 +338,14 @@ fn permit(builder: &mut Builder<'_, '_>, privacy: Privacy, folder: bool) {
 
 /// Makes a folder within one that nobody else can enter.
 #[cfg(unix)]
-fn make_folder(path: &Path, privacy: Privacy) -> io::Result<()> {
+pub(crate) fn make_folder(path: &Path, privacy: Privacy) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let mode = if privacy == Privacy::Private { 0o700 } else { 0o777 };
     fs::DirBuilder::new().mode(mode).create(path)
 }
 
 #[cfg(not(unix))]
-fn make_folder(path: &Path, _: Privacy) -> io::Result<()> {
+pub(crate) fn make_folder(path: &Path, _: Privacy) -> io::Result<()> {
     fs::create_dir(path)
 }
 

@@ -6,6 +6,7 @@
 //!   evaluation.keys           for the server
 //!   plan.json                 ring, layout, recipe, shape: public
 //!   jobs/JOB-ID/record.safetensors    scaler, class names, covariance and some rows of a job: the owner's
+//!   jobs/JOB-ID/refresh/      the owner's steps in a training that it refreshes ([`crate::steps_folder`])
 //!   jobs/JOB-ID.pending/      the same of a job that is being put in its place
 //!   releases.json             the models that were published, mode 0600: how much noise the next one needs
 //! ```
@@ -28,6 +29,7 @@ use crate::error::{Error, InFile, Result};
 use crate::files::{self, Companion, Filling, NewFile, NewFolder, Privacy};
 use crate::observer::Observer;
 use crate::owner;
+use crate::steps_folder::StepsFolder;
 
 /// The secret key's file.
 pub const SECRET: &str = "secret.key";
@@ -138,33 +140,46 @@ impl<'a> KeysFolder<'a> {
         files::settle_all(&self.path.join(JOBS));
     }
 
-    /// The record of a job.
-    pub fn record(&self, job: JobId, model: &Path) -> Result<Record> {
+    /// The record of a job, to which a document at `model` belongs; with the owner's steps, if it made any.
+    pub fn record(&self, keys: &Keys, job: JobId, model: &Path) -> Result<Record> {
         let path = self.record_path(job);
         // There is a model, so there was a job.
         files::claim(&self.path.join(JOBS).join(job.to_string()));
         if !path.exists() {
             let message = format!(
-                "the model belongs to job {job}, of which {} has no record: use the keys that the job was encrypted with",
+                "it belongs to job {job}, of which {} has no record: use the keys that the job was encrypted with",
                 self.path.join(JOBS).display()
             );
             return Err(Error::input(message).in_file(model));
         }
-        Record::from_bytes(&files::read(&path)?).in_file(&path)
+        let record = Record::from_bytes(&files::read(&path)?).in_file(&path)?;
+        Ok(match self.steps(job).course(keys)? {
+            Some(course) => record.with_course(course),
+            None => record,
+        })
+    }
+
+    /// The owner's steps in a job's training.
+    pub fn steps(&self, job: JobId) -> StepsFolder {
+        StepsFolder::new(&self.path.join(JOBS).join(job.to_string()))
+    }
+
+    /// Locks these keys: until it is dropped, no other process does what must be done once.
+    pub fn lock(&self) -> Result<File> {
+        let path = self.path.join(SECRET);
+        let lock = files::open(&path)?;
+        match lock.lock() {
+            Ok(()) => {}
+            // Without locks, only what happens at the same time could be done twice.
+            Err(error) if error.kind() == ErrorKind::Unsupported => {}
+            Err(error) => return Err(Error::failure(format!("cannot be locked: {error}")).in_file(&path)),
+        }
+        Ok(lock)
     }
 
     /// The models that were published so far. Until it is dropped, no other process can publish one of these keys.
     pub fn releases(&self) -> Result<Releases> {
-        let lock_path = self.path.join(SECRET);
-        let lock = files::open(&lock_path)?;
-        match lock.lock() {
-            Ok(()) => {}
-            // Without locks, only simultaneous publications could be miscounted.
-            Err(error) if error.kind() == ErrorKind::Unsupported => {}
-            Err(error) => {
-                return Err(Error::failure(format!("cannot be locked: {error}")).in_file(&lock_path));
-            }
-        }
+        let lock = self.lock()?;
         let path = self.path.join(RELEASES);
         // A link without a target is no empty list.
         let made = match path.symlink_metadata() {

@@ -8,6 +8,8 @@
 //! * [`digits`] come with the program, to try it with;
 //! * [`owner`] makes keys, encrypts, decrypts; [`keys_folder`] is what an owner keeps;
 //! * [`server`] trains: nothing in it takes a type that holds a secret, a feature or a label;
+//! * [`training`] trains with a state that outlives the process, and waits for the owner's answers where the plan has
+//!   refreshes; [`steps_folder`] is where the owner makes them;
 //! * [`inference`] asks a head about encrypted rows, and answers with encrypted logits;
 //! * [`rehearsal`] plays both in one process, beside the same training in the clear;
 //! * [`files`] reads and writes files whole or not at all; [`memory`] says how much there is.
@@ -27,7 +29,10 @@ pub mod publication;
 pub mod rehearsal;
 pub mod server;
 pub mod specimens;
+pub mod state_folder;
+pub mod steps_folder;
 pub mod text;
+pub mod training;
 
 pub use error::{Error, InFile, Kind, Result};
 pub use observer::{Observer, Silent};

@@ -3,14 +3,15 @@
 mod refreshing;
 
 use std::io::{Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use ciphertune_ckks::container::ContainerError;
 use ciphertune_ckks::{Counts, Evaluator};
 use ciphertune_head::Plan;
-use ciphertune_head::job::server::{JobReader, KeyReader, Trainer};
+use ciphertune_head::job::JobId;
+use ciphertune_head::job::server::{Checkpoints, EncryptedModel, JobReader, KeyReader, Trainer};
 use ciphertune_head::layout::upload::Room;
 use ciphertune_head::plan::Allotment;
 use ciphertune_head::train::Returned;
@@ -78,6 +79,11 @@ impl Job {
         self.reader.plan()
     }
 
+    /// Its identifier.
+    pub fn id(&self) -> JobId {
+        self.reader.id()
+    }
+
     /// Divides `memory` bytes among what training needs ([`Plan::allot`]).
     ///
     /// # Errors
@@ -109,15 +115,59 @@ pub fn train(
     room: Room,
     observer: &dyn Observer,
 ) -> Result<Trained> {
+    watched(job, evaluation_keys, room, None, observer, |trainer, mut iterated| {
+        trainer.train_watched(returned, move |t| iterated(t))
+    })
+}
+
+/// As [`train`] of the last iterate, with a checkpoint for `checkpoints` after every iteration but the last; from a
+/// checkpoint on, if there is one.
+///
+/// # Errors
+///
+/// As [`train`]; for a checkpoint that is damaged or of another training.
+pub fn train_saving(
+    job: Job,
+    evaluation_keys: Source,
+    room: Room,
+    checkpoint: Option<&Document>,
+    checkpoints: &mut dyn Checkpoints,
+    observer: &dyn Observer,
+) -> Result<Trained> {
+    let from = checkpoint.map(|document| &document.bytes[..]);
+    let path = checkpoint.map(|document| &*document.path);
+    watched(job, evaluation_keys, room, path, observer, |trainer, mut iterated| {
+        let mut save = |t: usize, checkpoint: Option<Vec<u8>>| {
+            iterated(t);
+            checkpoints.save(t, checkpoint)
+        };
+        trainer.train_saving(from, &mut save)
+    })
+}
+
+/// Reads job and keys, and does `work` with an eye on its progress; it is given whom to tell of every iteration. Its errors
+/// are those of the job, or of the file `from` where it goes on from one.
+fn watched(
+    job: Job,
+    evaluation_keys: Source,
+    room: Room,
+    from: Option<&Path>,
+    observer: &dyn Observer,
+    work: impl FnOnce(
+        Trainer<Box<dyn ReadSeek>>,
+        Box<dyn FnMut(usize) + Send + '_>,
+    ) -> ciphertune_head::Result<EncryptedModel>,
+) -> Result<Trained> {
     let Loaded { path, trainer, seconds: load_seconds } = load(job, evaluation_keys, room, observer)?;
     let iterations = trainer.plan().recipe().iterations();
     let all = units(trainer.plan())?;
     let running = Running::new(observer, Step::Training, Some(all));
     let (evaluator, (kept, ciphertexts), read_again) = (trainer.evaluator(), trainer.kept(), trainer.read_again());
     let start = Instant::now();
-    let mut iterated = |iteration| observer.iterated(iteration, iterations);
-    let work = || trainer.train_watched(returned, &mut iterated);
-    let trained = running.watch(|| done(&evaluator), || evaluator.stop(), work).in_file(&path)?;
+    let iterated = Box::new(|t| observer.iterated(t, iterations));
+    let work = || work(trainer, iterated);
+    let trained = running.watch(|| done(&evaluator), || evaluator.stop(), work);
+    let trained = trained.in_file(from.unwrap_or(&path))?;
     running.advance(all);
     let (model, counts) = (trained.to_bytes()?, trained.counts());
     let residence = Residence { kept, ciphertexts, read_again: read_again.load(Ordering::Relaxed) };

@@ -110,7 +110,7 @@ impl Decrypt {
             return Err(CliError::input(message).in_file(self.model()));
         }
         drop(container);
-        let record = keys_folder.record(job, self.model())?;
+        let record = keys_folder.record(&keys, job, self.model())?;
         let opened = Opened { keys, record, model, job };
         if self.publish { self.publish(&opened, &keys_folder, out) } else { self.keep(&opened, out) }
     }

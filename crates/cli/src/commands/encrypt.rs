@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ciphertune_head::plan::Refresh;
 use ciphertune_head::{LabelColumn, Scaler};
 use clap::Args;
 
@@ -104,7 +105,10 @@ impl Encrypt {
         say!("  {}  {size} in {}, for the server", path.display(), count(job.ciphertexts, "ciphertext"))?;
         say!("{}", publication::expected(keys.plan().estimate()?.logit_bits(keys.plan())))?;
         let job = self.out.display();
-        say!("next, on the server:\n  ciphertune train --job {job} --eval-keys evaluation.keys --out model.enc")?;
+        let state = if keys.plan().refresh() == Refresh::Never { "" } else { " --state STATE/" };
+        say!(
+            "next, on the server:\n  ciphertune train --job {job} --eval-keys evaluation.keys --out model.enc{state}"
+        )?;
         Ok(())
     }
 }

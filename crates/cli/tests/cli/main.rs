@@ -13,6 +13,7 @@ mod networks;
 mod outputs;
 mod pictures;
 mod publication;
+mod refresh;
 mod report;
 mod roles;
 mod run;

@@ -16,8 +16,10 @@ use crate::plan::Refresh;
 use crate::train::{Iterate, Returned, train_watched};
 use crate::{HeadError, Plan, Result};
 
+mod checkpoint;
 mod refreshed;
 
+pub use checkpoint::{CHECKPOINT, CHECKPOINT_FORMAT, Checkpoints};
 pub use refreshed::{Refreshed, Reply};
 
 /// The first format of jobs in which every ciphertext has a digest of its own.
@@ -65,6 +67,11 @@ impl<R: Read + Seek + Send> JobReader<R> {
     /// The plan of the job.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The job's identifier.
+    pub fn id(&self) -> JobId {
+        self.job
     }
 
     /// Reads the header of the evaluation keys.
@@ -167,7 +174,7 @@ impl<R: Read + Seek + Send> Trainer<R> {
     /// [`HeadError::Ckks`] if the keys lack one that the plan needs, if what is read again of the job is not what it was,
     /// or if the evaluator was stopped.
     pub fn train(self, returned: Returned) -> Result<EncryptedModel> {
-        self.train_watched(returned, &mut |_| ())
+        self.train_watched(returned, |_| ())
     }
 
     /// As [`Trainer::train`]; `after` hears of every iteration that is done, counted from 1.
@@ -175,23 +182,31 @@ impl<R: Read + Seek + Send> Trainer<R> {
     /// # Errors
     ///
     /// As [`Trainer::train`].
-    pub fn train_watched(self, returned: Returned, after: &mut (dyn FnMut(usize) + Send)) -> Result<EncryptedModel> {
-        if self.plan.refresh() != Refresh::Never {
-            return Err(HeadError::Mismatch(
-                "the job's owner makes the steps of its training: train it with a folder for its state (--state DIR)"
-                    .into(),
-            ));
-        }
+    pub fn train_watched(self, returned: Returned, mut after: impl FnMut(usize) + Send) -> Result<EncryptedModel> {
+        self.check_chain()?;
         let schedule = self.plan.schedule();
         // Inside the thread pool, so that the thousands of parallel steps do not each wait for a hand-over to it.
         let (evaluator, layout, upload) = (&*self.evaluator, self.plan.layout(), self.upload);
         let upload = upload.into_upload();
-        let iterates = rayon::scope(|_| train_watched(evaluator, layout, &schedule, upload, returned, after));
+        let iterates = rayon::scope(|_| train_watched(evaluator, layout, &schedule, upload, returned, &mut after));
         // Limbs above the lowest carry nothing that the owner needs, beyond room for the message.
         let iterates = iterates?.into_iter().map(|iterate| lower(&self.evaluator, iterate)).collect::<Result<_>>()?;
         let (parameters, counts) = (self.evaluator.keys().parameters().clone(), self.evaluator.counts());
         let (plan, job, key) = (self.plan, self.job, self.key);
         Ok(EncryptedModel { plan, job, key, parameters, iterates, counts, answer: None })
+    }
+}
+
+impl<R> Trainer<R> {
+    /// Refuses a training whose steps the owner makes.
+    fn check_chain(&self) -> Result<()> {
+        match self.plan.refresh() {
+            Refresh::Never => Ok(()),
+            Refresh::EveryIteration => Err(HeadError::Mismatch(
+                "the job's owner makes the steps of its training: train it with a folder for its state (--state DIR)"
+                    .into(),
+            )),
+        }
     }
 }
 

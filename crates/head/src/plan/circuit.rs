@@ -40,7 +40,7 @@ impl Plan {
         layout: &L,
         upload: U,
         returned: Returned,
-        after: &mut (dyn FnMut(usize) + Send),
+        after: &mut (impl FnMut(usize) + Send),
     ) -> Result<Vec<Iterate<Traced>>> {
         let schedule = self.schedule();
         if self.refresh == Refresh::Never {

@@ -84,6 +84,15 @@ impl<'a> Refreshing<'a> {
         self.reply(t + 1, |refreshed| refreshed.after(request, answer))
     }
 
+    /// Checks that an answer is one to a request.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::after`].
+    pub fn check(&self, request: &[u8], answer: &[u8]) -> Result<()> {
+        Ok(self.refreshed.check(request, answer)?)
+    }
+
     fn reply(
         &mut self,
         iteration: usize,

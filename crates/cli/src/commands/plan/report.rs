@@ -3,6 +3,7 @@
 use ciphertune_ckks::security_bound;
 use ciphertune_head::Plan;
 use ciphertune_head::layout::{AnyLayout, TopAxis};
+use ciphertune_head::plan::Exchange;
 use ciphertune_head::plan::cost::UnitCosts;
 use ciphertune_head::plan::estimate::STATISTICAL_BITS;
 use serde::Serialize;
@@ -36,6 +37,8 @@ pub struct Report {
     memory_bytes: usize,
     /// Of one that keeps as little as possible.
     memory_bytes_least: usize,
+    /// What goes to and fro during training, if the owner makes the steps.
+    refreshes: Option<Refreshes>,
     /// What a training does with the memory that it may take.
     allotment: Allotted,
     key_switches: u64,
@@ -65,6 +68,21 @@ struct Allotted {
     kept_upload_bytes: usize,
     limbs_read_again: u64,
     seconds_reading_again: f64,
+}
+
+/// Rounds between server and owner.
+#[derive(Serialize)]
+struct Refreshes {
+    count: usize,
+    request_bytes: usize,
+    answer_bytes: usize,
+}
+
+impl From<Exchange> for Refreshes {
+    fn from(exchange: Exchange) -> Self {
+        let Exchange { count, request_bytes, answer_bytes } = exchange;
+        Self { count, request_bytes, answer_bytes }
+    }
 }
 
 /// A plan that was not chosen.
@@ -153,6 +171,7 @@ impl Report {
             upload_bytes_per_second: upload_rate,
             memory_bytes: estimate.server_bytes,
             memory_bytes_least: plan.least_bytes()?,
+            refreshes: plan.exchange().map(Refreshes::from),
             allotment: Allotted {
                 memory_bytes: allotment.server_bytes,
                 kept_upload_bytes: allotment.room.kept.min(whole),
@@ -196,6 +215,18 @@ impl Report {
         let (up, rate) =
             (self.upload_bytes as f64 / self.upload_bytes_per_second, self.upload_bytes_per_second as usize);
         table.row("", format!("counted as {} at {} a second (--upload-rate)", seconds(up), bytes(rate)));
+        if let Some(Refreshes { count: rounds, request_bytes, answer_bytes }) = self.refreshes {
+            let travel = (rounds * (request_bytes + answer_bytes)) as f64 / self.upload_bytes_per_second;
+            table.row(
+                "refreshes",
+                format!(
+                    "{rounds}: the owner makes the steps; {} down and {} up each,\ncounted as {} in all",
+                    bytes(request_bytes),
+                    bytes(answer_bytes),
+                    seconds(travel)
+                ),
+            );
+        }
         let (most, least) = (bytes(self.memory_bytes), bytes(self.memory_bytes_least));
         table.row(
             "memory",

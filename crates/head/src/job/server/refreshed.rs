@@ -81,6 +81,15 @@ impl<R: Read + Seek + Send> Refreshed<R> {
         self.reply(iteration + 1, Some(&weights), Some(Digest::of(answer)))
     }
 
+    /// Checks that an answer is one to a request of this server.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::after`].
+    pub fn check(&self, request: &[u8], answer: &[u8]) -> Result<()> {
+        self.open(request, answer).map(drop)
+    }
+
     /// The weights in an answer, and its iteration.
     fn open(&self, request: &[u8], answer: &[u8]) -> Result<(Vec<Ciphertext>, usize)> {
         let (_, requested) = refresh::read(request, REQUEST)?;

@@ -1,0 +1,51 @@
+//! What `train` and `resume` print.
+
+use std::path::Path;
+
+use ciphertune_head::Plan;
+use serde_json::{Value, json};
+
+use crate::errors::Result;
+use crate::text::{bytes, count, say, seconds, thousands};
+use ciphertune_session::memory;
+use ciphertune_session::server::{Residence, Trained};
+
+/// What a training took, and what is next; with `json` one object.
+pub fn report(plan: &Plan, trained: &Trained, out: &Path, json: bool) -> Result<()> {
+    if json {
+        return Ok(say!("{:#}", describe(trained))?);
+    }
+    let (switches, products) = (trained.counts.key_switches as usize, trained.counts.products as usize);
+    let work = format!("{}, {}", count(switches, "key switch"), count(products, "product"));
+    let iterations = count(plan.recipe().iterations(), "iteration");
+    let (load, took) = (seconds(trained.load_seconds), seconds(trained.train_seconds));
+    say!("trained {iterations} on {} encrypted rows in {took}, after reading for {load}", plan.shape().rows)?;
+    say!("  {work}")?;
+    let Residence { kept, ciphertexts, read_again } = trained.residence;
+    if kept < ciphertexts {
+        let (all, read) = (count(ciphertexts, "ciphertext"), thousands(read_again));
+        say!("  {} of {all} kept in memory; {read} read again from the job", thousands(kept as u64))?;
+    }
+    if let Some(peak) = memory::peak() {
+        say!("  peak memory {}", bytes(peak))?;
+    }
+    say!("  {}  {}, for the owner", out.display(), bytes(trained.model.len()))?;
+    let model = out.display();
+    say!("next, on the owner's side:\n  ciphertune decrypt --model {model} --keys KEYS/ --out head.safetensors")?;
+    Ok(())
+}
+
+/// What a training took, in the words of `run --json`.
+fn describe(trained: &Trained) -> Value {
+    let Residence { kept, ciphertexts, read_again } = trained.residence;
+    json!({
+        "seconds": { "load": trained.load_seconds, "train": trained.train_seconds },
+        "peak_memory_bytes": memory::peak(),
+        "key_switches": trained.counts.key_switches,
+        "products": trained.counts.products,
+        "upload_ciphertexts": ciphertexts,
+        "kept_ciphertexts": kept,
+        "ciphertexts_read_again": read_again,
+        "model_bytes": trained.model.len(),
+    })
+}
