@@ -2,6 +2,7 @@
 
 mod images;
 mod networks;
+mod refresh;
 mod tables;
 mod training;
 
@@ -98,6 +99,7 @@ impl Format {
 pub fn all() -> Vec<Format> {
     let mut all = tables::formats();
     all.extend(training::formats());
+    all.extend(refresh::formats());
     all.extend(images::formats());
     all.extend(networks::formats());
     all

@@ -55,7 +55,7 @@ pub fn thousands(number: u64) -> String {
 pub fn count(number: usize, thing: &str) -> String {
     let ending = match number {
         1 => "",
-        _ if thing.ends_with("s") || thing.ends_with("ch") => "es",
+        _ if ["s", "ch", "sh"].iter().any(|end| thing.ends_with(end)) => "es",
         _ => "s",
     };
     format!("{} {thing}{ending}", thousands(number as u64))

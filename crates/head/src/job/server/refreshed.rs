@@ -30,7 +30,7 @@ pub enum Reply {
     /// A gradient, for an answer.
     Request(Vec<u8>),
     /// The last gradient.
-    Model(EncryptedModel),
+    Model(Box<EncryptedModel>),
 }
 
 impl<R: Read + Seek + Send> Trainer<R> {
@@ -142,6 +142,8 @@ impl<R: Read + Seek + Send> Refreshed<R> {
             return Ok(Reply::Request(files::write_full(writer, &parameters, GRADIENT, &iterate.gradient).to_bytes()?));
         }
         let (plan, job, key, counts) = (self.plan.clone(), self.job, self.key, m.counts());
-        Ok(Reply::Model(EncryptedModel { plan, job, key, parameters, iterates: vec![iterate], counts, answer: from }))
+        let iterates = vec![iterate];
+        let model = EncryptedModel { plan, job, key, parameters, iterates, counts, answer: from };
+        Ok(Reply::Model(Box::new(model)))
     }
 }
