@@ -115,9 +115,7 @@ pub fn train(
     room: Room,
     observer: &dyn Observer,
 ) -> Result<Trained> {
-    watched(job, evaluation_keys, room, None, observer, |trainer, mut iterated| {
-        trainer.train_watched(returned, move |t| iterated(t))
-    })
+    watched(job, evaluation_keys, room, None, observer, |trainer, iterated| trainer.train_watched(returned, iterated))
 }
 
 /// As [`train`] of the last iterate, with a checkpoint for `checkpoints` after every iteration but the last; from a
