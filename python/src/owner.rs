@@ -116,7 +116,7 @@ impl Keys {
             let model = model.document(MODEL)?;
             let kept = match (record, &folder) {
                 (Some(_), _) => None,
-                (None, Some(folder)) => Some(record_of(folder, &model.path, &model.bytes)?),
+                (None, Some(folder)) => Some(record_of(&self.keys, folder, &model.path, &model.bytes)?),
                 (None, None) => {
                     let message = "the record of the model's job is missing: pass the one that encrypt gave";
                     return Err(ciphertune_session::Error::input(message).in_file(&model.path));
@@ -163,10 +163,10 @@ impl Keys {
 }
 
 /// The record that a folder of keys keeps of a model's job.
-fn record_of(folder: &Path, path: &Path, model: &[u8]) -> Result<job::owner::Record> {
+fn record_of(keys: &job::owner::Keys, folder: &Path, path: &Path, model: &[u8]) -> Result<job::owner::Record> {
     let container = Container::parse(model, job::MODEL, job::MODEL_FORMAT).in_file(path)?;
     let job = job::job_id_of(container.header()).in_file(path)?;
-    KeysFolder::open(folder)?.record(job, path)
+    KeysFolder::open(folder)?.record(keys, job, path)
 }
 
 /// What an owner keeps of a job.

@@ -49,7 +49,7 @@ pub fn rehearse(
             let trained = rehearsal::train(job.job, keys.evaluation, false, &allotment, observer)?;
             let (load, training) = (trained.load_seconds, trained.train_seconds);
             let model = trained.into_document();
-            let (outcome, decrypt) = timed(|| rehearsal::decrypt(plan, &keys.secret, &job.record, &model))?;
+            let (outcome, decrypt) = timed(|| rehearsal::decrypt(plan, &keys.secret, &job.record, &[], &model))?;
             let precision_bits = outcome.opened.precision_bits;
             let sizes = [key_bytes, job_bytes, model.bytes.len()];
             Ok((outcome.opened.decrypted, precision_bits, [keygen, encrypt, load, training, decrypt], sizes))

@@ -23,13 +23,14 @@ use std::path::{Path, PathBuf};
 use ciphertune_head::Plan;
 use ciphertune_head::job::JobId;
 use ciphertune_head::job::owner::{Keys, Record};
+use ciphertune_head::job::refresh::Place;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, InFile, Result};
-use crate::files::{self, Companion, Filling, NewFile, NewFolder, Privacy};
+use crate::files::{self, Companion, Document, Filling, NewFile, NewFolder, Privacy};
 use crate::observer::Observer;
 use crate::owner;
-use crate::steps_folder::StepsFolder;
+use crate::steps_folder::{Answered, StepsFolder};
 
 /// The secret key's file.
 pub const SECRET: &str = "secret.key";
@@ -164,8 +165,24 @@ impl<'a> KeysFolder<'a> {
         StepsFolder::new(&self.path.join(JOBS).join(job.to_string()))
     }
 
+    /// Answers a request of a server that trains on a job of these keys, whose record is here.
+    ///
+    /// # Errors
+    ///
+    /// On public grounds alone: for a request that is damaged, of another key, plan or job, or that was not made from the
+    /// last answer.
+    pub fn answer(&self, keys: &Keys, request: &Document) -> Result<Answered> {
+        let _lock = self.lock()?;
+        let place = Place::of_request(&request.bytes).in_file(&request.path)?;
+        if place.key == keys.id() {
+            // There is a request, so there was a job.
+            self.record(keys, place.job, &request.path)?;
+        }
+        self.steps(place.job).answer(keys, request, place)
+    }
+
     /// Locks these keys: until it is dropped, no other process does what must be done once.
-    pub fn lock(&self) -> Result<File> {
+    fn lock(&self) -> Result<File> {
         let path = self.path.join(SECRET);
         let lock = files::open(&path)?;
         match lock.lock() {

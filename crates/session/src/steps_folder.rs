@@ -21,7 +21,6 @@ use ciphertune_head::job::refresh::{Digest, Place};
 
 use crate::error::{Error, InFile, Result};
 use crate::files::{self, Document, NewFile, Privacy};
-use crate::keys_folder::KeysFolder;
 
 /// Steps and answers that are kept.
 const KEPT: usize = 2;
@@ -44,22 +43,6 @@ pub struct Answered {
     pub again: bool,
 }
 
-/// Answers a request with the keys in a folder, of a job whose record is there.
-///
-/// # Errors
-///
-/// On public grounds alone: for a request that is damaged, of another key, plan or job, or that was not made from the last
-/// answer.
-pub fn answer(folder: &KeysFolder<'_>, keys: &Keys, request: &Document) -> Result<Answered> {
-    let _lock = folder.lock()?;
-    let place = Place::of_request(&request.bytes).in_file(&request.path)?;
-    if place.key == keys.id() {
-        // There is a request, so there was a job.
-        folder.record(keys, place.job, &request.path)?;
-    }
-    folder.steps(place.job).answer(keys, request, place)
-}
-
 impl StepsFolder {
     /// Within the folder of a job's record.
     pub(crate) fn new(job: &Path) -> Self {
@@ -79,7 +62,8 @@ impl StepsFolder {
         Course::from_bytes(keys, &files::read(&path)?).in_file(&path)
     }
 
-    fn answer(&self, keys: &Keys, request: &Document, place: Place) -> Result<Answered> {
+    /// Answers a request of this job, with the keys locked.
+    pub(crate) fn answer(&self, keys: &Keys, request: &Document, place: Place) -> Result<Answered> {
         let steps = self.iterations()?;
         let (done, t) = (steps.last().copied().unwrap_or(0), place.iteration);
         let answered = |answer, again| Answered { job: place.job, iteration: t, answer, again };

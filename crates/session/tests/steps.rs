@@ -186,8 +186,9 @@ fn a_folder_of_keys_and_a_kept_record_open_the_model_of_a_job_that_was_never_a_f
     let job = server::Job::open(Document { path: "job".into(), bytes: job.into_inner() }.into()).expect("a job");
     let room = job.allot(usize::MAX).expect("memory").room;
     let model = server::train(job, evaluation, Returned::Last, room, &Silent).expect("a model").into_document();
-    let kept = folder.record(record.job(), &model.path).expect("the record");
-    let opened = owner::decrypt(&folder.keys().expect("its keys"), &kept, &model).expect("a head");
+    let keys = folder.keys().expect("its keys");
+    let kept = folder.record(&keys, record.job(), &model.path).expect("the record");
+    let opened = owner::decrypt(&keys, &kept, &model).expect("a head");
     assert_eq!(opened.decrypted.last().evaluate(&examples().table).expect("scores").right, ROWS);
 }
 

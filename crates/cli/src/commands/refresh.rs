@@ -14,7 +14,7 @@ use ciphertune_session::files::{Document, NewFile, Privacy};
 use ciphertune_session::keys_folder::KeysFolder;
 use ciphertune_session::rehearsal::timed;
 use ciphertune_session::state_folder::Kind;
-use ciphertune_session::steps_folder::{self, Answered};
+use ciphertune_session::steps_folder::Answered;
 use ciphertune_session::training::{put, wait_for};
 
 /// Owner: answer a server's request, with the weights encrypted afresh
@@ -64,7 +64,7 @@ impl Refresh {
         };
         let file = NewFile::plan(out, Privacy::Public, self.force)?;
         let (request, keys) = (Document::read(request)?, folder.keys()?);
-        let (answered, took) = timed(|| steps_folder::answer(&folder, &keys, &request))?;
+        let (answered, took) = timed(|| folder.answer(&keys, &request))?;
         file.write(&answered.answer)?;
         say_answered(&keys, &answered, out, took)?;
         say!("next, on the server:\n  ciphertune resume --state STATE/ --answer {}", out.display())?;
@@ -91,7 +91,7 @@ impl Refresh {
                     format!("no request {t} came in time: look whether the server is training, and begin again");
                 return Err(CliError::failure(message).in_file(watched));
             };
-            let (answered, took) = timed(|| steps_folder::answer(folder, keys, &request))?;
+            let (answered, took) = timed(|| folder.answer(keys, &request))?;
             put(watched, Kind::Answer, t, &answered.answer)?;
             say_answered(keys, &answered, &answer, took)?;
         }
