@@ -25,7 +25,7 @@ pub struct InferenceFlags {
         "train", "images", "labels", "rows", "label", "drop",
         "recipe", "iterations", "scaler", "lambda", "gradient", "bound", "cubic", "momentum", "initial_weight",
         "learning_rate", "decay", "ridge",
-        "layout", "memory", "log_n", "publish_bits", "upload_rate",
+        "layout", "memory", "log_n", "publish_bits", "refresh", "upload_rate",
         "backbone", "weights", "output", "input_size", "preprocess", "shorter_side", "filter", "channels", "mean", "std",
         "skip_bad", "cache", "no_cache",
     ])]
