@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     # Only now, because scikit-learn takes a second to import.
     if name == "EncryptedLogisticRegression":
         from .estimator import EncryptedLogisticRegression
@@ -42,5 +42,5 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(__all__)

@@ -1,11 +1,14 @@
 """Labels as the head calls them: whole numbers and words, as the command line reads them."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from .errors import InputError
 
 
-def class_names(classes):
+def class_names(classes: npt.NDArray[Any]) -> list[str]:
     """The names of distinct labels, in their order."""
     if classes.dtype.kind not in "biufUOT":
         raise TypeError(f"labels of type {classes.dtype} are not supported: give whole numbers or words")
@@ -17,19 +20,19 @@ def class_names(classes):
     return words
 
 
-def labels(y):
+def labels(y: npt.ArrayLike) -> npt.NDArray[Any]:
     """An array of labels, one a row."""
-    y = np.asarray(y)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1:
-        raise InputError(f"y has the shape {y.shape}: give one label a row, in one dimension")
-    if y.dtype.kind == "f" and not (np.isfinite(y) & (y == np.floor(y))).all():
+    array = np.asarray(y)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise InputError(f"y has the shape {array.shape}: give one label a row, in one dimension")
+    if array.dtype.kind == "f" and not (np.isfinite(array) & (array == np.floor(array))).all():
         raise InputError("Unknown label type: labels are whole numbers or words, and these are measurements")
-    return y
+    return array
 
 
-def label_names(y):
+def label_names(y: npt.ArrayLike) -> list[str]:
     """The name of every label."""
     classes, places = np.unique(labels(y), return_inverse=True)
     words = class_names(classes)

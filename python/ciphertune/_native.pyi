@@ -1,32 +1,19 @@
-"""The native module: what it holds is offered by `ciphertune`, but for `rehearse` and `Rehearsed`."""
+"""The native module: what it holds is offered by `ciphertune`."""
 
-import os
 import pathlib
-from collections.abc import Callable
-from typing import Literal, Protocol, final, overload
+from typing import Literal, final, overload
 
-import numpy as np
-import numpy.typing as npt
+from ._typing import Given, Matrix, Path, Progress, Wanted
 
-Matrix = npt.NDArray[np.float64]
-Progress = Callable[[str, int, int | None], object]
-Path = str | os.PathLike[str]
-
-class Readable(Protocol):
-    def read(self) -> bytes: ...
-
-class Writable(Protocol):
-    def write(self, content: bytes, /) -> object: ...
-
-Given = bytes | bytearray | Path | Readable
-Wanted = Path | Writable
+__all__ = ["Head", "Job", "Keys", "Opened", "Plan", "Recipe", "Record", "Rehearsed", "load_digits", "rehearse", "__version__"]
 __version__: str
 
 @final
 class Recipe:
     """The hyperparameters of a training, checked.
 
-    None keeps what `preset` has. Raises InputError for a value out of its range.
+    Parameters are those of `EncryptedLogisticRegression`; None keeps what `preset` has. Raises InputError for a value
+    out of its range.
     """
 
     def __new__(
@@ -46,17 +33,20 @@ class Recipe:
         ridge: float | None = None,
     ) -> Recipe: ...
     @property
-    def iterations(self) -> int: ...
-    def to_json(self) -> str: ...
+    def iterations(self) -> int:
+        """How many iterations."""
+    def to_json(self) -> str:
+        """The recipe on one line of JSON."""
     @staticmethod
-    def from_json(text: str) -> Recipe: ...
+    def from_json(text: str) -> Recipe:
+        """Reads what `to_json` gives. Raises InputError for anything else."""
 
 @final
 class Plan:
     """Ring, layout and keys of a training, chosen for the shape of a table: a public document.
 
-    Parameters are those of `EncryptedLogisticRegression`. Raises InputError if no ring has room for the training at 128
-    bits, or memory does not suffice.
+    Parameters other than the shape are those of `EncryptedLogisticRegression`. Raises InputError if no ring has room
+    for the training at 128 bits, or memory does not suffice.
     """
 
     def __new__(
@@ -74,13 +64,17 @@ class Plan:
         progress: Progress | None = None,
     ) -> Plan: ...
     @property
-    def rows(self) -> int: ...
+    def rows(self) -> int:
+        """Rows of the table."""
     @property
-    def features(self) -> int: ...
+    def features(self) -> int:
+        """Features a row."""
     @property
-    def classes(self) -> int: ...
+    def classes(self) -> int:
+        """Classes of the table."""
     @property
-    def recipe(self) -> Recipe: ...
+    def recipe(self) -> Recipe:
+        """The hyperparameters."""
     @property
     def log_n(self) -> int:
         """log2 of the ring dimension."""
@@ -89,19 +83,21 @@ class Plan:
         """log2 of the whole modulus, special primes included."""
     @property
     def security_bits(self) -> int:
-        """128, a lower bound."""
+        """Security in bits, a lower bound: 128."""
     @property
     def job_bytes(self) -> int:
-        """Bytes of the job's ciphertexts."""
+        """Bytes of a job's ciphertexts."""
     @property
     def key_bytes(self) -> int:
         """Bytes of the evaluation keys."""
     @property
     def memory_bytes(self) -> int:
         """Predicted bytes of memory of a training that keeps all its data."""
-    def to_json(self) -> str: ...
+    def to_json(self) -> str:
+        """The plan on one line of JSON, as `plan.json` of a folder of keys has it."""
     @staticmethod
-    def from_json(text: str) -> Plan: ...
+    def from_json(text: str) -> Plan:
+        """Reads what `to_json` gives. Raises InputError for text that is no plan, or one that contradicts itself."""
 
 @final
 class Head:
@@ -111,13 +107,14 @@ class Head:
     """
 
     @staticmethod
-    def from_bytes(content: bytes) -> Head:
-        """Reads what `to_bytes` or `ciphertune decrypt` wrote."""
+    def from_bytes(content: Given) -> Head:
+        """Reads what `to_bytes` gives or `ciphertune decrypt` writes. Raises InputError for anything else."""
     def to_bytes(self) -> bytes:
-        """The head as `head.safetensors`, see docs/load-head.md."""
+        """The head as `head.safetensors`: docs/load-head.md says what is in it."""
     def to_onnx(self) -> bytes:
         """The head as an ONNX model, opset 13, single precision."""
-    def to_json(self) -> str: ...
+    def to_json(self) -> str:
+        """The head as a JSON object, double precision."""
     @property
     def weight(self) -> Matrix:
         """Weights, classes x features."""
@@ -132,38 +129,46 @@ class Head:
         """Features a row."""
     @property
     def feature_names(self) -> list[str] | None:
-        """What the columns were called that it was trained on."""
+        """What the columns were called that it was trained on, if they had names."""
     @property
     def published_bits(self) -> float | None:
         """Bits of precision above the noise of a publication; None for a head that must stay private."""
     def logits(self, features: Matrix, *, names: list[str] | None = None) -> Matrix:
-        """x W^T + b: rows x features in, rows x classes out. Raises InputError for features of another number or names."""
+        """x W^T + b: rows x features in, rows x classes out.
+
+        Raises InputError for features of another number, or of other names where both have names.
+        """
     def probabilities(self, features: Matrix, *, names: list[str] | None = None) -> Matrix:
         """The sigmoid of every logit, divided by the sum of its row's: rows x features in, rows x classes out."""
 
 @final
 class Keys:
-    """An owner's secret key for a plan. It is neither pickled nor copied."""
+    """An owner's secret key for a plan, drawn with the system's generator of random numbers.
 
-    def __new__(cls, plan: Plan) -> Keys:
-        """Draws a secret key, with the system's generator of random numbers."""
+    It is neither pickled nor copied.
+    """
+
+    def __new__(cls, plan: Plan) -> Keys: ...
     @staticmethod
     def load(folder: Path) -> Keys:
         """From a folder that `save` or `ciphertune keygen` wrote. Records of jobs are kept in it."""
     @staticmethod
     def from_secret_key(plan: Plan, secret_key: Given) -> Keys:
-        """From the document that `secret_key` gives."""
+        """From the document that `secret_key` gives. Raises InputError for one of another plan."""
     def save(self, folder: Path, *, force: bool = False, progress: Progress | None = None) -> None:
-        """Writes secret key, plan and evaluation keys into a new folder that nobody else can enter, as `ciphertune keygen`.
+        """Writes secret key, plan and evaluation keys into a new folder that nobody else can enter.
 
-        From then on records of jobs are kept in it. `force` replaces a folder of keys.
+        It is what `ciphertune keygen` writes. From then on records of jobs are kept in it. `force` replaces a folder of
+        keys: models that are encrypted under the old ones are lost.
         """
     def secret_key(self) -> bytes:
         """The secret key's document: whoever has it can read data and models."""
     @overload
     def evaluation_keys(self, to: None = None, *, force: bool = False, progress: Progress | None = None) -> bytes: ...
     @overload
-    def evaluation_keys(self, to: Wanted, *, force: bool = False, progress: Progress | None = None) -> None:
+    def evaluation_keys(
+        self, to: Wanted | None = None, *, force: bool = False, progress: Progress | None = None
+    ) -> bytes | None:
         """Evaluation keys for the server, once for any number of jobs: others each time, and any of them will do."""
     def encrypt(
         self,
@@ -179,25 +184,33 @@ class Keys:
     def decrypt(self, model: Given, record: Record | None = None) -> Opened:
         """What `Owner.decrypt` and `Owner.decrypt_iterates` do."""
     @property
-    def plan(self) -> Plan: ...
+    def plan(self) -> Plan:
+        """The plan that they are for."""
     @property
     def id(self) -> str:
         """Names the keys: random, and says nothing about them."""
     @property
-    def folder(self) -> pathlib.Path | None: ...
+    def folder(self) -> pathlib.Path | None:
+        """The folder that they are kept in, if they are."""
 
 @final
 class Record:
-    """What an owner keeps of a job: scaler, class names, some rows to check a release with. It stays with the owner."""
+    """What an owner keeps of a job: scaler, class names, some rows to check a release with.
+
+    It is neither pickled nor copied.
+    """
 
     @staticmethod
-    def from_bytes(content: Given) -> Record: ...
-    def to_bytes(self) -> bytes: ...
+    def from_bytes(content: Given) -> Record:
+        """Reads what `to_bytes` gives. Raises InputError for anything else."""
+    def to_bytes(self) -> bytes:
+        """The record's document, as a folder of keys has it."""
     @property
     def job(self) -> str:
         """The job's identifier."""
     @property
-    def classes(self) -> list[str]: ...
+    def classes(self) -> list[str]:
+        """The names of the classes."""
 
 @final
 class Opened:
@@ -212,12 +225,16 @@ class Opened:
 
 @final
 class Job:
-    """What an owner encrypted and a server trains on."""
+    """What an owner encrypted and a server trains on.
 
-    def __new__(cls, document: Given) -> Job:
-        """Reads the header: a file, or the folder that `ciphertune encrypt` wrote, stays where it is and is read while training."""
+    Its header is read at once. A file, or the folder that `ciphertune encrypt` wrote, stays where it is and is read
+    while training.
+    """
+
+    def __new__(cls, document: Given) -> Job: ...
     @property
-    def plan(self) -> Plan: ...
+    def plan(self) -> Plan:
+        """The plan in it."""
     @overload
     def train(
         self,
@@ -233,13 +250,13 @@ class Job:
     def train(
         self,
         evaluation_keys: Given,
-        to: Wanted,
+        to: Wanted | None = None,
         *,
         iterates: bool = False,
         memory: int | None = None,
         force: bool = False,
         progress: Progress | None = None,
-    ) -> None:
+    ) -> bytes | None:
         """What `Server.train` does."""
 
 @final
@@ -247,17 +264,23 @@ class Rehearsed:
     """A head that was trained encrypted, and what that took."""
 
     @property
-    def head(self) -> Head: ...
+    def head(self) -> Head:
+        """The head."""
     @property
-    def precision_bits(self) -> float: ...
+    def precision_bits(self) -> float:
+        """log2 of the largest trained weight over the plan's bound on the error of any one weight."""
     @property
-    def seconds(self) -> list[float]: ...
+    def seconds(self) -> list[float]:
+        """Of making keys, encrypting, reading, training and decrypting."""
     @property
-    def evaluation_key_bytes(self) -> int: ...
+    def evaluation_key_bytes(self) -> int:
+        """Bytes of the evaluation keys."""
     @property
-    def job_bytes(self) -> int: ...
+    def job_bytes(self) -> int:
+        """Bytes of the job."""
     @property
-    def model_bytes(self) -> int: ...
+    def model_bytes(self) -> int:
+        """Bytes of the encrypted model."""
 
 def load_digits(*, pixels: bool = False) -> tuple[Matrix, list[str]]:
     """What `ciphertune.load_digits` does, with a word a row."""

@@ -1,11 +1,16 @@
 """How far a training is: a function of the user's, or bars."""
 
+import importlib
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from ._typing import Progress
 
 
 @contextmanager
-def reported(progress):
+def reported(progress: bool | Progress | None) -> Iterator[Progress | None]:
     """What the native module calls with (step, done, of), or None."""
     if progress is None or progress is False:
         yield None
@@ -28,14 +33,16 @@ def reported(progress):
 class Bars:
     """A bar for every step, with tqdm where it is installed; else a line."""
 
-    def __init__(self):
+    def __init__(self) -> None:
+        self._tqdm: Any = None
+        self._bar: Any = None
+        self._step: str | None = None
         try:
-            from tqdm.auto import tqdm
+            self._tqdm = importlib.import_module("tqdm.auto").tqdm
         except ImportError:
-            tqdm = None
-        self._tqdm, self._step, self._bar = tqdm, None, None
+            pass
 
-    def __call__(self, step, done, of):
+    def __call__(self, step: str, done: int, of: int | None) -> None:
         if step == "iteration":
             # Told between the units of the training, whose bar it would tear in two.
             if self._bar is not None:
@@ -51,7 +58,7 @@ class Bars:
         if self._bar is not None:
             self._bar.update(done - self._bar.n)
 
-    def close(self):
+    def close(self) -> None:
         """Ends the last bar."""
         if self._bar is not None:
             self._bar.close()

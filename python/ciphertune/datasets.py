@@ -1,13 +1,15 @@
 """Data that come with the package, to try it with."""
 
 import numpy as np
+import numpy.typing as npt
 
 from . import _native
+from ._typing import Matrix
 
 __all__ = ["load_digits"]
 
 
-def load_digits(*, pixels=False):
+def load_digits(*, pixels: bool = False) -> tuple[Matrix, npt.NDArray[np.int64]]:
     """1,797 handwritten digits as features of the backbone `builtin`, which has never seen a digit.
 
     E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998,

@@ -1,14 +1,17 @@
 """`EncryptedLogisticRegression`: logistic regression, trained on ciphertexts, as an estimator of scikit-learn."""
 
 import importlib.util
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from ._labels import class_names
 from ._native import Plan, Recipe, rehearse
 from ._progress import reported
+from ._typing import Matrix, Progress
 
-if importlib.util.find_spec("sklearn") is None:
+if TYPE_CHECKING or importlib.util.find_spec("sklearn") is None:
     from ._plain import Base, check_is_fitted, checked_rows, checked_table
 else:
     from ._sklearn import Base, check_is_fitted, checked_rows, checked_table
@@ -99,26 +102,26 @@ class EncryptedLogisticRegression(Base):
 
     def __init__(
         self,
-        max_iter=2,
+        max_iter: int = 2,
         *,
-        recipe="default",
-        scaler=None,
-        whiten_lambda=None,
-        gradient=None,
-        bound=None,
-        cubic=None,
-        momentum=None,
-        initial_weight=None,
-        learning_rate=None,
-        decay=None,
-        ridge=None,
-        layout="class-diagonal",
-        memory=None,
-        log_n=None,
-        publish_bits=None,
-        upload_rate=None,
-        progress=None,
-    ):
+        recipe: Literal["default", "paper"] = "default",
+        scaler: Literal["none", "center", "standardize", "whiten"] | None = None,
+        whiten_lambda: float | None = None,
+        gradient: Literal["quadratic", "plain"] | None = None,
+        bound: Literal["row-sums", "quarter"] | None = None,
+        cubic: str | None = None,
+        momentum: float | None = None,
+        initial_weight: float | None = None,
+        learning_rate: float | None = None,
+        decay: float | None = None,
+        ridge: float | None = None,
+        layout: Literal["class-diagonal", "volley-revolver"] = "class-diagonal",
+        memory: int | None = None,
+        log_n: int | None = None,
+        publish_bits: float | None = None,
+        upload_rate: float | None = None,
+        progress: bool | Progress | None = None,
+    ) -> None:
         self.max_iter = max_iter
         self.recipe = recipe
         self.scaler = scaler
@@ -138,7 +141,7 @@ class EncryptedLogisticRegression(Base):
         self.upload_rate = upload_rate
         self.progress = progress
 
-    def fit(self, X, y):
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
         """Trains encrypted.
 
         Parameters
@@ -152,15 +155,15 @@ class EncryptedLogisticRegression(Base):
         -------
         self
         """
-        X, y = checked_table(self, X, y)
-        classes, places = np.unique(y, return_inverse=True)
+        rows, given = checked_table(self, X, y)
+        classes, places = np.unique(given, return_inverse=True)
         words = class_names(classes)
         labels = [words[place] for place in places.ravel()]
         names = getattr(self, "feature_names_in_", None)
         names = None if names is None else [str(name) for name in names]
         with reported(self.progress) as progress:
-            plan = self._plan(X.shape, len(classes), progress)
-            trained = rehearse(X, labels, plan, names=names, memory=self.memory, progress=progress)
+            plan = self._plan(rows.shape, len(classes), progress)
+            trained = rehearse(rows, labels, plan, names=names, memory=self.memory, progress=progress)
         self.classes_ = classes
         self.plan_ = plan
         self.head_ = trained.head
@@ -171,7 +174,7 @@ class EncryptedLogisticRegression(Base):
         self._order = [trained.head.classes.index(word) for word in words]
         return self
 
-    def _plan(self, shape, classes, progress):
+    def _plan(self, shape: tuple[int, ...], classes: int, progress: Progress | None) -> Plan:
         recipe = Recipe(
             self.max_iter,
             preset=self.recipe,
@@ -187,8 +190,10 @@ class EncryptedLogisticRegression(Base):
             ridge=self.ridge,
         )
         # Of one class: refused with the words that training has for it.
+        rows, features = shape
         return Plan(
-            *shape,
+            rows,
+            features,
             max(classes, 2),
             recipe,
             layout=self.layout,
@@ -200,32 +205,33 @@ class EncryptedLogisticRegression(Base):
         )
 
     @property
-    def coef_(self):
+    def coef_(self) -> Matrix:
         check_is_fitted(self)
         weight = self.head_.weight[self._order]
         return weight if len(weight) > 2 else weight[1:] - weight[:1]
 
     @property
-    def intercept_(self):
+    def intercept_(self) -> Matrix:
         check_is_fitted(self)
         bias = self.head_.bias[self._order]
         return bias if len(bias) > 2 else bias[1:] - bias[:1]
 
-    def decision_function(self, X):
+    def decision_function(self, X: npt.ArrayLike) -> Matrix:
         """Logits x W^T + b, of shape (n_samples, n_classes); of two classes their difference, of shape (n_samples,)."""
         logits = self._logits(X)
         return logits if logits.shape[1] > 2 else logits[:, 1] - logits[:, 0]
 
-    def predict(self, X):
+    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """The class with the largest logit, of every row."""
         logits = self._logits(X)
-        return self.classes_[logits.argmax(axis=1)]
+        labels: npt.NDArray[Any] = self.classes_[logits.argmax(axis=1)]
+        return labels
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: npt.ArrayLike) -> Matrix:
         """Probabilities of shape (n_samples, n_classes): the sigmoid of every logit, divided by the sum of a row's."""
         check_is_fitted(self)
         return self.head_.probabilities(checked_rows(self, X))[:, self._order]
 
-    def _logits(self, X):
+    def _logits(self, X: npt.ArrayLike) -> Matrix:
         check_is_fitted(self)
         return self.head_.logits(checked_rows(self, X))[:, self._order]

@@ -10,10 +10,15 @@ whole or not at all, and an object has `write`. They are those of the command li
 >>> head = owner.decrypt(model, record)                        # owner
 """
 
+import os
+
+import numpy.typing as npt
+
 from ._features import column_names, features
 from ._labels import label_names
-from ._native import Job, Keys
+from ._native import Head, Job, Keys, Record
 from ._progress import reported
+from ._typing import Given, Progress, Wanted
 
 __all__ = ["Owner", "Server"]
 
@@ -27,12 +32,20 @@ class Owner:
         Of a plan for tables of this shape.
     """
 
-    def __init__(self, keys):
+    def __init__(self, keys: Keys) -> None:
         if not isinstance(keys, Keys):
             raise TypeError(f"expected Keys, found {type(keys).__name__}: make some with Keys(plan), or Keys.load(folder)")
         self.keys = keys
 
-    def encrypt(self, X, y, to=None, *, force=False, progress=None):
+    def encrypt(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        to: Wanted | None = None,
+        *,
+        force: bool = False,
+        progress: bool | Progress | None = None,
+    ) -> tuple[bytes | None, Record]:
         """Whitens and encrypts a table.
 
         Parameters
@@ -61,12 +74,12 @@ class Owner:
         InputError
             For a table of another shape than the keys' plan, a NaN, a feature too large after scaling, a file that exists.
         """
-        with reported(progress) as progress:
+        with reported(progress) as report:
             return self.keys.encrypt(
-                features(X), label_names(y), to, names=column_names(X), force=force, progress=progress
+                features(X), label_names(y), to, names=column_names(X), force=force, progress=report
             )
 
-    def decrypt(self, model, record=None):
+    def decrypt(self, model: Given, record: Record | None = None) -> Head:
         """Decrypts a model into a `Head` for raw features, for the owner's eyes only.
 
         `record` is what `encrypt` gave for the job; keys that have a folder find it there. Raises InputError for a model
@@ -74,7 +87,7 @@ class Owner:
         """
         return self.keys.decrypt(model, record).heads[-1][1]
 
-    def decrypt_iterates(self, model, record=None):
+    def decrypt_iterates(self, model: Given, record: Record | None = None) -> list[tuple[int, Head]]:
         """As `decrypt`, of all iterates that the server returned: a list of (iteration, Head)."""
         return self.keys.decrypt(model, record).heads
 
@@ -91,12 +104,22 @@ class Server:
         again and again.
     """
 
-    def __init__(self, evaluation_keys, *, memory=None):
+    def __init__(self, evaluation_keys: Given, *, memory: int | None = None) -> None:
         # A file can be read once, and several jobs may come.
-        self._evaluation_keys = evaluation_keys.read() if hasattr(evaluation_keys, "read") else evaluation_keys
+        if not isinstance(evaluation_keys, bytes | bytearray | str | os.PathLike) and hasattr(evaluation_keys, "read"):
+            evaluation_keys = evaluation_keys.read()
+        self._evaluation_keys = evaluation_keys
         self.memory = memory
 
-    def train(self, job, to=None, *, iterates=False, force=False, progress=None):
+    def train(
+        self,
+        job: Job | Given,
+        to: Wanted | None = None,
+        *,
+        iterates: bool = False,
+        force: bool = False,
+        progress: bool | Progress | None = None,
+    ) -> bytes | None:
         """Trains on a job.
 
         Parameters
@@ -122,7 +145,7 @@ class Server:
             For a job or keys that are damaged or do not belong together, or too little memory.
         """
         job = job if isinstance(job, Job) else Job(job)
-        with reported(progress) as progress:
+        with reported(progress) as report:
             return job.train(
-                self._evaluation_keys, to, iterates=iterates, memory=self.memory, force=force, progress=progress
+                self._evaluation_keys, to, iterates=iterates, memory=self.memory, force=force, progress=report
             )

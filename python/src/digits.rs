@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use crate::{arrays, errors, work};
 
-/// The digits: features, or pixels, and labels.
+/// What `ciphertune.load_digits` does, with a word a row.
 #[pyfunction]
 #[pyo3(signature = (*, pixels = false))]
 pub fn load_digits(py: Python<'_>, pixels: bool) -> PyResult<(Bound<'_, PyAny>, Vec<String>)> {

@@ -2,12 +2,16 @@
 
 use ciphertune_head::metrics::probabilities;
 use ciphertune_head::{ColumnNames, DMatrix, FeatureTable};
+use ciphertune_session::InFile;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::documents::Given;
 use crate::{arrays, errors, work};
 
 /// A trained head: a linear classifier of raw features.
+///
+/// Without `published_bits` it was decrypted as it is, and must not leave its owner's hands: see SECURITY.md.
 #[pyclass(frozen, eq, module = "ciphertune")]
 #[derive(PartialEq)]
 pub struct Head {
@@ -16,59 +20,75 @@ pub struct Head {
 
 #[pymethods]
 impl Head {
+    /// Reads what `to_bytes` gives or `ciphertune decrypt` writes. Raises InputError for anything else.
     #[staticmethod]
-    fn from_bytes(content: &[u8]) -> PyResult<Self> {
-        Ok(Self { head: ciphertune_head::Head::from_bytes(content).map_err(errors::python)? })
+    fn from_bytes(content: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let document = Given::from_python(content)?.document("the head").map_err(errors::python)?;
+        let head = ciphertune_head::Head::from_bytes(&document.bytes).in_file(&document.path);
+        Ok(Self { head: head.map_err(errors::python)? })
     }
 
+    /// The head as `head.safetensors`: docs/load-head.md says what is in it.
     fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &self.head.to_bytes().map_err(errors::python)?))
     }
 
+    /// The head as an ONNX model, opset 13, single precision.
     fn to_onnx<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &self.head.to_onnx().map_err(errors::python)?))
     }
 
+    /// The head as a JSON object, double precision.
     fn to_json(&self) -> String {
         self.head.to_json()
     }
 
+    /// Weights, classes x features.
     #[getter]
     fn weight<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         arrays::numpy(py, self.head.weight())
     }
 
+    /// Biases, one a class.
     #[getter]
     fn bias<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         arrays::numpy_vector(py, self.head.bias().as_slice())
     }
 
+    /// The names of the classes, in the order of the weights.
     #[getter]
     fn classes(&self) -> Vec<String> {
         self.head.classes().names().to_vec()
     }
 
+    /// Features a row.
     #[getter]
     fn features(&self) -> usize {
         self.head.features()
     }
 
+    /// What the columns were called that it was trained on, if they had names.
     #[getter]
     fn feature_names(&self) -> Option<Vec<String>> {
         self.head.names().map(|names| names.features().to_vec())
     }
 
+    /// Bits of precision above the noise of a publication; None for a head that must stay private.
     #[getter]
     fn published_bits(&self) -> Option<f64> {
         self.head.published()
     }
 
+    /// x W^T + b: rows x features in, rows x classes out.
+    ///
+    /// Raises InputError for features of another number, or of other names where both have names.
     #[pyo3(signature = (features, *, names = None))]
     fn logits<'py>(&self, features: &Bound<'py, PyAny>, names: Option<Vec<String>>) -> PyResult<Bound<'py, PyAny>> {
         let logits = self.score(features, names)?;
         arrays::numpy(features.py(), &logits)
     }
 
+    /// The sigmoid of every logit, divided by the sum of its row's: rows x features in, rows x classes out.
     #[pyo3(signature = (features, *, names = None))]
     fn probabilities<'py>(
         &self,

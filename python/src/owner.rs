@@ -24,7 +24,9 @@ const SECRET: &str = "the secret key";
 const MODEL: &str = "the model";
 const RECORD: &str = "the record";
 
-/// An owner's secret key for a plan, and the folder that it is kept in, if it is.
+/// An owner's secret key for a plan, drawn with the system's generator of random numbers.
+///
+/// It is neither pickled nor copied.
 #[pyclass(frozen, module = "ciphertune")]
 pub struct Keys {
     keys: job::owner::Keys,
@@ -39,6 +41,7 @@ impl Keys {
         Ok(Self { keys, folder: Mutex::default() })
     }
 
+    /// From a folder that `save` or `ciphertune keygen` wrote. Records of jobs are kept in it.
     #[staticmethod]
     fn load(folder: PathBuf) -> PyResult<Self> {
         let open = || {
@@ -50,6 +53,7 @@ impl Keys {
         Ok(Self { keys, folder: Mutex::new(Some(folder)) })
     }
 
+    /// From the document that `secret_key` gives. Raises InputError for one of another plan.
     #[staticmethod]
     fn from_secret_key(plan: &Plan, secret_key: &Bound<'_, PyAny>) -> PyResult<Self> {
         let document = Given::from_python(secret_key)?.document(SECRET).map_err(errors::python)?;
@@ -57,6 +61,10 @@ impl Keys {
         Ok(Self { keys, folder: Mutex::default() })
     }
 
+    /// Writes secret key, plan and evaluation keys into a new folder that nobody else can enter.
+    ///
+    /// It is what `ciphertune keygen` writes. From then on records of jobs are kept in it. `force` replaces a folder of
+    /// keys: models that are encrypted under the old ones are lost.
     #[pyo3(signature = (folder, *, force = false, progress = None))]
     fn save(&self, py: Python<'_>, folder: PathBuf, force: bool, progress: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let new = NewKeysFolder::plan(&folder, force).map_err(errors::python)?;
@@ -65,10 +73,12 @@ impl Keys {
         Ok(())
     }
 
+    /// The secret key's document: whoever has it can read data and models.
     fn secret_key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &owner::secret_document(&self.keys).map_err(errors::python)?))
     }
 
+    /// Evaluation keys for the server, once for any number of jobs: others each time, and any of them will do.
     #[pyo3(signature = (to = None, *, force = false, progress = None))]
     fn evaluation_keys<'py>(
         &self,
@@ -84,6 +94,7 @@ impl Keys {
         Ok(content)
     }
 
+    /// What `Owner.encrypt` does, on an array of doubles and a word a row.
     #[pyo3(signature = (features, labels, to = None, *, names = None, force = false, progress = None))]
     #[allow(clippy::too_many_arguments)] // They have names in Python.
     fn encrypt<'py>(
@@ -109,6 +120,7 @@ impl Keys {
         Ok((content, Record { record }))
     }
 
+    /// What `Owner.decrypt` and `Owner.decrypt_iterates` do.
     #[pyo3(signature = (model, record = None))]
     fn decrypt(&self, py: Python<'_>, model: &Bound<'_, PyAny>, record: Option<&Record>) -> PyResult<Opened> {
         let (model, folder) = (Given::from_python(model)?, self.folder());
@@ -130,16 +142,19 @@ impl Keys {
         Ok(Opened { heads, precision_bits: opened.precision_bits })
     }
 
+    /// The plan that they are for.
     #[getter]
     fn plan(&self) -> Plan {
         Plan { plan: self.keys.plan().clone() }
     }
 
+    /// Names the keys: random, and says nothing about them.
     #[getter]
     fn id(&self) -> String {
         self.keys.id().to_string()
     }
 
+    /// The folder that they are kept in, if they are.
     #[getter(folder)]
     fn folder_in_python(&self) -> Option<PathBuf> {
         self.folder()
@@ -169,7 +184,9 @@ fn record_of(keys: &job::owner::Keys, folder: &Path, path: &Path, model: &[u8]) 
     KeysFolder::open(folder)?.record(keys, job, path)
 }
 
-/// What an owner keeps of a job.
+/// What an owner keeps of a job: scaler, class names, some rows to check a release with.
+///
+/// It is neither pickled nor copied.
 #[pyclass(frozen, module = "ciphertune")]
 pub struct Record {
     record: job::owner::Record,
@@ -177,6 +194,7 @@ pub struct Record {
 
 #[pymethods]
 impl Record {
+    /// Reads what `to_bytes` gives. Raises InputError for anything else.
     #[staticmethod]
     fn from_bytes(content: &Bound<'_, PyAny>) -> PyResult<Self> {
         let document = Given::from_python(content)?.document(RECORD).map_err(errors::python)?;
@@ -184,15 +202,18 @@ impl Record {
         Ok(Self { record: record.map_err(errors::python)? })
     }
 
+    /// The record's document, as a folder of keys has it.
     fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &self.record.to_bytes().map_err(errors::python)?))
     }
 
+    /// The job's identifier.
     #[getter]
     fn job(&self) -> String {
         self.record.job().to_string()
     }
 
+    /// The names of the classes.
     #[getter]
     fn classes(&self) -> Vec<String> {
         self.record.classes().names().to_vec()
@@ -210,6 +231,8 @@ impl Record {
 /// A decrypted model, for its owner's eyes only.
 #[pyclass(frozen, get_all, module = "ciphertune")]
 pub struct Opened {
+    /// The head after every iteration that the server returned, the last one last.
     heads: Vec<(usize, Py<Head>)>,
+    /// log2 of the largest trained weight over the plan's bound on the error of any one weight.
     precision_bits: f64,
 }

@@ -10,7 +10,10 @@ use pyo3::prelude::*;
 use crate::recipe::Recipe;
 use crate::{errors, work};
 
-/// Ring, layout and keys of a training: a public document.
+/// Ring, layout and keys of a training, chosen for the shape of a table: a public document.
+///
+/// Parameters other than the shape are those of `EncryptedLogisticRegression`. Raises InputError if no ring has room
+/// for the training at 128 bits, or memory does not suffice.
 #[pyclass(frozen, eq, module = "ciphertune")]
 #[derive(PartialEq)]
 pub struct Plan {
@@ -79,60 +82,72 @@ impl Plan {
         Ok(Self { plan })
     }
 
+    /// Rows of the table.
     #[getter]
     fn rows(&self) -> usize {
         self.plan.shape().rows
     }
 
+    /// Features a row.
     #[getter]
     fn features(&self) -> usize {
         self.plan.shape().features
     }
 
+    /// Classes of the table.
     #[getter]
     fn classes(&self) -> usize {
         self.plan.shape().classes
     }
 
+    /// The hyperparameters.
     #[getter]
     fn recipe(&self) -> Recipe {
         Recipe { recipe: self.plan.recipe().clone() }
     }
 
+    /// log2 of the ring dimension.
     #[getter]
     fn log_n(&self) -> u32 {
         self.plan.literal().log_n
     }
 
+    /// log2 of the whole modulus, special primes included.
     #[getter]
     fn log_qp(&self) -> f64 {
         self.plan.literal().log_qp()
     }
 
+    /// Security in bits, a lower bound: 128.
     #[getter]
     fn security_bits(&self) -> u32 {
         self.plan.security_bits()
     }
 
+    /// Bytes of a job's ciphertexts.
     #[getter]
     fn job_bytes(&self) -> usize {
         self.plan.upload_bytes()
     }
 
+    /// Bytes of the evaluation keys.
     #[getter]
     fn key_bytes(&self) -> PyResult<usize> {
         Ok(self.plan.estimate().map_err(errors::python)?.key_bytes)
     }
 
+    /// Predicted bytes of memory of a training that keeps all its data.
     #[getter]
     fn memory_bytes(&self) -> PyResult<usize> {
         Ok(self.plan.estimate().map_err(errors::python)?.server_bytes)
     }
 
+    /// The plan on one line of JSON, as `plan.json` of a folder of keys has it.
     fn to_json(&self) -> String {
         self.plan.to_json()
     }
 
+    /// Reads what `to_json` gives. Raises InputError for text that is no plan, or one that contradicts itself.
     #[staticmethod]
     fn from_json(text: &str) -> PyResult<Self> {
         Ok(Self { plan: ciphertune_head::Plan::from_json(text).map_err(errors::python)? })

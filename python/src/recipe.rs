@@ -6,6 +6,9 @@ use pyo3::prelude::*;
 use crate::errors;
 
 /// The hyperparameters of a training, checked.
+///
+/// Parameters are those of `EncryptedLogisticRegression`; None keeps what `preset` has. Raises InputError for a value
+/// out of its range.
 #[pyclass(frozen, eq, from_py_object, module = "ciphertune")]
 #[derive(Clone, PartialEq)]
 pub struct Recipe {
@@ -61,20 +64,18 @@ impl Recipe {
         Ok(Self { recipe })
     }
 
+    /// How many iterations.
     #[getter]
     fn iterations(&self) -> usize {
         self.recipe.iterations()
     }
 
-    #[getter]
-    fn may_diverge(&self) -> bool {
-        self.recipe.may_diverge()
-    }
-
+    /// The recipe on one line of JSON.
     fn to_json(&self) -> String {
         self.recipe.to_json()
     }
 
+    /// Reads what `to_json` gives. Raises InputError for anything else.
     #[staticmethod]
     fn from_json(text: &str) -> PyResult<Self> {
         Ok(Self { recipe: ciphertune_head::Recipe::from_json(text).map_err(errors::python)? })

@@ -15,15 +15,21 @@ pub const FEATURES: &str = "X";
 /// A head that was trained encrypted, and what that took.
 #[pyclass(frozen, get_all, module = "ciphertune")]
 pub struct Rehearsed {
+    /// The head.
     head: Py<Head>,
+    /// log2 of the largest trained weight over the plan's bound on the error of any one weight.
     precision_bits: f64,
+    /// Of making keys, encrypting, reading, training and decrypting.
     seconds: [f64; 5],
+    /// Bytes of the evaluation keys.
     evaluation_key_bytes: usize,
+    /// Bytes of the job.
     job_bytes: usize,
+    /// Bytes of the encrypted model.
     model_bytes: usize,
 }
 
-/// Makes keys, encrypts, trains on the ciphertexts and decrypts. The keys vanish with the call.
+/// Makes keys, encrypts, trains on the ciphertexts and decrypts, all in this process. The keys vanish with the call.
 #[pyfunction]
 #[pyo3(signature = (features, labels, plan, *, names = None, memory = None, progress = None))]
 pub fn rehearse(

@@ -14,7 +14,10 @@ use crate::{errors, work};
 const JOB: &str = "the job";
 const KEYS: &str = "the evaluation keys";
 
-/// A job, of which the header was read.
+/// What an owner encrypted and a server trains on.
+///
+/// Its header is read at once. A file, or the folder that `ciphertune encrypt` wrote, stays where it is and is read
+/// while training.
 #[pyclass(frozen, module = "ciphertune")]
 pub struct Job {
     document: Given,
@@ -34,11 +37,13 @@ impl Job {
         Ok(Self { document, plan })
     }
 
+    /// The plan in it.
     #[getter]
     fn plan(&self) -> Plan {
         Plan { plan: self.plan.clone() }
     }
 
+    /// What `Server.train` does.
     #[pyo3(signature = (evaluation_keys, to = None, *, iterates = false, memory = None, force = false, progress = None))]
     #[allow(clippy::too_many_arguments)] // They have names in Python.
     fn train<'py>(

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from conftest import table
 
-import ciphertune
 from ciphertune import EncryptedLogisticRegression, FailedError, Head, InputError, Job, Keys, Owner, Plan, Recipe, Record
 
 #: What a wrong argument may raise; FailedError would be a bug of ours.
@@ -191,12 +190,3 @@ def test_a_training_within_a_progress_function_is_a_training():
 
     outer = EncryptedLogisticRegression(1, progress=progress).fit(X, y)
     assert (inner[0].predict(X) == outer.predict(X)).all()
-
-
-def test_every_public_name_is_documented():
-    undocumented = []
-    for name in ciphertune.__all__:
-        value = getattr(ciphertune, name)
-        if name != "__version__" and isinstance(value, type) and value.__module__ != "builtins" and not value.__doc__:
-            undocumented.append(name)
-    assert undocumented == []
