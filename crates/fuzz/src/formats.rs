@@ -1,6 +1,7 @@
 //! The formats: a small file of each, and the reader that users meet.
 
 mod images;
+mod joint;
 mod networks;
 mod refresh;
 mod tables;
@@ -100,6 +101,7 @@ pub fn all() -> Vec<Format> {
     let mut all = tables::formats();
     all.extend(training::formats());
     all.extend(refresh::formats());
+    all.extend(joint::formats());
     all.extend(images::formats());
     all.extend(networks::formats());
     all

@@ -1,0 +1,100 @@
+//! What can go wrong in a session.
+
+use ciphertune_ckks::container::ContainerError;
+use ciphertune_head::HeadError;
+use thiserror::Error;
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, JointError>;
+
+/// An error of this crate. Names are those of owners and artefacts; rows and features count from 1.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum JointError {
+    /// A container that is none, or damaged.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// A table, a scaler or a recipe.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// A name that is no owner's.
+    #[error("{0:?} is no name of an owner: use 1 to 32 of a-z, 0-9 and -, and begin with a letter or digit")]
+    Name(String),
+    /// Text that is no digest or key.
+    #[error("{0:?} is not {1} hexadecimal digits in small letters: copy it again")]
+    Hex(String, usize),
+    /// A `session.json` or a card that is not valid.
+    #[error("the {what} is not valid ({reason}): ask who made it for another")]
+    Document {
+        /// `session` or `card`.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A session that nobody can run.
+    #[error("{0}")]
+    Proposal(String),
+    /// A fingerprint that somebody read aloud, and another here.
+    #[error(
+        "the session's fingerprint is {found}, not {given}: do not go on; ask the coordinator, by telephone, and compare again"
+    )]
+    Fingerprint {
+        /// That of the session that is here.
+        found: String,
+        /// The one that was given.
+        given: String,
+    },
+    /// An artefact larger than any that is sent.
+    #[error("the artefact has {0} bytes, more than any that a session sends: fetch it again")]
+    TooLarge(usize),
+    /// An artefact that is not what its place says.
+    #[error("the artefact {expected} is refused, since it names {found}: ask its owner to send it again")]
+    Misplaced {
+        /// What should be here.
+        expected: String,
+        /// What is.
+        found: String,
+    },
+    /// A signature that is not its sender's.
+    #[error(
+        "the signature of {name} is not {from}'s: someone changed it on its way, or it was signed with other keys; ask {from}"
+    )]
+    Signature {
+        /// The artefact's name.
+        name: String,
+        /// Who is said to have sent it.
+        from: String,
+    },
+    /// Sealed bytes that do not open.
+    #[error("what {from} sealed in {name} does not open: it was damaged, or sealed for someone else; ask {from}")]
+    Sealed {
+        /// The artefact's name.
+        name: String,
+        /// Who sealed it.
+        from: String,
+    },
+    /// A public key of X25519 with which no secret can be shared.
+    #[error("the key of {0} is not usable (it gives no shared secret): do not go on, and ask {0} for its card")]
+    WeakKey(String),
+    /// A number too large for a sum of so many owners.
+    #[error(
+        "number {place} of the {count} {what} is too large to be added up: look for rows that are far from all others, or divide the features by a constant at every owner"
+    )]
+    Range {
+        /// Its place, from 1.
+        place: usize,
+        /// How many there are.
+        count: usize,
+        /// What they are.
+        what: &'static str,
+    },
+    /// The operating system's generator failed.
+    #[error("the operating system gives no random numbers: {0}")]
+    Randomness(getrandom::Error),
+    /// A store that cannot be read or written.
+    #[error("{0}")]
+    Store(String),
+    /// An artefact that exists with other content: each is written once.
+    #[error("{0} is there already, with other content: nothing in a session is written twice; ask who wrote it")]
+    Rewritten(String),
+}
