@@ -103,7 +103,7 @@ impl Vector {
             Width::Bits128 => I256::from(i128::MAX),
             Width::Bits256 => I256::MAX,
         };
-        let limit = largest / I256::try_from(owners as u64).expect("64 bits fit into 256");
+        let limit = largest / I256::from(owners as u64);
         match self.numbers().position(|number| number > limit || number < -limit) {
             None => Ok(()),
             Some(place) => Err(JointError::Range { place: place + 1, count: self.len(), what }),

@@ -204,10 +204,10 @@ impl Proposal {
             }
             ColumnNames::new(names.clone(), None)?;
         }
-        if let Some(lambda) = self.scaler.lambda {
-            if self.scaler.kind != ScalerKind::Whiten || !(1e-6..=1e6).contains(&lambda) {
-                return refuse("lambda belongs to whitening, and lies between 1e-6 and 1e6".to_owned());
-            }
+        if let Some(lambda) = self.scaler.lambda
+            && (self.scaler.kind != ScalerKind::Whiten || !(1e-6..=1e6).contains(&lambda))
+        {
+            return refuse("lambda belongs to whitening, and lies between 1e-6 and 1e6".to_owned());
         }
         let Some(training) = &self.training else {
             return match self.scaler.kind {
