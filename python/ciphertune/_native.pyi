@@ -183,6 +183,18 @@ class Keys:
         """What `Owner.encrypt` does, on an array of doubles and a word a row."""
     def decrypt(self, model: Given, record: Record | None = None) -> Opened:
         """What `Owner.decrypt` and `Owner.decrypt_iterates` do."""
+    def publish(
+        self,
+        model: Given,
+        record: Record | None = None,
+        *,
+        releases: int = 1,
+        check: tuple[Matrix, list[str]] | None = None,
+        names: list[str] | None = None,
+        unchecked: bool = False,
+        anyway: bool = False,
+    ) -> Head:
+        """What `Owner.publish` does, with the rows of `check` as an array of doubles and a word a row."""
     @property
     def plan(self) -> Plan:
         """The plan that they are for."""

@@ -91,6 +91,52 @@ class Owner:
         """As `decrypt`, of all iterates that the server returned: a list of (iteration, Head)."""
         return self.keys.decrypt(model, record).heads
 
+    def publish(
+        self,
+        model: Given,
+        record: Record | None = None,
+        *,
+        releases: int = 1,
+        check: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+        unchecked: bool = False,
+        anyway: bool = False,
+    ) -> Head:
+        """Decrypts a model into a `Head` that is safe to show to others.
+
+        Adds the noise that hides the secret key (SECURITY.md), checks the head on rows that the owner knows, since a
+        server can return anything as the model, and counts it in the folder of the keys.
+
+        Parameters
+        ----------
+        model : document
+        record : Record, default=None
+            As for `decrypt`.
+        releases : int, default=1
+            How many models in all will be published of these keys: more need more noise each.
+        check : (X, y), default=None
+            Rows to check the head on; None for up to 256 of those that were encrypted.
+        unchecked : bool, default=False
+            Does without the check. If the server returned something else than the model, the head may show your data.
+        anyway : bool, default=False
+            Publishes a head even if less than half a bit of its logits is left above the noise.
+
+        Returns
+        -------
+        head : Head
+            Its `published_bits` are the bits of the largest weight above the noise.
+
+        Raises
+        ------
+        InputError
+            For keys without a folder or models beyond those that their noise covers, a head with too little left, or one
+            that says hardly more than the most frequent class: do not tell the server.
+        """
+        rows = None if check is None else (features(check[0]), label_names(check[1]))
+        names = None if check is None else column_names(check[0])
+        return self.keys.publish(
+            model, record, releases=releases, check=rows, names=names, unchecked=unchecked, anyway=anyway
+        )
+
 
 class Server:
     """Who trains, and sees no feature, no label, no weight and no secret key.

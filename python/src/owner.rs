@@ -8,6 +8,7 @@ use ciphertune_head::job;
 use ciphertune_session::examples::Examples;
 use ciphertune_session::files::Privacy;
 use ciphertune_session::keys_folder::{KeysFolder, NewKeysFolder};
+use ciphertune_session::publication::{self, CheckedOn, Terms};
 use ciphertune_session::{InFile, Result, owner};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -15,7 +16,7 @@ use pyo3::types::PyBytes;
 
 use crate::documents::{Given, Wanted};
 use crate::head::{Head, table};
-use crate::plan::Plan;
+use crate::plan::{Plan, within};
 use crate::rehearsal::FEATURES;
 use crate::{errors, work};
 
@@ -140,6 +141,52 @@ impl Keys {
         let head = |(iteration, head)| Ok((iteration, Py::new(py, Head { head })?));
         let heads = opened.decrypted.heads.into_iter().map(head).collect::<PyResult<_>>()?;
         Ok(Opened { heads, precision_bits: opened.precision_bits })
+    }
+
+    /// What `Owner.publish` does, with the rows of `check` as an array of doubles and a word a row.
+    #[pyo3(signature = (model, record = None, *, releases = 1, check = None, names = None, unchecked = false, anyway = false))]
+    #[allow(clippy::too_many_arguments)] // They have names in Python.
+    fn publish(
+        &self,
+        py: Python<'_>,
+        model: &Bound<'_, PyAny>,
+        record: Option<&Record>,
+        releases: i64,
+        check: Option<(Bound<'_, PyAny>, Vec<String>)>,
+        names: Option<Vec<String>>,
+        unchecked: bool,
+        anyway: bool,
+    ) -> PyResult<Head> {
+        let releases = within("releases", releases, 1, 1 << 20)? as u32;
+        let Some(folder) = self.folder() else {
+            let message = "keys that are to publish a model have a folder, which counts what was published: save them";
+            return Err(errors::input(message));
+        };
+        let rows = match check {
+            Some((features, labels)) => {
+                Some(Examples::of_table("the rows of check", table(&features, Some(labels), names)?))
+            }
+            None => None,
+        };
+        let check = match &rows {
+            Some(_) if unchecked => return Err(errors::input("check and unchecked exclude each other: leave one out")),
+            Some(rows) => CheckedOn::Table(rows),
+            None if unchecked => CheckedOn::Nothing,
+            None => CheckedOn::KeptRows,
+        };
+        let terms = Terms { releases, anyway, check };
+        let model = Given::from_python(model)?;
+        let published = work::run(py, None, |_| {
+            let model = model.document(MODEL)?;
+            let publish = |record: &job::owner::Record| {
+                publication::publish(&KeysFolder::open(&folder)?, &self.keys, record, &model, &terms)
+            };
+            match record {
+                Some(Record { record }) => publish(record),
+                None => publish(&record_of(&self.keys, &folder, &model.path, &model.bytes)?),
+            }
+        })?;
+        Ok(Head { head: published.released.head })
     }
 
     /// The plan that they are for.

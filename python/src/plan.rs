@@ -173,7 +173,8 @@ pub fn memory_bytes(memory: Option<i64>) -> PyResult<Option<usize>> {
     memory.map(|bytes| within("memory", bytes, 1, i64::MAX)).transpose()
 }
 
-fn within(name: &str, number: i64, least: i64, most: i64) -> PyResult<usize> {
+/// A number, if it is in its range.
+pub fn within(name: &str, number: i64, least: i64, most: i64) -> PyResult<usize> {
     if (least..=most).contains(&number) {
         return Ok(number as usize);
     }

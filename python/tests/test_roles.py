@@ -91,6 +91,31 @@ def test_a_folder_of_keys_keeps_records(data, fitted, tmp_path):
         Keys.load(tmp_path / "nothing")
 
 
+def test_a_head_is_published_with_noise_checked_and_counted(data, fitted, tmp_path):
+    keys = Keys(Plan(90, 6, 3))
+    owner = Owner(keys)
+    job, record = owner.encrypt(*data)
+    model = Server(keys.evaluation_keys()).train(job)
+    with pytest.raises(InputError, match="have a folder, which counts"):
+        owner.publish(model, record)
+    keys.save(tmp_path / "KEYS")
+    with pytest.raises(InputError, match="leave one out"):
+        owner.publish(model, record, check=data, unchecked=True)
+    X, y = data
+    with pytest.raises(InputError, match="Do not tell the server"):
+        owner.publish(model, record, check=(X, (y + 1) % 3))
+    with pytest.raises(InputError, match="releases=0 is not possible"):
+        owner.publish(model, record, releases=0)
+    # None of these were counted.
+    assert not (tmp_path / "KEYS/releases.json").exists()
+    head = owner.publish(model, record, releases=2)
+    assert head.published_bits > 1 and (head.logits(X).argmax(axis=1) == y).mean() > 0.9
+    assert 1e-4 < np.abs(head.weight - fitted.coef_).max() / np.abs(fitted.coef_).max() < 0.5
+    assert owner.publish(model, record, releases=2, check=data).published_bits > 1
+    with pytest.raises(InputError, match="are all that their noise covers"):
+        owner.publish(model, record, releases=2, unchecked=True)
+
+
 def test_secrets_are_neither_pickled_nor_copied(keys, encrypted):
     for secret in (keys, encrypted[1], Owner(keys)):
         for attempt in (pickle.dumps, copy.deepcopy):

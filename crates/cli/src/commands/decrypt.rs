@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ciphertune_ckks::container::Container;
 use ciphertune_ckks::files::KEY_ID;
-use ciphertune_head::job::owner::{Check, Keys, Record, Released};
+use ciphertune_head::job::owner::{Check, Keys, Record};
 use ciphertune_head::job::{self, JobId};
 use ciphertune_head::{Head, LabelColumn};
 use clap::Args;
@@ -18,6 +18,7 @@ use ciphertune_session::InFile;
 use ciphertune_session::examples::{Examples, Place, Reader};
 use ciphertune_session::files::{Document, NewFile, Privacy};
 use ciphertune_session::keys_folder::KeysFolder;
+use ciphertune_session::publication::{CheckedOn, Published, Terms};
 use ciphertune_session::rehearsal::timed;
 use ciphertune_session::{owner, publication};
 
@@ -142,21 +143,15 @@ impl Decrypt {
     /// Writes a head for anyone: with noise, checked, and counted.
     fn publish(&self, from: &Opened, folder: &KeysFolder, out: NewFile) -> Result<()> {
         let table = self.check.as_deref().map(|path| self.read_table(path, &from.record)).transpose()?;
-        let mut published = folder.releases()?;
-        published.check(self.releases)?;
-        let publish = || -> Result<Released> {
-            let flooded = publication::flood(&from.keys, &from.record, &from.model, self.releases, self.anyway)?;
-            if self.unchecked {
-                return Ok(flooded.unchecked());
-            }
-            Ok(publication::check(flooded, &from.record, table.as_ref(), self.model())?)
+        let check = match &table {
+            Some(table) => CheckedOn::Table(table),
+            None if self.unchecked => CheckedOn::Nothing,
+            None => CheckedOn::KeptRows,
         };
-        let (released, took) = timed(publish)?;
-        let content = released.head.to_bytes()?;
-        let which = published.next();
-        // Counted only now: a head that was refused was shown to nobody.
-        published.add(from.job, self.releases)?;
-        out.write(&content)?;
+        let terms = Terms { releases: self.releases, anyway: self.anyway, check };
+        let publish = || publication::publish(folder, &from.keys, &from.record, &from.model, &terms);
+        let (Published { released, which }, took) = timed(publish)?;
+        out.write(&released.head.to_bytes()?)?;
 
         self.say_written(from, &released.head, took)?;
         say!("  {}", checked(released.check.as_ref(), table.is_some()))?;
