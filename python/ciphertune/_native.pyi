@@ -61,6 +61,7 @@ class Plan:
         log_n: int | None = None,
         publish_bits: float | None = None,
         upload_rate: float | None = None,
+        refresh: Literal["never", 1, "auto"] | None = None,
         progress: Progress | None = None,
     ) -> Plan: ...
     @property
@@ -75,6 +76,9 @@ class Plan:
     @property
     def recipe(self) -> Recipe:
         """The hyperparameters."""
+    @property
+    def refreshed(self) -> bool:
+        """Whether the owner makes the steps of the training."""
     @property
     def log_n(self) -> int:
         """log2 of the ring dimension."""
@@ -283,7 +287,7 @@ class Rehearsed:
         """log2 of the largest trained weight over the plan's bound on the error of any one weight."""
     @property
     def seconds(self) -> list[float]:
-        """Of making keys, encrypting, reading, training and decrypting."""
+        """Of making keys, encrypting, reading, training, refreshing and decrypting."""
     @property
     def evaluation_key_bytes(self) -> int:
         """Bytes of the evaluation keys."""

@@ -19,7 +19,7 @@ else:
 __all__ = ["EncryptedLogisticRegression"]
 
 #: What `Rehearsed.seconds` are of.
-STEPS = ("keys", "encrypting", "reading", "training", "decrypting")
+STEPS = ("keys", "encrypting", "reading", "training", "refreshing", "decrypting")
 
 
 class EncryptedLogisticRegression(Base):
@@ -68,6 +68,9 @@ class EncryptedLogisticRegression(Base):
         logit, -30 for speed if the model is never published.
     upload_rate : float, default=None
         Bytes a second of the connection that a plan reckons with; None for 25e6.
+    refresh : {"never", 1, "auto"}, default="never"
+        Who makes the steps: "never", the server all of them on ciphertexts; 1, the owner after every iteration, who
+        encrypts the weights afresh, so that any number of iterations fits the smallest ring; "auto", what takes less time.
     progress : bool or callable, default=None
         True for bars (tqdm's where it is installed), or a function of (step, done, of), called on the calling thread.
         `of` is None where it is not known. An exception that it raises ends the training.
@@ -91,7 +94,7 @@ class EncryptedLogisticRegression(Base):
     precision_bits_ : float
         log2 of the largest trained weight over the plan's bound on the error of any one weight.
     seconds_ : dict
-        Of keys, encrypting, reading, training and decrypting.
+        Of keys, encrypting, reading, training, refreshing and decrypting.
 
     Raises
     ------
@@ -120,6 +123,7 @@ class EncryptedLogisticRegression(Base):
         log_n: int | None = None,
         publish_bits: float | None = None,
         upload_rate: float | None = None,
+        refresh: Literal["never", 1, "auto"] = "never",
         progress: bool | Progress | None = None,
     ) -> None:
         self.max_iter = max_iter
@@ -139,6 +143,7 @@ class EncryptedLogisticRegression(Base):
         self.log_n = log_n
         self.publish_bits = publish_bits
         self.upload_rate = upload_rate
+        self.refresh = refresh
         self.progress = progress
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
@@ -201,6 +206,7 @@ class EncryptedLogisticRegression(Base):
             log_n=self.log_n,
             publish_bits=self.publish_bits,
             upload_rate=self.upload_rate,
+            refresh=self.refresh,
             progress=progress,
         )
 

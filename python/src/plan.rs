@@ -2,7 +2,7 @@
 
 use ciphertune_head::layout::{LayoutKind, Shape};
 use ciphertune_head::plan::search::UPLOAD_BYTES_PER_SECOND;
-use ciphertune_head::plan::{self, Constraints};
+use ciphertune_head::plan::{self, Constraints, Refresh};
 use ciphertune_session::observer::{Running, Step};
 use ciphertune_session::{memory, owner};
 use pyo3::prelude::*;
@@ -23,7 +23,7 @@ pub struct Plan {
 #[pymethods]
 impl Plan {
     #[new]
-    #[pyo3(signature = (rows, features, classes, recipe = None, *, layout = "class-diagonal", memory = None, log_n = None, publish_bits = None, upload_rate = None, progress = None))]
+    #[pyo3(signature = (rows, features, classes, recipe = None, *, layout = "class-diagonal", memory = None, log_n = None, publish_bits = None, upload_rate = None, refresh = None, progress = None))]
     #[allow(clippy::too_many_arguments)] // They have names in Python.
     fn new(
         py: Python<'_>,
@@ -36,6 +36,7 @@ impl Plan {
         log_n: Option<i64>,
         publish_bits: Option<f64>,
         upload_rate: Option<f64>,
+        refresh: Option<&Bound<'_, PyAny>>,
         progress: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let most_classes = ciphertune_head::classes::MAX_CLASSES as i64;
@@ -58,12 +59,14 @@ impl Plan {
         if let Some(rate) = upload_rate.filter(|rate| rate.is_nan() || *rate <= 0.0) {
             return Err(errors::input(format!("upload_rate={rate} is not possible: give bytes a second, more than 0")));
         }
+        let refresh = refresh.map_or(Ok(Wish::Never), Wish::from_python)?;
         let constraints = Constraints {
             layout,
             memory: memory::limit(memory_bytes(memory)?),
             log_n: log_n.map(|log_n| within("log_n", log_n, 13, 16)).transpose()?.map(|log_n| log_n as u32),
             release_bits: publish_bits,
             upload_rate: upload_rate.unwrap_or(UPLOAD_BYTES_PER_SECOND),
+            refresh: if refresh == Wish::Every { Refresh::EveryIteration } else { Refresh::Never },
             ..Constraints::default()
         };
         let recipe = match recipe {
@@ -75,7 +78,8 @@ impl Plan {
             if let Some(warning) = owner::divergence(&recipe) {
                 observer.warn(&warning);
             }
-            let plan = plan::choose(shape, &recipe, &constraints)?;
+            let choose = if refresh == Wish::Auto { plan::choose_refresh } else { plan::choose };
+            let plan = choose(shape, &recipe, &constraints)?;
             plan.estimate()?;
             Ok(plan)
         })?;
@@ -104,6 +108,12 @@ impl Plan {
     #[getter]
     fn recipe(&self) -> Recipe {
         Recipe { recipe: self.plan.recipe().clone() }
+    }
+
+    /// Whether the owner makes the steps of the training.
+    #[getter]
+    fn refreshed(&self) -> bool {
+        self.plan.refresh() != Refresh::Never
     }
 
     /// log2 of the ring dimension.
@@ -165,6 +175,28 @@ impl Plan {
              log QP = {:.0}>",
             self.log_qp()
         )
+    }
+}
+
+/// Who is to make the steps.
+#[derive(Clone, Copy, PartialEq)]
+enum Wish {
+    Never,
+    Every,
+    Auto,
+}
+
+impl Wish {
+    fn from_python(refresh: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let word = refresh.extract::<String>().ok();
+        match (word.as_deref(), refresh.extract::<i64>().ok()) {
+            (Some("never"), _) => Ok(Self::Never),
+            (Some("auto"), _) => Ok(Self::Auto),
+            (_, Some(1)) => Ok(Self::Every),
+            _ => {
+                Err(errors::input(format!("refresh={} is not possible: choose 'never', 1 or 'auto'", refresh.repr()?)))
+            }
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! `rehearse`: every role in this process, as `ciphertune run` plays them, without the twin in the clear.
 
+use ciphertune_head::plan::Refresh;
 use ciphertune_session::examples::Examples;
-use ciphertune_session::rehearsal::{self, timed};
+use ciphertune_session::rehearsal::{self, Rounds, timed};
 use ciphertune_session::{InFile, memory};
 use pyo3::prelude::*;
 
@@ -19,8 +20,8 @@ pub struct Rehearsed {
     head: Py<Head>,
     /// log2 of the largest trained weight over the plan's bound on the error of any one weight.
     precision_bits: f64,
-    /// Of making keys, encrypting, reading, training and decrypting.
-    seconds: [f64; 5],
+    /// Of making keys, encrypting, reading, training, refreshing and decrypting.
+    seconds: [f64; 6],
     /// Bytes of the evaluation keys.
     evaluation_key_bytes: usize,
     /// Bytes of the job.
@@ -52,13 +53,21 @@ pub fn rehearse(
             let (job, encrypt) = timed(encrypt)?;
             drop(train);
             let [key_bytes, job_bytes] = [keys.evaluation_bytes, job.bytes];
-            let trained = rehearsal::train(job.job, keys.evaluation, false, &allotment, observer)?;
+            let (trained, rounds) = if plan.refresh() == Refresh::Never {
+                let trained = rehearsal::train(job.job, keys.evaluation, false, &allotment, observer)?;
+                (trained, Rounds::default())
+            } else {
+                let documents = [job.job, keys.evaluation];
+                rehearsal::train_refreshed(plan, &keys.secret, &job.record, documents, &allotment, observer)?
+            };
             let (load, training) = (trained.load_seconds, trained.train_seconds);
             let model = trained.into_document();
-            let (outcome, decrypt) = timed(|| rehearsal::decrypt(plan, &keys.secret, &job.record, &[], &model))?;
+            let open = || rehearsal::decrypt(plan, &keys.secret, &job.record, &rounds.courses, &model);
+            let (outcome, decrypt) = timed(open)?;
             let precision_bits = outcome.opened.precision_bits;
             let sizes = [key_bytes, job_bytes, model.bytes.len()];
-            Ok((outcome.opened.decrypted, precision_bits, [keygen, encrypt, load, training, decrypt], sizes))
+            let seconds = [keygen, encrypt, load, training, rounds.seconds, decrypt];
+            Ok((outcome.opened.decrypted, precision_bits, seconds, sizes))
         })?;
     let head = Py::new(py, Head { head: outcome.last().clone() })?;
     Ok(Rehearsed { head, precision_bits, seconds, evaluation_key_bytes, job_bytes, model_bytes })

@@ -19,8 +19,8 @@ def test_a_training_tells_classes_apart_and_says_what_it_was(data, fitted):
     assert fitted.n_features_in_ == 6 and fitted.n_iter_ == 2 and not hasattr(fitted, "feature_names_in_")
     assert (fitted.plan_.rows, fitted.plan_.features, fitted.plan_.classes) == (90, 6, 3)
     assert fitted.plan_.security_bits == 128 and fitted.precision_bits_ > 10
-    assert set(fitted.seconds_) == {"keys", "encrypting", "reading", "training", "decrypting"}
-    assert min(fitted.seconds_.values()) > 0
+    assert set(fitted.seconds_) == {"keys", "encrypting", "reading", "training", "refreshing", "decrypting"}
+    assert all((seconds > 0) == (step != "refreshing") for step, seconds in fitted.seconds_.items())
 
 
 def test_logits_are_those_of_the_coefficients_and_probabilities_their_sigmoids_shares(data, fitted):
@@ -78,9 +78,25 @@ def test_parameters_reach_the_training(data):
     assert recipe == expected and recipe != ciphertune.Recipe(1)
 
 
+def test_a_training_whose_steps_the_owner_makes_takes_a_small_ring_for_any_number_of_iterations(data):
+    X, y = data
+    chain = EncryptedLogisticRegression(6, publish_bits=-30).fit(X, y)
+    model = EncryptedLogisticRegression(6, publish_bits=-30, refresh=1).fit(X, y)
+    assert model.plan_.refreshed and not chain.plan_.refreshed and model.plan_.log_n < chain.plan_.log_n
+    assert model.n_iter_ == 6 and model.seconds_["refreshing"] > 0
+    # Both are what training in the clear gives, but for the noise of encryption.
+    np.testing.assert_allclose(model.coef_, chain.coef_, atol=1e-3 * np.abs(chain.coef_).max())
+    assert ciphertune.Plan(90, 6, 3, refresh="auto").security_bits == 128
+    keys = ciphertune.Keys(model.plan_)
+    job, _ = ciphertune.Owner(keys).encrypt(X, y)
+    with pytest.raises(InputError, match="the job's owner makes the steps of its training"):
+        ciphertune.Server(keys.evaluation_keys()).train(job)
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
+        ({"refresh": 2}, "refresh=2 is not possible: choose 'never', 1 or 'auto'"),
         ({"max_iter": 0}, "0 iterations are not possible: choose 1 to 1000"),
         ({"recipe": "fast"}, '"fast" is no recipe: choose paper or default'),
         ({"scaler": "robust"}, '"robust" is no scaler: choose none, center, standardize or whiten'),
