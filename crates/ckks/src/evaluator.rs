@@ -6,8 +6,9 @@
 
 mod plain;
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ciphertune_ring::{Digits, FactorPair, RnsPoly, Switch, galois};
 use rayon::prelude::*;
@@ -30,10 +31,22 @@ pub struct Counts {
 pub struct Evaluator {
     keys: EvaluationKeys,
     encoder: Encoder,
+    /// The last plaintexts that ciphertexts were multiplied with: circuits use the same ones again and again.
+    encoded: Mutex<VecDeque<Encoded>>,
     key_switches: AtomicU64,
     products: AtomicU64,
     stopped: AtomicBool,
 }
+
+/// An encoded plaintext, and what it was made of.
+struct Encoded {
+    values: Vec<Complex64>,
+    scale: f64,
+    poly: Arc<RnsPoly>,
+}
+
+/// Plaintexts that are kept.
+const KEPT_PLAINTEXTS: usize = 4;
 
 /// Two scales count as equal when they agree to this relative difference, far below any noise.
 const SCALE_TOLERANCE: f64 = 1.0 / (1u64 << 30) as f64;
@@ -45,6 +58,7 @@ impl Evaluator {
         Self {
             keys,
             encoder,
+            encoded: Mutex::default(),
             key_switches: AtomicU64::new(0),
             products: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
@@ -160,6 +174,23 @@ impl Evaluator {
         Ok(Ciphertext::new(c0, c1, scale))
     }
 
+    /// A plaintext with so many limbs.
+    fn encoded(&self, values: &[Complex64], scale: f64, limbs: usize) -> Result<Arc<RnsPoly>> {
+        let kept = || self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |e: &&Encoded| e.scale == scale && e.poly.q_limbs() == limbs && e.values == values;
+        if let Some(found) = kept().iter().find(same) {
+            return Ok(found.poly.clone());
+        }
+        // Not under the lock: other threads may have the same to do, and nothing waits for another.
+        let poly = Arc::new(self.parameters().ring().reduce_signed_wide(&self.encoder.encode(values, scale)?, limbs));
+        let mut kept = kept();
+        if !kept.iter().any(|e| same(&e)) {
+            kept.truncate(KEPT_PLAINTEXTS - 1);
+            kept.push_front(Encoded { values: values.to_vec(), scale, poly: poly.clone() });
+        }
+        Ok(poly)
+    }
+
     fn check_aligned(&self, a: (usize, f64), b: (usize, f64)) -> Result<()> {
         if a.0 != b.0 {
             return Err(Error::LevelMismatch(a.0, b.0));
@@ -252,7 +283,7 @@ impl Arithmetic for Evaluator {
         if values.len() != self.slots() {
             return Err(Error::Length { found: values.len(), expected: self.slots() });
         }
-        let plain = ring.reduce_signed_wide(&self.encoder.encode(values, scale)?, a.level() + 1);
+        let plain = self.encoded(values, scale, a.level() + 1)?;
         Ok(self.with_scale(&self.map(a, |half| ring.mul(half, &plain)), a.scale * scale))
     }
 

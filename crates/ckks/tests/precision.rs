@@ -458,3 +458,24 @@ fn products_with_turned_plaintexts_are_sums_of_slots_and_need_no_key() {
         assert!(matches!(stopped, Err(Error::Stopped)));
     }
 }
+
+#[test]
+fn plaintexts_that_come_again_multiply_as_they_did_at_first() {
+    let f = &fixtures()[0];
+    let x = f.encrypt(&f.values(1.0), f.parameters.max_level());
+    // More of them than are kept, at two scales and levels.
+    let masks: Vec<Vec<Complex64>> = (0..6).map(|k| f.values(10.0 + f64::from(k))).collect();
+    let low = f.server.drop_to(&x, 2).unwrap();
+    let products = || {
+        let all = masks.iter().flat_map(|mask| {
+            [(&x, f.scale), (&x, f.scale / 4.0), (&low, f.scale)].map(|(x, scale)| f.server.mul_plain(x, mask, scale))
+        });
+        all.map(|product| f.decrypt(&product.unwrap())).collect::<Vec<_>>()
+    };
+    let first = products();
+    assert_eq!(first, products());
+    for (slots, mask) in first.iter().step_by(3).zip(&masks) {
+        let expected = f.values(1.0).into_iter().zip(mask).map(|(x, mask)| x * mask);
+        assert!(slots.iter().zip(expected).all(|(found, expected)| (found - expected).norm() < 1e-6));
+    }
+}

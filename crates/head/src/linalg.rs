@@ -1,6 +1,6 @@
 //! Matrix products on all cores; nalgebra's own product uses one.
 
-use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut};
+use nalgebra::{DMatrix, DMatrixView, DMatrixViewMut, DVector};
 use rayon::prelude::*;
 
 /// `a * b`, in panels of `b`'s columns, or of `a`'s rows where `b` is narrow.
@@ -41,6 +41,19 @@ fn multiply_by_rows(a: &DMatrix<f64>, b: &DMatrix<f64>, parts: usize) -> DMatrix
     product
 }
 
+/// The inverse of a lower triangular matrix, column by column; `None` for a zero on the diagonal.
+pub(crate) fn inverse_of_lower(lower: &DMatrix<f64>) -> Option<DMatrix<f64>> {
+    let d = lower.nrows();
+    let columns = (0..d).into_par_iter().map(|k| {
+        // Above the diagonal the inverse is zero.
+        let mut column = DVector::zeros(d);
+        column[k] = 1.0;
+        let mut rest = column.rows_mut(k, d - k);
+        lower.view((k, k), (d - k, d - k)).solve_lower_triangular_mut(&mut rest).then_some(column)
+    });
+    Some(DMatrix::from_columns(&columns.collect::<Option<Vec<_>>>()?))
+}
+
 /// A matrix with a leading column of ones.
 pub(crate) fn with_ones(x: &DMatrix<f64>) -> DMatrix<f64> {
     x.clone().insert_column(0, 1.0)
@@ -67,6 +80,14 @@ mod tests {
             let b = DMatrix::from_fn(inner, columns, |i, j| (i * 5 + j) as f64 % 13.0 - 6.0);
             assert_eq!(multiply(&a, &b), &a * &b);
         }
+    }
+
+    #[test]
+    fn the_inverse_of_a_lower_triangle_is_what_the_identity_is_solved_to() {
+        let lower = DMatrix::from_fn(60, 60, |i, j| if i >= j { ((i * 7 + j * 3) % 11) as f64 - 5.5 } else { 0.0 });
+        let expected = lower.solve_lower_triangular(&DMatrix::identity(60, 60)).unwrap();
+        assert_eq!(inverse_of_lower(&lower).unwrap(), expected);
+        assert!(inverse_of_lower(&DMatrix::zeros(3, 3)).is_none());
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::galois::Permutation;
 use crate::modulus::{Modulus, ShoupConstant};
 use crate::{Error, Result};
 
+pub(crate) use matrix::TILE;
 pub use matrix::{Limb, Pair, Triple, matrix_product};
 
 /// Words worked on at a time by the kernels that accumulate: their partial sums stay in the L1 cache.

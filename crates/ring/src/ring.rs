@@ -208,18 +208,23 @@ impl Ring {
         let n = self.n();
         let poly = || RnsPoly::dirty(n, q_limbs, 0);
         let mut out: Vec<[RnsPoly; 3]> = (0..rows.len() * columns.len()).map(|_| [poly(), poly(), poly()]).collect();
-        // By limb what is to be written.
-        let mut limbs: Vec<Vec<kernels::Triple>> = (0..q_limbs).map(|_| Vec::with_capacity(out.len())).collect();
+        // By part of a limb what is to be written.
+        let part = part_of(n, q_limbs, rayon::current_num_threads());
+        let in_limb = n / part;
+        let mut parts: Vec<Vec<kernels::Triple>> =
+            (0..q_limbs * in_limb).map(|_| Vec::with_capacity(out.len())).collect();
         for [d0, d1, d2] in &mut out {
-            let [d0, d1, d2] = [d0, d1, d2].map(|d| d.words_mut().chunks_mut(n));
-            for (limb, ((d0, d1), d2)) in limbs.iter_mut().zip(d0.zip(d1).zip(d2)) {
-                limb.push([d0, d1, d2]);
+            let [d0, d1, d2] = [d0, d1, d2].map(|d| d.words_mut().chunks_mut(part));
+            for (part, ((d0, d1), d2)) in parts.iter_mut().zip(d0.zip(d1).zip(d2)) {
+                part.push([d0, d1, d2]);
             }
         }
-        limbs.par_iter_mut().enumerate().for_each(|(i, limb)| {
-            kernels::matrix_product(self.primes[i].modulus(), &limb_pairs(rows, i), &limb_pairs(columns, i), limb);
+        parts.par_iter_mut().enumerate().for_each(|(k, out)| {
+            let (i, first) = (k / in_limb, k % in_limb * part);
+            let (rows, columns) = (limb_pairs(rows, i), limb_pairs(columns, i));
+            kernels::matrix_product(self.primes[i].modulus(), &rows, &columns, first, out);
         });
-        drop(limbs);
+        drop(parts);
         let mut out = out.into_iter();
         rows.iter().map(|_| out.by_ref().take(columns.len()).collect()).collect()
     }
@@ -343,6 +348,15 @@ impl Ring {
     fn permutation(&self, g: usize) -> Arc<Permutation> {
         cached(&self.permutations, g, || Permutation::new(self.log_n, g))
     }
+}
+
+/// Parts of a matrix product a thread, so that no thread is idle while others do the last ones.
+const PARTS_A_THREAD: usize = 8;
+
+/// Words of a limb that are multiplied at a time: a power of two, as few as some parts a thread take, or a few tiles.
+fn part_of(n: usize, limbs: usize, threads: usize) -> usize {
+    let parts = if threads == 1 { 1 } else { (PARTS_A_THREAD * threads).div_ceil(limbs).next_power_of_two() };
+    (n / parts).max(4 * kernels::TILE).min(n)
 }
 
 /// Limb `i` of all operands.

@@ -3,9 +3,10 @@
 use super::moments::Moments;
 use super::{Map, Scaler, ScalerKind};
 use crate::error::{HeadError, Result};
-use crate::linalg::multiply;
+use crate::linalg::{inverse_of_lower, multiply};
 use crate::recipe::Recipe;
 use nalgebra::{Cholesky, DMatrix, DVector};
+use rayon::prelude::*;
 
 impl Scaler {
     /// Fits the scaler that a recipe asks for.
@@ -33,7 +34,7 @@ impl Scaler {
         if kind == ScalerKind::None {
             return Ok(Scaler { mean: DVector::zeros(columns), map: Map::None });
         }
-        let moments: Vec<Moments> = features.column_iter().map(|column| Moments::of(&column)).collect();
+        let moments: Vec<Moments> = (0..columns).into_par_iter().map(|k| Moments::of(&features.column(k))).collect();
         let of_all = |value: fn(&Moments) -> f64| DVector::from_iterator(columns, moments.iter().map(value));
         let size = |moments: &Moments| if moments.mean.is_finite() { moments.deviation } else { moments.mean };
         if let Some(column) = moments.iter().position(|moments| !size(moments).is_finite()) {
@@ -66,9 +67,10 @@ impl Scaler {
 /// D (x - mu) for every row x.
 fn weighted(features: &DMatrix<f64>, mean: &DVector<f64>, weights: &DVector<f64>) -> DMatrix<f64> {
     let mut weighted = features.clone();
-    for ((mut column, &mean), &weight) in weighted.column_iter_mut().zip(mean).zip(weights) {
-        column.apply(|x| *x = (*x - mean) * weight);
-    }
+    weighted.as_mut_slice().par_chunks_mut(features.nrows()).enumerate().for_each(|(k, column)| {
+        let (mean, weight) = (mean[k], weights[k]);
+        column.iter_mut().for_each(|x| *x = (*x - mean) * weight);
+    });
     weighted
 }
 
@@ -86,6 +88,6 @@ fn whitening_root(features: &DMatrix<f64>, live: usize, lambda: f64) -> Result<D
     }
     let not_whitenable = || HeadError::NotWhitenable { lambda };
     let lower = Cholesky::new(covariance).ok_or_else(not_whitenable)?.unpack();
-    let root = lower.solve_lower_triangular(&DMatrix::identity(columns, columns)).ok_or_else(not_whitenable)?;
+    let root = inverse_of_lower(&lower).ok_or_else(not_whitenable)?;
     if root.iter().all(|x| x.is_finite()) { Ok(root) } else { Err(not_whitenable()) }
 }

@@ -7,7 +7,7 @@
 use super::*;
 
 /// Words of each operand in a tile: a row and some dozens of columns of some dozens of operands stay in the L2 cache.
-pub(super) const TILE: usize = 128;
+pub(crate) const TILE: usize = 128;
 
 /// A limb, as it lies in memory.
 #[derive(Clone, Copy)]
@@ -25,13 +25,14 @@ pub type Pair<'a> = [Limb<'a>; 2];
 pub type Triple<'a> = [&'a mut [u64]; 3];
 
 /// A matrix product: for every row i and column j the sum over k of (a0 + a1 s)(b0 + b1 s), with (a0, a1) =
-/// `rows[i][k]` and (b0, b1) = `columns[j][k]`, to `out[i * columns.len() + j]`.
+/// `rows[i][k]` and (b0, b1) = `columns[j][k]`, to `out[i * columns.len() + j]`: as many words as there is room for
+/// there, from word `first` of the operands on, a multiple of [`TILE`].
 ///
 /// # Panics
 ///
 /// Unless all rows and columns have one length, at least one.
-pub fn matrix_product(m: &Modulus, rows: &[Vec<Pair>], columns: &[Vec<Pair>], out: &mut [Triple]) {
-    matrix_product_on(backend(), m, rows, columns, out);
+pub fn matrix_product(m: &Modulus, rows: &[Vec<Pair>], columns: &[Vec<Pair>], first: usize, out: &mut [Triple]) {
+    matrix_product_on(backend(), m, rows, columns, first, out);
 }
 
 /// [`matrix_product`] on a backend.
@@ -40,8 +41,10 @@ pub(super) fn matrix_product_on(
     m: &Modulus,
     rows: &[Vec<Pair>],
     columns: &[Vec<Pair>],
+    first: usize,
     out: &mut [Triple],
 ) {
+    debug_assert!(first.is_multiple_of(TILE));
     let (n, terms) = (out.first().map_or(0, |[d0, ..]| d0.len()), rows.first().map_or(0, Vec::len));
     assert!(terms > 0 && rows.iter().chain(columns).all(|pairs| pairs.len() == terms), "one length");
     let mut row_words = vec![0; 2 * terms * TILE];
@@ -50,11 +53,11 @@ pub(super) fn matrix_product_on(
         let len = TILE.min(n - start);
         let size = 2 * terms * len;
         for (column, words) in columns.iter().zip(column_words.chunks_mut(size)) {
-            gather(simd, m, column, start, len, words);
+            gather(simd, m, column, first + start, len, words);
         }
         for (row, out) in rows.iter().zip(out.chunks_mut(columns.len())) {
             let row_words = &mut row_words[..size];
-            gather(simd, m, row, start, len, row_words);
+            gather(simd, m, row, first + start, len, row_words);
             for (column, out) in column_words.chunks(size).zip(out) {
                 let tile = out.each_mut().map(|d| &mut d[start..start + len]);
                 dispatch!(simd, dot(m, row_words, column, tile));

@@ -105,7 +105,7 @@ fn matrix_product(
 ) -> Vec<[Vec<u64>; 3]> {
     let mut out = vec![[vec![0; n], vec![0; n], vec![0; n]]; rows.len() * columns.len()];
     let mut triples: Vec<Triple> = out.iter_mut().map(|triple| triple.each_mut().map(|d| &mut d[..])).collect();
-    matrix::matrix_product_on(simd, m, rows, columns, &mut triples);
+    matrix::matrix_product_on(simd, m, rows, columns, 0, &mut triples);
     out
 }
 
@@ -137,6 +137,26 @@ fn a_matrix_product_is_a_sum_of_products_in_every_entry_on_every_backend() {
                 let found = matrix_product(simd, m, &columns, rows, LEN);
                 assert!(found == transposed, "{}, {}, transposed", simd.name(), m.value());
             }
+        }
+    }
+}
+
+#[test]
+fn a_matrix_product_in_parts_is_that_of_the_whole() {
+    let m = &moduli()[0];
+    let (a, b) = (pairs(m, 5, 10), pairs(m, 5, 60));
+    let packed: Vec<_> = a.iter().map(|a| a.each_ref().map(|a| packed(m, a))).collect();
+    let packed: Vec<Pair> = packed.iter().map(|pair| pair.each_ref().map(|limb| Limb::Packed(limb))).collect();
+    for rows in [vec![views(&a)], vec![packed]] {
+        for simd in Backend::available() {
+            let whole = matrix_product(simd, m, &rows, &[views(&b)], LEN);
+            let mut out = [vec![0; LEN], vec![0; LEN], vec![0; LEN]];
+            for first in (0..LEN).step_by(3 * matrix::TILE) {
+                let end = (first + 3 * matrix::TILE).min(LEN);
+                let part: Triple = out.each_mut().map(|d| &mut d[first..end]);
+                matrix::matrix_product_on(simd, m, &rows, &[views(&b)], first, &mut [part]);
+            }
+            assert!(whole == [out], "{}", simd.name());
         }
     }
 }

@@ -20,6 +20,11 @@ use crate::{Buffer, PackedPoly, RnsPoly, kernels};
 /// Limbs of each half of a result that share the reading of what is divided away.
 const LIMBS_TOGETHER: usize = 4;
 
+/// How many limbs of so many are finished together: up to `most`, but so that every thread has some.
+fn together(limbs: usize, most: usize) -> usize {
+    limbs.div_ceil(rayon::current_num_threads()).clamp(1, most)
+}
+
 /// A polynomial split into digits and raised to the extended basis, ready for any number of key switches.
 pub struct Digits<'a> {
     /// Whose limbs are each digit's own.
@@ -102,7 +107,9 @@ impl Ring {
     /// ciphertext primes and the special primes.
     pub fn decompose<'a>(&self, a: &'a RnsPoly) -> Digits<'a> {
         let (n, q_limbs, size) = (self.n(), a.q_limbs(), self.p_count());
-        let raised = (0..self.digit_count(q_limbs))
+        let digits = self.digit_count(q_limbs);
+        let together = together(digits * q_limbs, TARGETS_TOGETHER);
+        let raised = (0..digits)
             .into_par_iter()
             .map(|j| {
                 let own = j * size..((j + 1) * size).min(q_limbs);
@@ -114,9 +121,9 @@ impl Ring {
                 let after = &mut rest[own.len() * n..];
                 let chunks = [(0, before), (own.end, after)].map(|(first, limbs)| {
                     limbs
-                        .par_chunks_mut(TARGETS_TOGETHER * n)
+                        .par_chunks_mut(together * n)
                         .enumerate()
-                        .map(move |(chunk, limbs)| (first + chunk * TARGETS_TOGETHER, limbs))
+                        .map(move |(chunk, limbs)| (first + chunk * together, limbs))
                 });
                 let [before, after] = chunks;
                 before.chain(after).for_each(|(first, limbs)| {
@@ -166,10 +173,11 @@ impl Ring {
 
         let mut out = [(); 2].map(|_| RnsPoly::dirty(n, kept, 0));
         let [out0, out1] = &mut out;
-        let chunks = [out0, out1].map(|out| out.words_mut().par_chunks_mut(LIMBS_TOGETHER * n));
+        let together = together(kept, LIMBS_TOGETHER);
+        let chunks = [out0, out1].map(|out| out.words_mut().par_chunks_mut(together * n));
         let [chunks0, chunks1] = chunks;
         chunks0.zip(chunks1).enumerate().for_each(|(chunk, (limbs0, limbs1))| {
-            let targets: Vec<usize> = (0..limbs0.len() / n).map(|k| chunk * LIMBS_TOGETHER + k).collect();
+            let targets: Vec<usize> = (0..limbs0.len() / n).map(|k| chunk * together + k).collect();
             conversion.combine(&self.primes, &halfway[0], &targets, limbs0);
             conversion.combine(&self.primes, &halfway[1], &targets, limbs1);
             for (&i, (limb0, limb1)) in targets.iter().zip(limbs0.chunks_mut(n).zip(limbs1.chunks_mut(n))) {

@@ -10,7 +10,7 @@
 //! on the secret key beyond the released weights. So it says no more about the key than they do.
 
 use ciphertune_ckks::container::{Container, ContainerWriter};
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
 
 use crate::linalg::multiply;
 use crate::{HeadError, Result};
@@ -42,8 +42,8 @@ impl Covariance {
         let mut sum = DMatrix::zeros(features, features);
         for start in (0..rows).step_by(PANEL) {
             let mut centred = x.rows(start, PANEL.min(rows - start)).into_owned();
-            for mut row in centred.row_iter_mut() {
-                row -= &mean;
+            for (mut column, &mean) in centred.column_iter_mut().zip(&mean) {
+                column.add_scalar_mut(-mean);
             }
             sum += multiply(&centred.transpose(), &centred);
         }
@@ -51,6 +51,19 @@ impl Covariance {
         // Exactly symmetric, whatever the order of the sums: half of it is kept.
         sum.fill_lower_triangle_with_upper_triangle();
         Some(Self(sum))
+    }
+
+    /// The largest eigenvalue of x^T x / n for features with these means, the column of ones included. From a power
+    /// iteration, which ends within a few percent below it.
+    pub fn largest_moment(&self, mean: &DVector<f64>) -> f64 {
+        let d = mean.len();
+        // x^T x / n = covariance + mean mean^T, with a one in the place of the bias.
+        power_iteration(d, |direction| {
+            let along = mean.dot(direction);
+            let mut next = mean * along;
+            next.rows_mut(1, d - 1).gemv(1.0, &self.0, &direction.rows(1, d - 1), 1.0);
+            next
+        })
     }
 
     /// Adds the covariance to a record.
@@ -112,6 +125,21 @@ fn factors(mean_squares: &[f64], variance: f64) -> Vec<f64> {
         if mean > variance { (mean - variance) / mean } else { 0.0 }
     };
     (0..mean_squares.len()).map(factor).collect()
+}
+
+/// About the largest eigenvalue of a positive matrix, given what it makes of a vector.
+pub(super) fn power_iteration(d: usize, apply: impl Fn(&DVector<f64>) -> DVector<f64>) -> f64 {
+    let mut direction = DVector::from_fn(d, |k, _| 1.0 + (k % 7) as f64 / 7.0).normalize();
+    let mut eigenvalue = 0.0;
+    for _ in 0..30 {
+        let next = apply(&direction);
+        eigenvalue = next.norm();
+        if eigenvalue == 0.0 {
+            break;
+        }
+        direction = next / eigenvalue;
+    }
+    eigenvalue
 }
 
 #[cfg(test)]

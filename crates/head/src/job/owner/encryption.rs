@@ -5,11 +5,11 @@ use std::io::{Seek, Write};
 use ciphertune_ckks::container::ContainerWriter;
 use ciphertune_ckks::files::SeededGroup;
 use ciphertune_ckks::{Encoder, KeyId, encrypt as encrypt_slots, files};
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DMatrix;
 use rayon::prelude::*;
 
 use super::super::{JOB, JOB_FORMATS, document, group_name};
-use super::cleanup::Covariance;
+use super::cleanup::{Covariance, power_iteration};
 use super::{Keys, Record, kept};
 use crate::layout::{Input, Layout, Plain, Source};
 use crate::{Classes, FeatureTable, HeadError, Plan, Preconditioned, Result, Scaler};
@@ -62,10 +62,10 @@ pub fn encrypt(
     let job = KeyId::random()?;
     let writer = document(JOB, *JOB_FORMATS.end(), plan, job, keys.id());
     let (bytes, ciphertexts) = write_upload(keys, &source, writer, out, progress)?;
-    let magnitude = magnitude(&problem.x_hat, schedule.first_rate() / schedule.stride());
     let provenance = table.provenance().cloned();
     let names = table.names().cloned();
     let covariance = Covariance::of(&problem.x_hat);
+    let magnitude = magnitude(&problem.x_hat, covariance.as_ref(), schedule.first_rate() / schedule.stride());
     let (unscale, w0) = (problem.unscale, problem.w0);
     let kept = Some(kept::of(table, &labels, classes.len())?);
     let course = None;
@@ -120,19 +120,29 @@ fn write_upload(
     Ok((bytes, inputs.len()))
 }
 
-/// See [`Record::magnitude`]; the rate is that beside which the plan reckons with. The eigenvalue comes from a power iteration, which ends within a few percent below it.
-fn magnitude(x_hat: &DMatrix<f64>, first_rate: f64) -> f64 {
+/// See [`Record::magnitude`]; the rate is that beside which the plan reckons with.
+fn magnitude(x_hat: &DMatrix<f64>, covariance: Option<&Covariance>, first_rate: f64) -> f64 {
     let (n, d) = x_hat.shape();
     let rms = (x_hat.norm_squared() / (n * d) as f64).sqrt();
-    let mut direction = DVector::from_fn(d, |k, _| 1.0 + (k % 7) as f64 / 7.0).normalize();
-    let mut eigenvalue = 0.0;
-    for _ in 0..30 {
-        let next = x_hat.tr_mul(&(x_hat * &direction)) / n as f64;
-        eigenvalue = next.norm();
-        if eigenvalue == 0.0 {
-            break;
-        }
-        direction = next / eigenvalue;
-    }
+    let eigenvalue = match covariance {
+        Some(covariance) => covariance.largest_moment(&x_hat.row_mean().transpose()),
+        None => power_iteration(d, |direction| x_hat.tr_mul(&(x_hat * direction)) / n as f64),
+    };
     rms.max(eigenvalue.sqrt() * (first_rate * n as f64 / 4.0).max(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_as_large_by_its_covariance_as_by_its_rows() {
+        for (offset, spread) in [(0.0, 1.0), (0.3, 0.7), (3.0, 0.1)] {
+            let row = |i: usize, k: usize| offset + spread * ((i * 31 + k * 17) % 23) as f64 / 11.0 - spread;
+            let x = DMatrix::from_fn(50, 6, |i, k| if k == 0 { 1.0 } else { row(i, k) });
+            let by_rows = magnitude(&x, None, 0.08);
+            let by_covariance = magnitude(&x, Covariance::of(&x).as_ref(), 0.08);
+            assert!((by_rows / by_covariance - 1.0).abs() < 1e-9, "{by_rows} {by_covariance}");
+        }
+    }
 }
