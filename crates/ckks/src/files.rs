@@ -13,7 +13,7 @@
 mod ciphertexts;
 mod evaluation_keys;
 
-use ciphertune_ring::{PackedPoly, Ring, RnsPoly};
+use ciphertune_ring::{PackedPoly, Ring, RnsPoly, Seed};
 use zeroize::Zeroize;
 
 use crate::container::packing::packed_bytes;
@@ -74,7 +74,7 @@ pub fn check_origin(header: &Header, parameters: &Parameters) -> Result<KeyId> {
 }
 
 /// A polynomial as a packed row.
-fn pack_poly(ring: &Ring, poly: &RnsPoly) -> Vec<u8> {
+pub(crate) fn pack_poly(ring: &Ring, poly: &RnsPoly) -> Vec<u8> {
     let mut row = vec![0; packed_bytes(poly.n(), ring.widths(poly.q_limbs(), poly.p_limbs()))];
     ring.pack_into(poly, &mut row);
     row
@@ -99,6 +99,26 @@ fn ciphertext_limbs(ring: &Ring, packed: PackedShape, p_limbs: usize, what: &str
         return Ok(limbs - p_limbs);
     }
     Err(Error::File(format!("holds {what} in limbs that its parameters do not have: fetch the file again")))
+}
+
+/// The digits of a switching key in a container of its own: level, one half of every digit, the seeds of the other.
+pub(crate) fn packed_digits(
+    parameters: &Parameters,
+    container: &Container,
+    half: &str,
+    seed: &str,
+) -> Result<(usize, Vec<PackedPoly>, Vec<Seed>)> {
+    let ring = parameters.ring();
+    let packed = container.packed(half)?;
+    let q_limbs = ciphertext_limbs(ring, packed.shape(), ring.p_count(), "keys")?;
+    let count = ring.digit_count(q_limbs);
+    if packed.shape().count != count {
+        return Err(Error::File("holds a key with digits missing: fetch the file again".into()));
+    }
+    let rows = packed.rows().map(|row| read_poly(ring, row, q_limbs, ring.p_count())).collect::<Result<_>>()?;
+    let seeds = container.tensor(seed)?.of_shape(&[count, size_of::<Seed>()])?;
+    let (seeds, _) = seeds.u8s()?.as_chunks::<{ size_of::<Seed>() }>();
+    Ok((q_limbs - 1, rows, seeds.to_vec()))
 }
 
 #[cfg(test)]

@@ -238,7 +238,7 @@ fn generate_digit(parameters: &Parameters, key: &SecretKey, source: &RnsPoly, le
 }
 
 /// The limbs of `full` (over all primes) for a polynomial of `q_limbs` ciphertext limbs and all special limbs.
-fn restrict(parameters: &Parameters, full: &RnsPoly, q_limbs: usize) -> RnsPoly {
+pub(crate) fn restrict(parameters: &Parameters, full: &RnsPoly, q_limbs: usize) -> RnsPoly {
     let n = parameters.ring().n();
     let p_limbs = full.p_limbs();
     let mut out = RnsPoly::zero(n, q_limbs, p_limbs);

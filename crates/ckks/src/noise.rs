@@ -48,12 +48,22 @@ impl NoiseModel {
     /// A key switch at `level`: every digit's value, uniform in +-D/2, meets a noise polynomial and is divided by P;
     /// then the rounding.
     pub fn key_switch(&self, level: usize) -> f64 {
+        self.switch_with(level, SIGMA * SIGMA)
+    }
+
+    /// Entry of a ciphertext at `level` ([`crate::EntryKey`]): a key switch whose key carries the noise of two.
+    pub fn entry(&self, level: usize) -> f64 {
+        self.switch_with(level, 2.0 * SIGMA * SIGMA)
+    }
+
+    /// A key switch with a key whose error has this variance in every coefficient.
+    fn switch_with(&self, level: usize, key: f64) -> f64 {
         let log_p: f64 = self.p.iter().map(|p| p.log2()).sum();
         let digits: f64 = self.q[..=level]
             .chunks(self.p.len())
             .map(|digit| {
                 let log_d: f64 = digit.iter().map(|q| q.log2()).sum();
-                (2.0 * (log_d - log_p)).exp2() * ROUNDING_VARIANCE * self.n * SIGMA * SIGMA
+                (2.0 * (log_d - log_p)).exp2() * ROUNDING_VARIANCE * self.n * key
             })
             .sum();
         self.n * digits + self.rounding()

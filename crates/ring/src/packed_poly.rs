@@ -149,6 +149,15 @@ impl Ring {
         });
         out
     }
+
+    /// All limbs of a packed polynomial.
+    pub fn unpack_all(&self, a: &PackedPoly) -> RnsPoly {
+        let mut out = RnsPoly::dirty(self.n(), a.q_limbs, a.limbs() - a.q_limbs);
+        out.words_mut().par_chunks_mut(self.n()).enumerate().for_each(|(i, words)| {
+            kernels::unpack(self.limb_modulus(a.q_limbs, i), a.limb(i), 0, words);
+        });
+        out
+    }
 }
 
 /// Whether all words, far below 2^63, are below the modulus: one that is not leaves a borrow, which is the highest bit.
@@ -167,6 +176,7 @@ mod tests {
         let ring = Ring::new(6, &q, &crate::prime::ntt_primes(45, 2, 64, &q).unwrap()).unwrap();
         let poly = crate::sampler::uniform(&ring, &[5; 32], 2, 2);
         let packed = ring.pack(&poly);
+        assert_eq!(ring.unpack_all(&packed).words(), poly.words());
         let mut row = packed.bytes().to_vec();
         assert_eq!((packed.q_limbs(), row.len()), (2, 64 / 8 * (40 + 40 + 45 + 45)));
         for i in 0..4 {
