@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 
-import numpy as np
 import pytest
 from conftest import table
 
@@ -20,7 +19,13 @@ def train(seed):
     return EncryptedLogisticRegression(publish_bits=-30).fit(X, y).score(X, y)
 
 
-def test_other_threads_run_while_a_training_does(data):
+def long_training(**parameters):
+    """A second or more, on any machine of today."""
+    X, y = table(2000, 64, 10)
+    return EncryptedLogisticRegression(3, publish_bits=-30, **parameters), X, y
+
+
+def test_other_threads_run_while_a_training_does():
     waits, done = [], threading.Event()
 
     def tick():
@@ -31,11 +36,14 @@ def test_other_threads_run_while_a_training_does(data):
 
     thread = threading.Thread(target=tick)
     thread.start()
-    EncryptedLogisticRegression().fit(*data)
+    model, X, y = long_training()
+    start = time.perf_counter()
+    model.fit(X, y)
+    took = time.perf_counter() - start
     done.set()
     thread.join()
-    # A training takes most of a second: whoever had to wait for it would have ticked a few times.
-    assert len(waits) > 50
+    # Whoever had to wait for a step would have done so for a good part of the whole.
+    assert len(waits) > 20 and max(waits) < 0.25 * took
 
 
 def test_ten_threads_train_at_once():
@@ -55,14 +63,13 @@ def test_processes_train_after_their_parent_did(method, fitted):
 
 
 def test_a_process_that_is_forked_in_the_middle_of_a_training_trains(fitted):
-    X, y = table(rows=600)
     begun = threading.Event()
 
     def progress(step, done, of):
         if step == "training":
             begun.set()
 
-    model = EncryptedLogisticRegression(max_iter=3, progress=progress)
+    model, X, y = long_training(progress=progress)
     thread = threading.Thread(target=model.fit, args=(X, y))
     thread.start()
     assert begun.wait(60)
@@ -80,8 +87,8 @@ import sys
 import numpy as np
 from ciphertune import EncryptedLogisticRegression
 
-X = np.random.default_rng(0).normal(size=(4000, 256))
-y = np.arange(4000) % 10
+X = np.random.default_rng(0).normal(size=(2000, 64))
+y = np.arange(2000) % 10
 
 def progress(step, done, of):
     if step == "training" and done:
@@ -100,18 +107,19 @@ except KeyboardInterrupt:
     child.send_signal(signal.SIGINT)
     rest, _ = child.communicate(timeout=120)
     assert child.returncode == 7 and rest.splitlines()[-1] == "interrupted"
-    # Training takes minutes; the longest step between two looks at the flag is reading and whitening.
+    # Soon, on a machine that is busy with something else as well.
     assert time.perf_counter() - start < 20
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_signals_are_handled_during_a_training(data):
+def test_other_signals_are_handled_during_a_training():
     caught = []
+    model, X, y = long_training()
     old = signal.signal(signal.SIGALRM, lambda *_: caught.append(time.perf_counter()))
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.1)
-        EncryptedLogisticRegression().fit(*data)
+        model.fit(X, y)
         end = time.perf_counter()
     finally:
         signal.signal(signal.SIGALRM, old)
-    assert caught and caught[0] < end and np.isfinite(end)
+    assert caught and caught[0] < end - 0.1
