@@ -12,6 +12,7 @@ mod extract;
 mod infer;
 mod inference;
 mod inspect;
+mod joint;
 mod keygen;
 mod manual;
 mod plan;
@@ -46,6 +47,8 @@ pub enum Command {
     Evaluate(evaluate::Evaluate),
     Predict(predict::Predict),
     Export(export::Export),
+    #[command(subcommand)]
+    Joint(joint::Joint),
     Inspect(inspect::Inspect),
     Cache(cache::CacheCommand),
     Completions(completions::Completions),
@@ -72,6 +75,7 @@ impl Command {
             Command::Evaluate(command) => command.execute(),
             Command::Predict(command) => command.execute(),
             Command::Export(command) => command.execute(),
+            Command::Joint(command) => command.execute(),
             Command::Inspect(command) => command.execute(),
             Command::Cache(command) => command.execute(),
             Command::Completions(command) => command.execute(program()),

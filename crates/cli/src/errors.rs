@@ -10,6 +10,7 @@ use std::path::Path;
 
 use ciphertune_backbone::BackboneError;
 use ciphertune_head::HeadError;
+use ciphertune_joint::JointError;
 use ciphertune_session::{Error, Kind};
 
 /// The result of a command.
@@ -87,6 +88,17 @@ impl From<HeadError> for CliError {
 impl From<BackboneError> for CliError {
     fn from(error: BackboneError) -> Self {
         CliError::Step(error.into())
+    }
+}
+
+impl From<JointError> for CliError {
+    fn from(error: JointError) -> Self {
+        match error {
+            JointError::Head(error) => error.into(),
+            JointError::Container(error) => CliError::Step(error.into()),
+            JointError::Store(_) | JointError::Randomness(_) => Self::failure(error.to_string()),
+            _ => Self::input(error.to_string()),
+        }
     }
 }
 

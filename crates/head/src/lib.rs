@@ -8,8 +8,8 @@
 //!   columns;
 //! * [`scaler`] fits an affine map of the features; [`recipe`] holds the hyperparameters of a training;
 //! * [`precondition`] turns the Quadratic Gradient into one more rescaling of the features;
-//! * [`twin`] trains in the clear, for comparison only; [`curves`] traces the paper's methods and our scalers in the
-//!   clear;
+//! * [`descent`] trains in the clear, of rows that may be in several places; [`twin`] does so for comparison only;
+//!   [`curves`] traces the paper's methods and our scalers;
 //! * [`model`] is the trained head for raw features; [`metrics`] scores it.
 //!
 //! The encrypted half:
@@ -23,6 +23,7 @@
 pub mod classes;
 pub mod column_names;
 pub mod curves;
+pub mod descent;
 mod error;
 pub mod inference;
 pub mod job;

@@ -27,10 +27,13 @@
 mod artefact;
 mod fit;
 mod moments;
+mod pooled;
 mod silent;
 #[cfg(test)]
 mod tests;
+mod whitening;
 
+pub use pooled::TableMoments;
 pub use silent::SilentFeatures;
 
 use crate::error::{HeadError, Result};

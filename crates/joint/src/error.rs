@@ -88,6 +88,77 @@ pub enum JointError {
         /// What they are.
         what: &'static str,
     },
+    /// A feature whose units do not suit sums of integers.
+    #[error(
+        "feature {feature} {what} {size:e}: sums are of features below 2^56 in size with deviations of at least 2^-24; multiply it by the same constant at every owner, or leave it out"
+    )]
+    Feature {
+        /// Its place, from 1.
+        feature: usize,
+        /// What is said of it.
+        what: &'static str,
+        /// Its size or deviation.
+        size: f64,
+    },
+    /// No row, or more than an owner may have.
+    #[error("the table has {0} rows: an owner has 1 to 16,777,216 in a session")]
+    Rows(usize),
+    /// Sums that no rows have.
+    #[error(
+        "the sums of round {0} are not those of any rows that agree with the rounds before: an owner sent numbers of another table, or made them up; make a new session with those whom you trust"
+    )]
+    Sums(&'static str),
+    /// An artefact whose owner had read others than are here.
+    #[error(
+        "{name} does not fit: {from} had read other artefacts than are here now; someone shows different things to different owners, or changed one. Do not go on, and compare the folders"
+    )]
+    Transcript {
+        /// The artefact's name.
+        name: String,
+        /// Its owner.
+        from: String,
+    },
+    /// An artefact whose body is not what its round sends.
+    #[error(
+        "the content of {name} is not what is sent in its round: ask {from}, whose program may be of another version"
+    )]
+    Body {
+        /// The artefact's name.
+        name: String,
+        /// Its owner.
+        from: String,
+    },
+    /// A second table in one session.
+    #[error(
+        "this is another table than the one that this session began with: the difference of two tables could show; go on with the first, or ask for a new session"
+    )]
+    OtherTable,
+    /// A table that was summed with other owners before.
+    #[error(
+        "this table was summed before, in the session {title:?} with other owners: the difference of both sums is what those have who are not in both; take part in a session of the same owners, or with other rows"
+    )]
+    UsedTable {
+        /// The other session's title.
+        title: String,
+    },
+    /// Few rows for so many features.
+    #[error(
+        "all owners together have {rows} rows: below {least}, ten a feature, second moments tell too much of single rows; use fewer features or more rows, or make a session with --accept-disclosure if all owners want that"
+    )]
+    FewRows {
+        /// Rows of all owners.
+        rows: usize,
+        /// The least that is needed.
+        least: usize,
+    },
+    /// A session whose secrets are gone.
+    #[error("this session was forgotten: its secrets are gone, and it cannot go on")]
+    Forgotten,
+    /// A gradient that is not finite, or as good as.
+    #[error(
+        "training diverged: choose fewer iterations, a smaller --learning-rate or a larger --ridge in a new session"
+    )]
+    Diverged,
     /// The operating system's generator failed.
     #[error("the operating system gives no random numbers: {0}")]
     Randomness(getrandom::Error),

@@ -7,7 +7,9 @@
 //! * [`identity`]: an owner's two key pairs, and the card with their public halves;
 //! * [`proposal`]: `session.json`, which all owners agree on by its fingerprint;
 //! * [`artefact`]: what owners send, each signed and written once;
-//! * [`masked`]: sums of integers of which nobody sees a part.
+//! * [`masked`]: sums of integers of which nobody sees a part;
+//! * [`moments`]: what a scaler needs to know of all rows, as such sums; [`training`]: gradients;
+//! * [`round`]: the rounds of a session and what is sent in them; [`party`]: an owner's turn.
 //!
 //! [ADR 49](https://github.com/ciphertune/ciphertune/blob/main/docs/adr/0049-sums-of-owners.md) says why it is as it is.
 
@@ -16,8 +18,12 @@ mod error;
 pub mod hash;
 pub mod identity;
 pub mod masked;
+pub mod moments;
+pub mod party;
 pub mod proposal;
+pub mod round;
 pub mod sealing;
 pub mod store;
+pub mod training;
 
 pub use error::{JointError, Result};

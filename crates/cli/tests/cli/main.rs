@@ -6,6 +6,7 @@ mod completions;
 mod curves;
 mod images;
 mod inference;
+mod joint;
 mod kills;
 mod memory;
 mod mixtures;

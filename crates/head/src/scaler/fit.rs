@@ -1,11 +1,12 @@
 //! Fitting a scaler.
 
 use super::moments::Moments;
+use super::whitening::whitening;
 use super::{Map, Scaler, ScalerKind};
 use crate::error::{HeadError, Result};
-use crate::linalg::{inverse_of_lower, multiply};
+use crate::linalg::multiply;
 use crate::recipe::Recipe;
-use nalgebra::{Cholesky, DMatrix, DVector};
+use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
 impl Scaler {
@@ -49,15 +50,8 @@ impl Scaler {
             ScalerKind::Standardize => Map::Standardize(of_all(Moments::standardizing)),
             ScalerKind::Whiten => {
                 let weighted = weighted(features, &mean, &of_all(Moments::weighing));
-                // Silent features are zeros here: adding some to a table changes nothing for the others.
-                let live = moments.iter().filter(|moments| !moments.is_silent()).count();
-                let usual = (live as f64 / (2.0 * rows as f64)).clamp(0.05, 1.0);
-                let lambda = lambda.unwrap_or(usual);
-                let mut root = whitening_root(&weighted, live, lambda)?;
-                for (mut column, moments) in root.column_iter_mut().zip(&moments) {
-                    column *= moments.weighing();
-                }
-                Map::Whiten { root, lambda }
+                let covariance = multiply(&weighted.transpose(), &weighted) / rows as f64;
+                whitening(covariance, rows, &of_all(Moments::weighing), lambda)?
             }
         };
         Ok(Scaler { mean, map })
@@ -72,22 +66,4 @@ fn weighted(features: &DMatrix<f64>, mean: &DVector<f64>, weights: &DVector<f64>
         column.iter_mut().for_each(|x| *x = (*x - mean) * weight);
     });
     weighted
-}
-
-/// L^-1 with L L^T = Sigma + lambda * trace(Sigma) / live * I, where Sigma is the covariance of features with mean zero,
-/// `live` of which are not zero.
-fn whitening_root(features: &DMatrix<f64>, live: usize, lambda: f64) -> Result<DMatrix<f64>> {
-    let (rows, columns) = features.shape();
-    if live == 0 {
-        return Ok(DMatrix::zeros(columns, columns));
-    }
-    let mut covariance = multiply(&features.transpose(), features) / rows as f64;
-    let mean_eigenvalue = covariance.trace() / live as f64;
-    for k in 0..columns {
-        covariance[(k, k)] += lambda * mean_eigenvalue;
-    }
-    let not_whitenable = || HeadError::NotWhitenable { lambda };
-    let lower = Cholesky::new(covariance).ok_or_else(not_whitenable)?.unpack();
-    let root = inverse_of_lower(&lower).ok_or_else(not_whitenable)?;
-    if root.iter().all(|x| x.is_finite()) { Ok(root) } else { Err(not_whitenable()) }
 }

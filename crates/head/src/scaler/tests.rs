@@ -226,3 +226,54 @@ fn features_too_large_for_their_sums_are_refused_and_those_too_large_for_their_s
     assert!((scaled - DMatrix::from_row_slice(2, 1, &[1.0, -1.0])).amax() < 1e-15);
     assert!(matches!(Scaler::fit(ScalerKind::Whiten, None, &DMatrix::zeros(0, 3)), Err(HeadError::EmptyTable("rows"))));
 }
+
+/// The moments of a table by their definitions.
+fn table_moments(x: &DMatrix<f64>) -> TableMoments {
+    let (rows, columns) = x.shape();
+    let moments: Vec<Moments> = x.column_iter().map(|column| Moments::of(&column)).collect();
+    let of_all = |value: fn(&Moments) -> f64| DVector::from_iterator(columns, moments.iter().map(value));
+    let standard = Scaler::fit(ScalerKind::Standardize, None, x).unwrap().apply(x).unwrap();
+    let (deviation, kurtosis) = (of_all(|m| m.deviation), of_all(|m| m.kurtosis));
+    let correlation = standard.transpose() * &standard / rows as f64;
+    TableMoments { rows, mean: of_all(|m| m.mean), deviation, kurtosis, correlation }
+}
+
+#[test]
+fn a_scaler_from_moments_is_the_one_that_is_fitted_to_the_rows() {
+    let mut x = features(60, 7).insert_column(3, 0.1);
+    x.column_mut(5).scale_mut(1e200);
+    let moments = table_moments(&x);
+    for kind in KINDS {
+        let fitted = Scaler::fit(kind, None, &x).unwrap();
+        let pooled = Scaler::from_moments(kind, None, &moments).unwrap();
+        assert_eq!((pooled.kind(), pooled.lambda(), pooled.features()), (fitted.kind(), fitted.lambda(), 8));
+        if kind != ScalerKind::None {
+            let difference = fitted.apply(&x).unwrap() - pooled.apply(&x).unwrap();
+            // Not scaled, the large column counts in its own units.
+            let scale = if kind == ScalerKind::Center { 1e200 } else { 1.0 };
+            assert!(difference.amax() < 1e-11 * scale, "{kind}: {}", difference.amax());
+        }
+    }
+}
+
+#[test]
+fn moments_that_no_table_has_are_refused() {
+    let moments = table_moments(&features(30, 3));
+    let message = |change: fn(&mut TableMoments)| {
+        let mut moments = moments.clone();
+        change(&mut moments);
+        Scaler::from_moments(ScalerKind::Whiten, None, &moments).unwrap_err()
+    };
+    assert!(matches!(message(|m| m.rows = 0), HeadError::EmptyTable("rows")));
+    assert!(matches!(message(|m| m.kurtosis[1] = 0.5), HeadError::InvalidArtefact(_)));
+    assert!(matches!(message(|m| m.deviation[0] = -1.0), HeadError::InvalidArtefact(_)));
+    assert!(matches!(message(|m| m.mean[2] = f64::NAN), HeadError::InvalidArtefact(_)));
+    assert!(matches!(message(|m| m.correlation.fill(9.0)), HeadError::InvalidArtefact(_)));
+    let contradicting = message(|m| {
+        m.correlation.fill(-1.0);
+        m.correlation.fill_diagonal(1.0);
+    });
+    assert!(matches!(contradicting, HeadError::NotWhitenable { .. }));
+    let error = message(|m| m.deviation = DVector::zeros(2));
+    assert!(matches!(error, HeadError::FeatureCount { found: 2, expected: 3, .. }), "{error}");
+}

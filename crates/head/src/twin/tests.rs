@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::metrics::accuracy;
-use crate::recipe::{Cubic, Preset, RecipeOverrides};
+use crate::recipe::{Cubic, Gradient, Preset, RecipeOverrides};
 use crate::{Classes, FeatureTable, Head, LabelColumn, Scaler, ScalerKind, TableFormat};
 use std::path::PathBuf;
 
