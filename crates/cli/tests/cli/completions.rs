@@ -10,7 +10,9 @@ const SHELLS: [&str; 5] = ["bash", "elvish", "fish", "powershell", "zsh"];
 fn commands(scratch: &Scratch, above: &str) -> Vec<(String, Vec<String>)> {
     let help = scratch.succeeds(&format!("{above} --help"));
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let names = listed.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+    // A description that goes on in a second line is indented further than a name.
+    let begun = listed.filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' '));
+    let names = begun.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
     let below = names.flat_map(|name| commands(scratch, format!("{above} {name}").trim()));
     let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--")?.split([' ', ',', '[']).next());
     let mut all = vec![(above.to_owned(), flags.map(str::to_owned).collect())];
