@@ -1,6 +1,6 @@
 //! `Recipe`: the hyperparameters of a training.
 
-use ciphertune_head::recipe::{Bound as HessianBound, Cubic, Gradient, Preset, RecipeOverrides};
+use ciphertune_head::recipe::{Bound as HessianBound, Gradient, Preset, RecipeOverrides, Sigmoid};
 use pyo3::prelude::*;
 
 use crate::errors;
@@ -51,7 +51,7 @@ impl Recipe {
             bound,
             scaler: scaler.map(str::parse).transpose().map_err(errors::python)?,
             lambda: whiten_lambda,
-            cubic: cubic.map(str::parse::<Cubic>).transpose().map_err(errors::python)?,
+            sigmoid: cubic.map(str::parse::<Sigmoid>).transpose().map_err(errors::python)?,
             momentum,
             initial_weight,
             learning_rate,

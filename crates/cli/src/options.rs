@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ciphertune_head::layout::{AnyLayout, LayoutKind, Shape};
 use ciphertune_head::plan::search::UPLOAD_BYTES_PER_SECOND;
 use ciphertune_head::plan::{self, Constraints, Refresh};
-use ciphertune_head::recipe::{Bound, Cubic, Gradient, Preset, RecipeOverrides};
+use ciphertune_head::recipe::{Bound, Gradient, Preset, RecipeOverrides, Sigmoid};
 use ciphertune_head::{Plan, Recipe, ScalerKind};
 use clap::{Args, ValueEnum};
 
@@ -28,7 +28,7 @@ pub struct RecipeFlags {
     #[arg(long, value_enum, default_value_t)]
     pub recipe: RecipeName,
 
-    /// Iterations of gradient descent; each takes about four levels of the ciphertexts
+    /// Iterations of gradient descent; each takes four levels of the ciphertexts, or more with --sigmoid 7 or 15
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub iterations: usize,
 
@@ -48,10 +48,11 @@ pub struct RecipeFlags {
     #[arg(long, value_enum)]
     pub bound: Option<BoundName>,
 
-    /// Cubic in place of the sigmoid: paper, narrow, wide, or three numbers C1,C3,RANGE for 1/2 + C1 z + C3 z^3 on |z|
-    /// < RANGE
-    #[arg(long, value_name = "CUBIC")]
-    pub cubic: Option<Cubic>,
+    /// Polynomial in place of the sigmoid: 7 or 15, fits of that degree for logits up to 10 and 16, which take one and two
+    /// levels more an iteration; or a cubic, paper, narrow, wide, or three numbers C1,C3,RANGE for 1/2 + C1 z + C3 z^3 on
+    /// |z| < RANGE [default: narrow, from 4 iterations on wide]
+    #[arg(long, value_name = "POLYNOMIAL", alias = "cubic")]
+    pub sigmoid: Option<Sigmoid>,
 
     /// Where Nesterov's sequence a_t starts: 0.01 in the paper, 1 in recipe default
     #[arg(long, value_name = "A0", allow_negative_numbers = true)]
@@ -90,7 +91,7 @@ impl RecipeFlags {
             }),
             scaler: self.scaler.map(ScalerName::kind),
             lambda: self.lambda,
-            cubic: self.cubic,
+            sigmoid: self.sigmoid,
             momentum: self.momentum,
             initial_weight: self.initial_weight,
             learning_rate: self.learning_rate,

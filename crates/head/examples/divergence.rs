@@ -32,9 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let x = scaler.apply_with_ones(train.features())?;
     let iterates = twin::train(&recipe, &x, &labels, classes.len());
 
-    let cubic = recipe.cubic();
-    // Beyond it the cubic is on the wrong side of 1/2.
-    let crossing = (cubic.c1 / cubic.c3.abs()).sqrt();
+    // Beyond it the polynomial is on the wrong side of 1/2.
+    let crossing = recipe.sigmoid().crossing();
     let beyond =
         iterates.iter().position(|iterate| iterate.largest_logit.is_nan() || iterate.largest_logit >= crossing);
     println!(

@@ -7,7 +7,7 @@
 
 use crate::linalg::multiply;
 use crate::precondition::row_sum_bound;
-use crate::recipe::{Bound, Cubic, Gradient, Recipe, Step};
+use crate::recipe::{Bound, Gradient, Recipe, Sigmoid, Step};
 use nalgebra::DMatrix;
 
 /// Rows to train on.
@@ -15,7 +15,7 @@ pub struct Rows<'a> {
     x: &'a DMatrix<f64>,
     transposed: DMatrix<f64>,
     labels: &'a [usize],
-    cubic: Cubic,
+    sigmoid: Sigmoid,
 }
 
 impl<'a> Rows<'a> {
@@ -26,10 +26,10 @@ impl<'a> Rows<'a> {
     /// If `labels` has another length than `x` has rows.
     pub fn new(recipe: &Recipe, x: &'a DMatrix<f64>, labels: &'a [usize]) -> Self {
         assert_eq!(labels.len(), x.nrows(), "one label a row");
-        Rows { x, transposed: x.transpose(), labels, cubic: recipe.cubic() }
+        Rows { x, transposed: x.transpose(), labels, sigmoid: recipe.sigmoid() }
     }
 
-    /// G = X^T (Y - p(X V)) of these rows, and the largest |z| that the cubic p was given; V and G are
+    /// G = X^T (Y - p(X V)) of these rows, and the largest |z| that the polynomial p was given; V and G are
     /// (features + 1) x classes.
     ///
     /// # Panics
@@ -38,7 +38,7 @@ impl<'a> Rows<'a> {
     pub fn gradient(&self, v: &DMatrix<f64>) -> (DMatrix<f64>, f64) {
         let mut residual = multiply(self.x, v);
         let largest_logit = residual.amax();
-        residual.apply(|z| *z = -self.cubic.evaluate(*z));
+        residual.apply(|z| *z = -self.sigmoid.evaluate(*z));
         for (row, &label) in self.labels.iter().enumerate() {
             residual[(row, label)] += 1.0;
         }

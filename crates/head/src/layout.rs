@@ -8,7 +8,7 @@
 //! is classes x d, z = x^ u^T + z_0, and one step adds
 //!
 //! ```text
-//! G = R^T x^,    R = rate ((Y - 1/2) - (c1 z + c3 z^3))
+//! G = R^T x^,    R = rate ((Y - 1/2) - (c1 z + c3 z^3 + ...))
 //! ```
 
 mod any;
@@ -22,6 +22,8 @@ pub mod volley_revolver;
 use ciphertune_ckks::{Arithmetic, Complex64, Result};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
+
+use crate::recipe::Sigmoid;
 
 pub use any::{AnyData, AnyLayout};
 pub use class_diagonal::{ClassDiagonal, TopAxis};
@@ -137,12 +139,8 @@ impl Source<'_> {
 /// The public numbers of one gradient step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradientStep {
-    /// Coefficient of z in the cubic sigmoid 1/2 + c1 z + c3 z^3.
-    pub c1: f64,
-    /// Coefficient of z^3.
-    pub c3: f64,
-    /// The largest |z| that the cubic is fitted for; only for predictions of noise.
-    pub range: f64,
+    /// The polynomial in place of the sigmoid.
+    pub sigmoid: Sigmoid,
     /// This step's rate.
     pub rate: f64,
     /// The rate that is folded into the uploaded labels.

@@ -20,6 +20,7 @@ use ciphertune_ckks::{Parameters, ParametersLiteral, SECURITY_BITS};
 use serde::{Deserialize, Serialize};
 
 use crate::layout::{AnyLayout, ClassDiagonal, Input, Layout, LayoutKind, Scales, Shape, UploadLevels, VolleyRevolver};
+use crate::recipe::Degree;
 use crate::train::Schedule;
 use crate::{HeadError, Recipe, Result};
 
@@ -132,6 +133,7 @@ impl Plan {
             return Err(bad("has fewer levels than its training needs"));
         }
         refresh.check(&plan.recipe)?;
+        check_sigmoid(plan.layout_kind(), &plan.recipe)?;
         Ok(plan)
     }
 
@@ -297,7 +299,7 @@ impl TryFrom<Document> for Plan {
             return Err(bad("the plan has an impossible shape or ring".into()));
         }
         let slots = 1 << (log_n - 1);
-        let layout = arrange(document.shape, slots, document.layout)
+        let layout = arrange(document.shape, slots, document.layout, document.recipe.sigmoid().degree())
             .ok_or_else(|| bad("the plan has a layout that does not fit its ring".into()))?;
         Self::new(
             document.shape,
@@ -311,10 +313,24 @@ impl TryFrom<Document> for Plan {
     }
 }
 
-fn arrange(shape: Shape, slots: usize, arrangement: Arrangement) -> Option<AnyLayout> {
+/// Refuses a sigmoid that a layout has no circuit for.
+fn check_sigmoid(layout: LayoutKind, recipe: &Recipe) -> Result<()> {
+    if layout == LayoutKind::ClassDiagonal || recipe.sigmoid().degree() == Degree::Three {
+        return Ok(());
+    }
+    let message = format!(
+        "layout {layout} computes cubics only, not the sigmoid of degree {}: choose --layout class-diagonal, or --sigmoid \
+         narrow or wide",
+        recipe.sigmoid()
+    );
+    Err(HeadError::InvalidRecipe(message))
+}
+
+fn arrange(shape: Shape, slots: usize, arrangement: Arrangement, degree: Degree) -> Option<AnyLayout> {
     match arrangement {
         Arrangement::ClassDiagonal { width, block, giants, classes_together } => {
-            ClassDiagonal::new(shape, slots, width, block, giants, classes_together).map(AnyLayout::ClassDiagonal)
+            let layout = ClassDiagonal::new(shape, slots, width, block, giants, classes_together)?;
+            Some(AnyLayout::ClassDiagonal(layout.with_degree(degree)))
         }
         Arrangement::VolleyRevolver => VolleyRevolver::new(shape, slots).map(AnyLayout::VolleyRevolver),
     }

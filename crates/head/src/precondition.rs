@@ -132,7 +132,7 @@ mod tests {
     /// The training in hat coordinates, exactly as this module's text has it.
     fn train_in_hat_coordinates(recipe: &Recipe, x: &DMatrix<f64>, labels: &[usize], classes: usize) -> DMatrix<f64> {
         let ready = Preconditioned::new(recipe, x).unwrap();
-        let cubic = recipe.cubic();
+        let sigmoid = recipe.sigmoid();
         let mut v = DMatrix::zeros(classes, x.ncols());
         let mut w = v.clone();
         for (step, rate) in recipe.steps(x.nrows()).into_iter().zip(recipe.hat_rates(x.nrows())) {
@@ -141,7 +141,7 @@ mod tests {
                 for j in 0..classes {
                     let z = r[(i, j)] + ready.offset.as_ref().map_or(0.0, |offset| offset[i]);
                     let y = if labels[i] == j { 1.0 } else { 0.0 };
-                    r[(i, j)] = (y - 0.5) - (cubic.c1 * z + cubic.c3 * z.powi(3));
+                    r[(i, j)] = y - sigmoid.evaluate(z);
                 }
             }
             let next = &w * step.shrink + r.transpose() * &ready.x_hat * rate;

@@ -15,21 +15,22 @@
 //!
 //! The ridge adds -ridge/2 sum_k Bbar_k W_k^2 (n in place of Bbar for the plain gradient) to the likelihood, biases
 //! included. Without it nothing holds the logits of rows that are right already, and after some iterations they leave the
-//! range in which a cubic rises: beyond its turning point it pushes them further out, and training diverges.
+//! range in which a polynomial stands for the sigmoid: where it falls below 1/2 it pushes them further out, and training
+//! diverges.
 
 mod options;
+mod sigmoid;
 #[cfg(test)]
 mod tests;
 
 pub use options::{Preset, RecipeOverrides};
+pub use sigmoid::{Cubic, Degree, Fit, Sigmoid};
 
 use crate::error::{HeadError, Result};
 use crate::scaler::ScalerKind;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 
-/// From so many iterations on the logits grow out of a cubic's range unless something holds them.
+/// From so many iterations on the logits grow out of a polynomial's range unless something holds them.
 pub(crate) const LONG: usize = 4;
 
 /// The most iterations that a recipe may ask for.
@@ -53,77 +54,6 @@ pub enum Bound {
     RowSums,
     /// n/4 for every feature: the bound for whitened features.
     Quarter,
-}
-
-/// The cubic in place of the sigmoid: p(z) = 1/2 + c1 z + c3 z^3, meant for |z| up to `range`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cubic {
-    /// The coefficient of z.
-    pub c1: f64,
-    /// The coefficient of z^3; negative for a sigmoid's shape.
-    pub c3: f64,
-    /// The largest |z| that the cubic is meant for.
-    pub range: f64,
-}
-
-impl Cubic {
-    /// The paper's published constants.
-    pub const PAPER: Cubic = Cubic { c1: 0.106795345, c3: -0.000385032, range: 8.0 };
-    /// A close fit for the few iterations in which logits stay small.
-    pub const NARROW: Cubic = Cubic { c1: 0.197, c3: -0.004, range: 6.5 };
-    /// A fit for longer trainings.
-    pub const WIDE: Cubic = Cubic { c1: 0.15012, c3: -0.001593, range: 8.0 };
-
-    /// p(z).
-    pub fn evaluate(&self, z: f64) -> f64 {
-        0.5 + z * (self.c1 + self.c3 * z * z)
-    }
-
-    /// `paper`, `narrow` or `wide`, if it is one of these.
-    pub fn name(&self) -> Option<&'static str> {
-        let named = [(Self::PAPER, "paper"), (Self::NARROW, "narrow"), (Self::WIDE, "wide")];
-        named.into_iter().find(|(cubic, _)| cubic == self).map(|(_, name)| name)
-    }
-
-    fn check(&self) -> Result<()> {
-        let fine = [self.c1, self.c3, self.range].iter().all(|x| x.is_finite())
-            && (0.0..=1.0).contains(&self.c1)
-            && self.c1 > 0.0
-            && self.c3.abs() <= 1.0
-            && self.range > 0.0;
-        check(fine, "a cubic needs 0 < c1 <= 1, |c3| <= 1 and a positive range: choose paper, narrow or wide")
-    }
-}
-
-impl fmt::Display for Cubic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => f.write_str(name),
-            None => write!(f, "{},{},{}", self.c1, self.c3, self.range),
-        }
-    }
-}
-
-/// Reads `paper`, `narrow`, `wide`, or three numbers `c1,c3,range`.
-impl FromStr for Cubic {
-    type Err = HeadError;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "paper" => return Ok(Cubic::PAPER),
-            "narrow" => return Ok(Cubic::NARROW),
-            "wide" => return Ok(Cubic::WIDE),
-            _ => {}
-        }
-        let numbers: Vec<f64> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
-        let &[c1, c3, range] = numbers.as_slice() else {
-            let message = format!("{text:?} is no cubic: choose paper, narrow, wide, or three numbers c1,c3,range");
-            return Err(HeadError::InvalidRecipe(message));
-        };
-        let cubic = Cubic { c1, c3, range };
-        cubic.check()?;
-        Ok(cubic)
-    }
 }
 
 /// The scalars of one iteration.
@@ -164,7 +94,8 @@ struct Fields {
     scaler: ScalerKind,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     lambda: Option<f64>,
-    cubic: Cubic,
+    #[serde(flatten)]
+    sigmoid: Sigmoid,
     momentum: f64,
     initial_weight: f64,
     learning_rate: f64,
@@ -228,9 +159,9 @@ impl Recipe {
         self.fields.lambda
     }
 
-    /// The cubic in place of the sigmoid.
-    pub fn cubic(&self) -> Cubic {
-        self.fields.cubic
+    /// The polynomial in place of the sigmoid.
+    pub fn sigmoid(&self) -> Sigmoid {
+        self.fields.sigmoid
     }
 
     /// a_0, where Nesterov's sequence starts.
@@ -263,7 +194,7 @@ impl Recipe {
         self.learning_rate().max(1.0)
     }
 
-    /// Whether nothing holds the logits of a training of so many iterations within the cubic's range. The paper's recipe,
+    /// Whether nothing holds the logits of a training of so many iterations within the polynomial's range. The paper's recipe,
     /// which starts elsewhere and is kept as it is, does not count.
     pub fn may_diverge(&self) -> bool {
         self.iterations() >= LONG && self.ridge() == 0.0 && self.decay() == 0.0 && self.initial_weight() == 0.0
@@ -346,7 +277,7 @@ impl TryFrom<Fields> for Recipe {
             check(fields.scaler == ScalerKind::Whiten, "lambda belongs to whitening: choose --scaler whiten with it")?;
             check(within(lambda, 1e-6, 1e6), "lambda lies between 1e-6 and 1e6, usually between 0.05 and 1")?;
         }
-        fields.cubic.check()?;
+        fields.sigmoid.check()?;
         Ok(Recipe { fields })
     }
 }

@@ -54,7 +54,7 @@ struct Numbers {
 impl Schedule {
     /// The schedule of a recipe for `rows` training rows, at the scales of a plan.
     pub fn new(recipe: &Recipe, rows: usize, scales: Scales) -> Self {
-        let (cubic, rates) = (recipe.cubic(), recipe.hat_rates(rows));
+        let (sigmoid, rates) = (recipe.sigmoid(), recipe.hat_rates(rows));
         let (first_rate, count, stride) = (rates[0], rates.len(), recipe.stride());
         let iterations = rates
             .iter()
@@ -63,8 +63,7 @@ impl Schedule {
             .map(|(index, (&rate, step))| {
                 let last = index + 1 == count;
                 let raise = if last { 1.0 } else { scales.prime / scales.weights };
-                let (c1, c3, range) = (cubic.c1, cubic.c3, cubic.range);
-                let gradient = GradientStep { c1, c3, range, rate, first_rate, stride, raise, last };
+                let gradient = GradientStep { sigmoid, rate, first_rate, stride, raise, last };
                 Numbers { gradient, shrink: step.shrink, eta: step.eta }
             })
             .collect();

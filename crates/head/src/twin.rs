@@ -13,7 +13,7 @@ use nalgebra::DMatrix;
 pub struct Iterate {
     /// W_t for the scaled features, classes x (features + 1), the bias first.
     pub weights: DMatrix<f64>,
-    /// The largest |z| that the cubic was given in this iteration; beyond [`crate::recipe::Cubic::range`] it is no
+    /// The largest |z| that the polynomial was given in this iteration; beyond [`crate::recipe::Sigmoid::range`] it is no
     /// sigmoid any more.
     pub largest_logit: f64,
 }

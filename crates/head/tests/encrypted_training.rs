@@ -9,7 +9,7 @@ use ciphertune_head::job::{owner, server};
 use ciphertune_head::layout::LayoutKind;
 use ciphertune_head::plan::Constraints;
 use ciphertune_head::plan::cost::UnitCosts;
-use ciphertune_head::recipe::{Gradient, Preset, RecipeOverrides};
+use ciphertune_head::recipe::{Fit, Gradient, Preset, RecipeOverrides, Sigmoid};
 use ciphertune_head::train::Returned;
 use ciphertune_head::{DMatrix, FeatureTable, HeadError, Recipe, ScalerKind, precondition, twin};
 use proptest::prelude::*;
@@ -106,6 +106,20 @@ fn both_layouts_and_recipes_agree_with_the_twin_on_a_toy_ring() {
         }
         let plain = RecipeOverrides { gradient: Some(Gradient::Plain), ridge: Some(0.2), ..Default::default() };
         check(&table, &Preset::Default.recipe(3, &plain).unwrap(), &toy(layout));
+    }
+}
+
+#[test]
+fn sigmoids_of_degree_seven_and_fifteen_agree_with_the_twin_in_both_layouts_of_the_top_axis() {
+    for (fit, iterations) in [(Fit::Seven, 4), (Fit::Fifteen, 3)] {
+        let overrides = RecipeOverrides { sigmoid: Some(Sigmoid::Fit(fit)), ..Default::default() };
+        let recipe = Preset::Default.recipe(iterations, &overrides).unwrap();
+        check(&table(60, 12, 3, 1), &recipe, &toy(LayoutKind::ClassDiagonal));
+        let rows = Constraints { classes_together: Some(1), ..toy(LayoutKind::ClassDiagonal) };
+        check(&table(300, 12, 3, 2), &recipe, &rows);
+        // With a row offset the first iteration has a sigmoid as well.
+        let overrides = RecipeOverrides { initial_weight: Some(0.01), ridge: Some(0.0), ..overrides };
+        check(&table(60, 12, 3, 1), &Preset::Default.recipe(2, &overrides).unwrap(), &toy(LayoutKind::ClassDiagonal));
     }
 }
 

@@ -80,8 +80,8 @@ fn accuracy(findings: &Findings) -> Markup {
                 " of the largest one." }
             @if !findings.logits_within_range {
                 p { strong { "The approximation of the sigmoid was left. " }
-                    (format!("Logits reached {:.1} in training, and the cubic is meant for {}: use fewer iterations, the cubic wide, or a smaller learning rate.",
-                        findings.largest_logit, findings.cubic_range)) }
+                    (format!("Logits reached {:.1} in training, and the polynomial is meant for {}: use fewer iterations, a wider sigmoid, or a smaller learning rate.",
+                        findings.largest_logit, findings.sigmoid_range)) }
             }
         }
     }

@@ -81,7 +81,7 @@ pub fn encrypt(
 pub fn divergence(recipe: &Recipe) -> Option<String> {
     recipe.may_diverge().then(|| {
         format!(
-            "nothing holds the logits of {} iterations within the cubic's range, so training may diverge: leave \
+            "nothing holds the logits of {} iterations within the sigmoid's range, so training may diverge: leave \
              --ridge and --decay at their defaults, or try --ridge 0.1",
             recipe.iterations()
         )

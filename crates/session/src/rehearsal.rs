@@ -198,7 +198,7 @@ pub fn decrypt(plan: &Plan, secret: &[u8], record: &[u8], courses: &[Course], mo
 pub struct Comparison {
     /// The twin's head after every iteration.
     pub heads: Vec<Head>,
-    /// The largest |z| that the twin's cubic was given.
+    /// The largest |z| that the twin's sigmoid was given.
     pub largest_logit: f64,
     /// Largest difference of a weight or bias for raw features after the last iteration, relative to the twin's
     /// largest.

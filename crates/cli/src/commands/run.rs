@@ -59,10 +59,10 @@ impl Run {
     pub fn execute(&self) -> Result<()> {
         let folder = self.report.plan(Privacy::Private)?;
         let (findings, test) = self.rehearse(self.trace || folder.is_some())?;
-        if findings.largest_logit > findings.cubic_range {
+        if findings.largest_logit > findings.sigmoid_range {
             warn(&format!(
-                "logits reach {:.1} in training, beyond the cubic's range of {}: the approximation of the sigmoid no longer holds there; use --ridge 0.1, --cubic wide, fewer iterations, or a smaller --learning-rate",
-                findings.largest_logit, findings.cubic_range
+                "logits reach {:.1} in training, beyond the {} that the sigmoid's polynomial is meant for: use --ridge 0.1, --sigmoid wide or 7, fewer iterations, or a smaller --learning-rate",
+                findings.largest_logit, findings.sigmoid_range
             ));
         }
         let json = findings.json()?;

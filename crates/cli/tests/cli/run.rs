@@ -55,7 +55,7 @@ fn any_labels_features_and_recipes_train_like_the_twin() {
     scratch.write("three.csv", table(100, 33, 3, 2));
     check(&scratch.json("run --train two.csv --holdout 0.3 --trace --json"), 2);
     check(&scratch.json("run --train three.csv --holdout 0.3 --trace --json --recipe paper --iterations 1"), 1);
-    let flags = "--scaler standardize --bound row-sums --cubic wide --momentum 0.5 --learning-rate 0.5";
+    let flags = "--scaler standardize --bound row-sums --sigmoid wide --momentum 0.5 --learning-rate 0.5";
     check(&scratch.json(&format!("run --train three.csv --holdout 0.3 --seed 4 --trace --json {flags}")), 2);
 }
 
@@ -137,7 +137,7 @@ fn a_plan_is_the_same_from_a_table_and_from_its_shape() {
 fn logits_beyond_the_cubic_are_warned_of_and_a_diverged_training_is_refused() {
     let scratch = Scratch::new();
     scratch.write("table.csv", table(60, 6, 2, 1));
-    let output = scratch.ciphertune("run --train table.csv --holdout 0.2 --cubic 0.197,-0.004,1 --json");
+    let output = scratch.ciphertune("run --train table.csv --holdout 0.2 --sigmoid 0.197,-0.004,1 --json");
     let warning = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && warning.starts_with("warning: ") && warning.contains("range"), "{warning}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();

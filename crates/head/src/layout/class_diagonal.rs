@@ -17,12 +17,14 @@
 //!
 //! Half of the rows ride in the imaginary part: with z = a + i c, R_A - i R_C comes from a^3 - i c^3 = z (3 conj(z)^2 +
 //! z^2) / 4, and Re((R_A - i R_C)(X_A + i X_C)) is the gradient over both halves. Four levels an iteration: forward 1,
-//! cubic 2, backward 1. The only mask rides in the cubic's coefficients. The labels are uploaded already spread over
+//! cubic 2, backward 1; one and two more where the sigmoid's polynomial has degree 7 or 15 (`sigmoid.rs`). The only mask
+//! rides in the polynomial's coefficients. The labels are uploaded already spread over
 //! the feature axis. Sums over giant steps are nested (Horner), so they need one key and not one a step.
 
 mod data;
 mod owner;
 mod server;
+mod sigmoid;
 
 use ciphertune_ckks::{Arithmetic, Complex64, Result};
 use nalgebra::DMatrix;
@@ -31,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source, Upload, UploadLevels,
 };
+use crate::recipe::Degree;
 pub use data::Prepared;
 
 /// What the top axis of the slots holds.
@@ -59,6 +62,8 @@ pub struct ClassDiagonal {
     giants: usize,
     /// C
     together: usize,
+    /// Of the polynomial in place of the sigmoid.
+    degree: Degree,
 }
 
 impl ClassDiagonal {
@@ -69,8 +74,18 @@ impl ClassDiagonal {
         let powers = [slots, width, block, giants, together].iter().all(|x| x.is_power_of_two());
         let fits = shape.columns().checked_add(block)? - 1 <= width && width <= slots && giants <= block;
         let fits = fits && together <= slots / width;
-        let layout = Self { shape, slots, width, block, giants, together };
+        let layout = Self { shape, slots, width, block, giants, together, degree: Degree::Three };
         (powers && fits && shape.rows > 0 && shape.classes > 0).then_some(layout)
+    }
+
+    /// The same layout for trainings whose sigmoid is a polynomial of another degree: 3 unless told otherwise.
+    pub fn with_degree(self, degree: Degree) -> Self {
+        Self { degree, ..self }
+    }
+
+    /// The degree of the polynomial in place of the sigmoid.
+    pub fn degree(&self) -> Degree {
+        self.degree
     }
 
     /// The smallest feature axis for a block of `block` rows.
@@ -183,8 +198,9 @@ impl Layout for ClassDiagonal {
     }
 
     fn levels(&self, iterations: usize, offset: bool) -> usize {
-        let first = if offset { server::CUBIC_LEVELS + server::BACKWARD_LEVELS } else { server::BACKWARD_LEVELS };
-        let every = server::FORWARD_LEVELS + server::CUBIC_LEVELS + server::BACKWARD_LEVELS;
+        let sigmoid = self.degree.levels();
+        let first = if offset { sigmoid + server::BACKWARD_LEVELS } else { server::BACKWARD_LEVELS };
+        let every = server::FORWARD_LEVELS + sigmoid + server::BACKWARD_LEVELS;
         first + iterations.saturating_sub(1) * every
     }
 
@@ -193,7 +209,7 @@ impl Layout for ClassDiagonal {
     }
 
     fn upload_levels(&self, top: usize, offset: bool) -> UploadLevels {
-        let level = if offset { top - server::CUBIC_LEVELS } else { top };
+        let level = if offset { top - self.degree.levels() } else { top };
         UploadLevels { data: level, labels: level, offset: offset.then_some(top) }
     }
 

@@ -8,6 +8,7 @@ use nalgebra::DMatrix;
 use super::slot_model::{Counts, SlotModel, SlotVector};
 use super::upload::{Upload, Working};
 use super::{GradientStep, Layout, Plain, Scales, Shape, Source};
+use crate::recipe::{Cubic, Sigmoid};
 
 /// A made-up problem.
 pub struct Problem {
@@ -28,9 +29,7 @@ impl Problem {
         // Features this correlated would diverge at a rate of 4/n.
         let first_rate = 4.0 / (n * d) as f64;
         let step = GradientStep {
-            c1: 0.197,
-            c3: -0.004,
-            range: 6.5,
+            sigmoid: Cubic::NARROW.into(),
             rate: first_rate * rate_ratio,
             first_rate,
             stride: 1.0,
@@ -46,6 +45,12 @@ impl Problem {
         }
     }
 
+    /// The same with another sigmoid.
+    pub fn with_sigmoid(mut self, sigmoid: Sigmoid) -> Self {
+        self.step.sigmoid = sigmoid;
+        self
+    }
+
     pub fn source(&self) -> Source<'_> {
         Source {
             x_hat: &self.x_hat,
@@ -55,7 +60,7 @@ impl Problem {
         }
     }
 
-    /// rate ((Y - 1/2) - (c1 z + c3 z^3))^T x^ at weights u.
+    /// rate (Y - p(z))^T x^ at weights u.
     pub fn gradient(&self, u: &DMatrix<f64>) -> DMatrix<f64> {
         let mut z = &self.x_hat * u.transpose();
         if let Some(offset) = &self.offset {
@@ -63,7 +68,7 @@ impl Problem {
         }
         let residual = DMatrix::from_fn(z.nrows(), self.classes, |r, c| {
             let (y, z) = (if self.labels[r] == c { 0.5 } else { -0.5 }, z[(r, c)]);
-            self.step.rate * (y - self.step.c1 * z - self.step.c3 * z.powi(3))
+            self.step.rate * (y + 0.5 - self.step.sigmoid.evaluate(z))
         });
         residual.transpose() * &self.x_hat
     }

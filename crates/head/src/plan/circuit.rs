@@ -6,6 +6,7 @@ use super::tracer::{Traced, Tracer};
 use super::{Plan, UploadLevels};
 use crate::Result;
 use crate::layout::{Input, Layout, Packing, Role, Upload, weight_rms};
+use crate::recipe::Degree;
 use crate::train::{Iterate, Returned, train_watched};
 
 /// By how much the scale of fresh weights is above that of weights that have to fit below the lowest prime. They never get
@@ -28,7 +29,9 @@ impl Plan {
     pub(crate) fn fresh_weights(&self) -> Input {
         // The role is that of what an owner encrypts beside the job; it is never among the inputs.
         let rms = self.schedule().stride() * weight_rms(self.shape, self.recipe.iterations());
-        let scale = FRESHNESS * self.scales().weights;
+        // Polynomials of higher degrees square their argument again and again, at scales that are best twice a prime.
+        let freshness = if self.recipe.sigmoid().degree() == Degree::Three { FRESHNESS } else { 1.0 };
+        let scale = freshness * self.scales().weights;
         Input { role: Role::Weights, level: self.top_level(), scale, packing: Packing::Slots, rms }
     }
 

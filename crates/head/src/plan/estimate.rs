@@ -219,7 +219,7 @@ impl Estimate {
             [only] => (only, only),
         };
         if plan.refresh() == Refresh::EveryIteration {
-            let slope = plan.recipe().cubic().c1;
+            let slope = plan.recipe().sigmoid().slope();
             return refresh::weight_variance(&schedule, slope, gradient(first), gradient(last));
         }
         let carry = last.carry.iter().flatten().map(|c| c.variance()).fold(0.0, f64::max);

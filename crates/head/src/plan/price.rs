@@ -2,13 +2,15 @@
 //! trace every candidate.
 //!
 //! With w weight ciphertexts, n blocks of B diagonals, g giant and b baby steps, weights at level v and residuals at
-//! level r = v - 3, one iteration consists of these key switches (at the level in brackets; hoisted ones share a
+//! level r = v - 3 (v - 4, v - 5 for a sigmoid of degree 7, 15), one iteration consists of these key switches (at the level in brackets; hoisted ones share a
 //! decomposition):
 //!
 //! ```text
 //! babies     w (b - 1) hoisted [v]
 //! forward    w n (1 relinearised, g - 1 pairs) [v],  w n log2(F/B) rotations [v - 1]
 //! cubic      w n 2 [v - 1],  w n 1 [v - 2]
+//! degree 7   w n 1 [v - 1], w n 2 [v - 1], w n 4 [v - 2], w n 1 [v - 3] in place of the cubic's
+//! degree 15  the same, w n 4 [v - 3] and w n 1 [v - 4] in place of the last
 //! spread     w n log2(F/B) [r]
 //! backward   w n (g - 1) hoisted [r],  w (1 relinearised, b - 1 pairs) [r]
 //! close      w (log2 groups + 1) [r - 1],  but for the last
@@ -22,6 +24,7 @@
 use super::cost::{self, Work};
 use super::refresh::{Exchange, Refresh};
 use crate::layout::{ClassDiagonal, Layout, UploadLevels};
+use crate::recipe::Degree;
 
 /// The work of a training with `iterations`, whose freshest upload is at level `top`, with so many special primes.
 pub fn class_diagonal(
@@ -51,16 +54,33 @@ pub fn class_diagonal(
         let plain = cost::plain_product(level) + cost::plain_product(level - 1);
         plain + whole(level) + rescaled(level) + rescaled(level - 1)
     };
+    let relinearized = |products: u64, level| cost::products(products, level) + rescaled(level);
+    let fit = |level: usize, masks: u64| {
+        let rescale = Work { transforms: 2 * (level as u64 + 1), limb_products: 2 * level as u64 };
+        let lifts = Work { transforms: 0, limb_products: 6 * level as u64 };
+        let squares = relinearized(1, level) + 2 * relinearized(1, level - 1);
+        cost::plain_product(level)
+            + whole(level)
+            + 2 * (masks * (cost::plain_product(level) + rescale) + lifts + squares)
+    };
+    let sigmoid = |level: usize| match layout.degree() {
+        Degree::Three => cubic(level),
+        Degree::Seven => fit(level, 2) + relinearized(4, level - 2),
+        Degree::Fifteen => {
+            let inner = relinearized(1, level - 2) + relinearized(2, level - 2);
+            fit(level, 4) + 2 * inner + relinearized(6, level - 3)
+        }
+    };
     let (mut residual, mut weights) = (levels.labels, 0);
     let mut work = layout.expansions() as u64 * (whole(levels.data) + cost::plain_product(levels.data));
     for t in 1..=iterations {
         if t > 1 {
             work += w * hoisted(babies - 1, weights) + w * n * cost::products(block, weights);
             work += w * n * (nested(giants, weights, 1) + folds * whole(weights - 1));
-            work += w * n * cubic(weights - 1);
-            residual = weights - 3;
+            work += w * n * sigmoid(weights - 1);
+            residual = weights - 1 - layout.degree().levels();
         } else if offset {
-            work += n * cubic(top);
+            work += n * sigmoid(top);
         }
         let last = refreshed || t == iterations;
         if t > 1 || offset {

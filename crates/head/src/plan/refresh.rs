@@ -156,7 +156,7 @@ mod tests {
 
     fn schedule(iterations: usize, overrides: RecipeOverrides) -> (Schedule, f64) {
         let recipe = Preset::Default.recipe(iterations, &overrides).unwrap();
-        (Schedule::new(&recipe, 1000, Scales { weights: 1.0, prime: 1.0 }), recipe.cubic().c1)
+        (Schedule::new(&recipe, 1000, Scales { weights: 1.0, prime: 1.0 }), recipe.sigmoid().slope())
     }
 
     #[test]

@@ -105,6 +105,7 @@ impl Default for Constraints {
 /// Panics if the upload rate is not more than 0.
 pub fn choose(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Result<Plan> {
     assert!(constraints.upload_rate > 0.0, "an upload at {} bytes a second never ends", constraints.upload_rate);
+    super::check_sigmoid(constraints.layout, recipe)?;
     let mut search = Search {
         shape,
         recipe,
@@ -299,7 +300,7 @@ impl Search<'_> {
     fn candidates(&self, log_n: u32, reserve: usize) -> Vec<Candidate> {
         let (iterations, offset) = (self.recipe.iterations(), self.recipe.initial_weight() != 0.0);
         let refresh = self.constraints.refresh;
-        let geometries = geometries(self.shape, log_n, self.constraints);
+        let geometries = geometries(self.shape, log_n, self.recipe, self.constraints);
         let mut candidates = Vec::new();
         for (geometry, layout) in geometries.into_iter().enumerate() {
             let top = refresh.levels(&layout, self.recipe) + reserve;
@@ -436,18 +437,22 @@ fn prime_bits(log_n: u32, levels: usize, special: usize, constraints: &Constrain
     MOST_PRIME_BITS.min((room / levels as f64).max(0.0).floor() as u32)
 }
 
-fn geometries(shape: Shape, log_n: u32, constraints: &Constraints) -> Vec<AnyLayout> {
+fn geometries(shape: Shape, log_n: u32, recipe: &Recipe, constraints: &Constraints) -> Vec<AnyLayout> {
     let slots = 1usize << (log_n - 1);
     match constraints.layout {
         LayoutKind::VolleyRevolver => {
             VolleyRevolver::new(shape, slots).map(AnyLayout::VolleyRevolver).into_iter().collect()
         }
-        LayoutKind::ClassDiagonal => class_diagonals(shape, slots, constraints.classes_together),
+        LayoutKind::ClassDiagonal => {
+            let degree = recipe.sigmoid().degree();
+            let geometries = class_diagonals(shape, slots, constraints.classes_together).into_iter();
+            geometries.map(|layout| AnyLayout::ClassDiagonal(layout.with_degree(degree))).collect()
+        }
     }
 }
 
 /// Blocks of every size that makes sense, with about as many giant as baby steps.
-fn class_diagonals(shape: Shape, slots: usize, classes_together: Option<usize>) -> Vec<AnyLayout> {
+fn class_diagonals(shape: Shape, slots: usize, classes_together: Option<usize>) -> Vec<ClassDiagonal> {
     let mut all = Vec::new();
     for log_block in 0..=10u32 {
         let block = 1usize << log_block;
@@ -464,10 +469,7 @@ fn class_diagonals(shape: Shape, slots: usize, classes_together: Option<usize>) 
         together.retain(|classes| classes_together.is_none_or(|wanted| wanted == *classes));
         for classes in together {
             for log_giants in (log_block / 2).saturating_sub(1)..=(log_block / 2 + 1).min(log_block) {
-                all.extend(
-                    ClassDiagonal::new(shape, slots, width, block, 1 << log_giants, classes)
-                        .map(AnyLayout::ClassDiagonal),
-                );
+                all.extend(ClassDiagonal::new(shape, slots, width, block, 1 << log_giants, classes));
             }
         }
     }

@@ -5,6 +5,7 @@ use ciphertune_ckks::security_bound;
 use super::*;
 use crate::layout::upload::Room;
 use crate::layout::{Role, TopAxis};
+use crate::recipe::{Fit, Preset, RecipeOverrides, Sigmoid};
 use crate::train::Returned;
 
 fn shape(rows: usize, features: usize, classes: usize) -> Shape {
@@ -280,7 +281,13 @@ fn a_recipe_with_weights_other_than_zero_uploads_an_offset() {
 #[test]
 fn prices_in_closed_form_are_what_the_circuits_count() {
     let chains = [Recipe::default_for(1), Recipe::default_for(2), Recipe::paper(2), Recipe::default_for(5)];
-    let refreshed = [1, 2, 5].map(|t| (Recipe::default_for(t).unwrap(), Refresh::EveryIteration));
+    let with = |sigmoid, iterations| {
+        let overrides = RecipeOverrides { sigmoid: Some(Sigmoid::Fit(sigmoid)), ..Default::default() };
+        Preset::Default.recipe(iterations, &overrides)
+    };
+    let chains = chains.into_iter().chain([with(Fit::Seven, 3), with(Fit::Fifteen, 2)]);
+    let refreshed = [1, 2, 5].map(Recipe::default_for).into_iter().chain([with(Fit::Seven, 4), with(Fit::Fifteen, 4)]);
+    let refreshed = refreshed.map(|recipe| (recipe.unwrap(), Refresh::EveryIteration));
     for (recipe, refresh) in chains.map(|recipe| (recipe.unwrap(), Refresh::Never)).into_iter().chain(refreshed) {
         for (shape, log_n, block, giants, classes_together) in [
             (shape(128, 400, 10), 14, 64, 8, 16),
@@ -290,6 +297,7 @@ fn prices_in_closed_form_are_what_the_circuits_count() {
         ] {
             let width = ClassDiagonal::least_width(shape, block);
             let layout = ClassDiagonal::new(shape, 1 << (log_n - 1), width, block, giants, classes_together).unwrap();
+            let layout = layout.with_degree(recipe.sigmoid().degree());
             let offset = recipe.initial_weight() != 0.0;
             let top = refresh.levels(&layout, &recipe);
             let literal = ParametersLiteral::choose(log_n, 50, 40, top, 3).unwrap();
@@ -307,6 +315,25 @@ fn prices_in_closed_form_are_what_the_circuits_count() {
             let ratio = upload as f64 / plan.upload_bytes() as f64;
             assert!((0.97..1.03).contains(&ratio), "{shape:?} {} upload ratio {ratio}", recipe.name());
         }
+    }
+}
+
+#[test]
+fn sigmoids_of_higher_degrees_are_refreshed_in_the_ring_of_cubics_and_take_a_level_more_each() {
+    for (fit, top) in [(Fit::Seven, 5), (Fit::Fifteen, 6)] {
+        let overrides = RecipeOverrides { sigmoid: Some(Sigmoid::Fit(fit)), ..Default::default() };
+        let recipe = Preset::Default.recipe(30, &overrides).unwrap();
+        for shape in [shape(128, 400, 10), shape(8192, 768, 10)] {
+            let constraints = Constraints { refresh: Refresh::EveryIteration, ..Constraints::default() };
+            let plan = choose(shape, &recipe, &constraints).unwrap();
+            assert_eq!((plan.literal().log_n, plan.top_level(), plan.levels_left()), (14, top, 0));
+            assert!(plan.literal().log_qp() <= 430.0, "{}", plan.literal().log_qp());
+            assert!(plan.estimate().unwrap().weight_bound() < 2f64.powi(-12), "{fit:?} {shape:?}");
+            assert_eq!(Plan::from_json(&plan.to_json()).unwrap(), plan);
+        }
+        let refused = Constraints { layout: LayoutKind::VolleyRevolver, ..Constraints::default() };
+        let error = choose(shape(128, 400, 10), &recipe, &refused).unwrap_err().to_string();
+        assert!(error.contains("volley-revolver") && error.contains("--layout class-diagonal"), "{error}");
     }
 }
 

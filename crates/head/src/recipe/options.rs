@@ -1,6 +1,6 @@
 //! From a preset and a user's wishes to a checked recipe.
 
-use super::{Bound, Cubic, Fields, Gradient, LONG, Recipe};
+use super::{Bound, Cubic, Degree, Fields, Gradient, LONG, Recipe, Sigmoid};
 use crate::error::{HeadError, Result};
 use crate::scaler::ScalerKind;
 use std::fmt;
@@ -28,8 +28,8 @@ pub struct RecipeOverrides {
     pub scaler: Option<ScalerKind>,
     /// The whitening's lambda.
     pub lambda: Option<f64>,
-    /// The cubic in place of the sigmoid.
-    pub cubic: Option<Cubic>,
+    /// The polynomial in place of the sigmoid.
+    pub sigmoid: Option<Sigmoid>,
     /// a_0 of Nesterov's sequence.
     pub momentum: Option<f64>,
     /// Every element of W_0.
@@ -53,15 +53,17 @@ impl Pace {
     /// Whole steps, and nothing that holds the weights.
     const WHOLE: Self = Self { learning_rate: 1.0, decay: 0.0, ridge: 0.0 };
 
-    /// Of recipe `default`: long trainings need something that keeps logits where the cubic rises (docs/recipes.md). That is
-    /// a ridge where Bbar is n/4; row sums are so much larger that a ridge in their units would leave nothing of the weights,
-    /// and steps get shorter instead.
-    fn of_long(iterations: usize, bound: Bound) -> Self {
-        match (bound, iterations) {
-            (_, ..LONG) => Self::WHOLE,
-            (Bound::Quarter, _) => Self { learning_rate: 1.5, ridge: 0.1, ..Self::WHOLE },
-            (Bound::RowSums, LONG..=8) => Self { decay: 0.5, ..Self::WHOLE },
-            (Bound::RowSums, _) => Self { decay: 1.0, ..Self::WHOLE },
+    /// Of recipe `default`: long trainings need something that keeps logits where the polynomial rises (docs/recipes.md).
+    /// That is a ridge where Bbar is n/4, the smaller the wider the polynomial; row sums are so much larger that a ridge in
+    /// their units would leave nothing of the weights, and steps get shorter instead.
+    fn usual(iterations: usize, bound: Bound, degree: Degree) -> Self {
+        match (bound, iterations, degree) {
+            (_, ..LONG, _) => Self::WHOLE,
+            (Bound::Quarter, _, Degree::Three) => Self { learning_rate: 1.5, ridge: 0.1, ..Self::WHOLE },
+            (Bound::Quarter, _, Degree::Seven) => Self { learning_rate: 1.25, ridge: 0.02, ..Self::WHOLE },
+            (Bound::Quarter, _, Degree::Fifteen) => Self { ridge: 0.005, ..Self::WHOLE },
+            (Bound::RowSums, LONG..=8, _) => Self { decay: 0.5, ..Self::WHOLE },
+            (Bound::RowSums, _, _) => Self { decay: 1.0, ..Self::WHOLE },
         }
     }
 }
@@ -73,7 +75,7 @@ impl Preset {
     ///
     /// [`HeadError::InvalidRecipe`] for a value out of its range.
     pub fn recipe(self, iterations: usize, overrides: &RecipeOverrides) -> Result<Recipe> {
-        let RecipeOverrides { gradient, bound, scaler, lambda, cubic, momentum, .. } = *overrides;
+        let RecipeOverrides { gradient, bound, scaler, lambda, sigmoid, momentum, .. } = *overrides;
         let RecipeOverrides { initial_weight, learning_rate, decay, ridge, .. } = *overrides;
         let preset = self.fields(iterations);
         let scaler = scaler.unwrap_or(preset.scaler);
@@ -82,8 +84,9 @@ impl Preset {
             _ => Bound::RowSums,
         };
         let bound = bound.unwrap_or(usual_bound);
+        let sigmoid = sigmoid.unwrap_or(preset.sigmoid);
         let usual_pace = match self {
-            Preset::Default => Pace::of_long(iterations, bound),
+            Preset::Default => Pace::usual(iterations, bound, sigmoid.degree()),
             Preset::Paper => Pace::WHOLE,
         };
         let name = if *overrides == RecipeOverrides::default() { preset.name } else { format!("{}*", preset.name) };
@@ -94,7 +97,7 @@ impl Preset {
             bound,
             scaler,
             lambda,
-            cubic: cubic.unwrap_or(preset.cubic),
+            sigmoid,
             momentum: momentum.unwrap_or(preset.momentum),
             initial_weight: initial_weight.unwrap_or(preset.initial_weight),
             learning_rate: learning_rate.unwrap_or(usual_pace.learning_rate),
@@ -112,7 +115,7 @@ impl Preset {
                 bound: Bound::RowSums,
                 scaler: ScalerKind::None,
                 lambda: None,
-                cubic: Cubic::PAPER,
+                sigmoid: Cubic::PAPER.into(),
                 momentum: 0.01,
                 initial_weight: 0.0128,
                 learning_rate: 1.0,
@@ -126,7 +129,7 @@ impl Preset {
                 bound: Bound::Quarter,
                 scaler: ScalerKind::Whiten,
                 lambda: None,
-                cubic: if iterations < LONG { Cubic::NARROW } else { Cubic::WIDE },
+                sigmoid: if iterations < LONG { Cubic::NARROW } else { Cubic::WIDE }.into(),
                 momentum: 1.0,
                 initial_weight: 0.0,
                 learning_rate: 1.0,

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn the_paper_recipe_has_the_published_constants() {
     let recipe = Recipe::paper(2).unwrap();
-    assert_eq!(recipe.cubic(), Cubic { c1: 0.106795345, c3: -0.000385032, range: 8.0 });
+    assert_eq!(recipe.sigmoid(), Cubic { c1: 0.106795345, c3: -0.000385032, range: 8.0 }.into());
     assert_eq!((recipe.momentum(), recipe.initial_weight(), recipe.learning_rate()), (0.01, 0.0128, 1.0));
     assert_eq!((recipe.scaler(), recipe.bound()), (ScalerKind::None, Bound::RowSums));
     let steps = recipe.steps(128);
@@ -20,7 +20,7 @@ fn the_paper_recipe_has_the_published_constants() {
 fn the_default_recipe_changes_its_cubic_after_three_iterations() {
     for (iterations, cubic) in [(1, "narrow"), (3, "narrow"), (4, "wide"), (20, "wide")] {
         let recipe = Recipe::default_for(iterations).unwrap();
-        assert_eq!(recipe.cubic().name(), Some(cubic));
+        assert_eq!(recipe.sigmoid().to_string(), cubic);
         assert_eq!(recipe.bound(), Bound::Quarter);
         assert_eq!(recipe.steps(7).len(), iterations);
     }
@@ -89,26 +89,76 @@ fn values_out_of_range_are_refused() {
         RecipeOverrides { ridge: Some(0.9), learning_rate: Some(1.2), ..Default::default() },
         RecipeOverrides { ridge: Some(0.1), initial_weight: Some(0.01), ..Default::default() },
         RecipeOverrides { initial_weight: Some(f64::INFINITY), ..Default::default() },
-        RecipeOverrides { cubic: Some(Cubic { c1: 0.0, c3: 0.0, range: 8.0 }), ..Default::default() },
+        RecipeOverrides { sigmoid: Some(Cubic { c1: 0.0, c3: 0.0, range: 8.0 }.into()), ..Default::default() },
     ];
     for overrides in refused {
         assert!(Preset::Default.recipe(2, &overrides).is_err(), "{overrides:?}");
     }
 }
 
+fn of_degree(fit: Fit, iterations: usize) -> Recipe {
+    let overrides = RecipeOverrides { sigmoid: Some(Sigmoid::Fit(fit)), ..Default::default() };
+    Preset::Default.recipe(iterations, &overrides).unwrap()
+}
+
+#[test]
+fn sigmoids_of_higher_degrees_are_close_to_the_true_one_and_meet_one_half_beyond_their_range() {
+    for (fit, error, crossing) in [(Fit::Seven, 0.0503, 11.04198), (Fit::Fifteen, 0.0250, 16.640624)] {
+        let sigmoid = Sigmoid::Fit(fit);
+        for step in -1000..=1000 {
+            let z = sigmoid.range() * f64::from(step) / 1000.0;
+            let true_value = 1.0 / (1.0 + (-z).exp());
+            assert!((sigmoid.evaluate(z) - true_value).abs() < error, "{fit:?} at {z}");
+            assert!((sigmoid.evaluate(z) + sigmoid.evaluate(-z) - 1.0).abs() < 1e-12);
+        }
+        assert!((sigmoid.crossing() - crossing).abs() < 1e-4, "{}", sigmoid.crossing());
+        let slope = (sigmoid.evaluate(1e-6) - 0.5) / 1e-6;
+        assert!((slope - sigmoid.slope()).abs() < 1e-6);
+    }
+    assert!((Sigmoid::from(Cubic::WIDE).crossing() - 9.7076).abs() < 1e-3);
+    assert_eq!(Sigmoid::from(Cubic { c1: 0.2, c3: 0.0, range: 3.0 }).crossing(), f64::INFINITY);
+}
+
+#[test]
+fn the_wider_the_sigmoid_the_smaller_the_ridge_of_long_trainings() {
+    for (fit, learning_rate, ridge) in [(Fit::Seven, 1.25, 0.02), (Fit::Fifteen, 1.0, 0.005)] {
+        let recipe = of_degree(fit, 10);
+        assert_eq!((recipe.learning_rate(), recipe.ridge(), recipe.decay()), (learning_rate, ridge, 0.0));
+        assert!(!recipe.may_diverge() && recipe.name() == "default*");
+        assert_eq!((of_degree(fit, 3).learning_rate(), of_degree(fit, 3).ridge()), (1.0, 0.0));
+    }
+}
+
 #[test]
 fn a_recipe_survives_json_and_a_tampered_one_is_refused() {
-    for recipe in [Recipe::paper(2).unwrap(), Recipe::default_for(7).unwrap()] {
+    for recipe in
+        [Recipe::paper(2), Recipe::default_for(7), Ok(of_degree(Fit::Seven, 4)), Ok(of_degree(Fit::Fifteen, 9))]
+    {
+        let recipe = recipe.unwrap();
         assert_eq!(Recipe::from_json(&recipe.to_json()).unwrap(), recipe);
     }
+    assert!(of_degree(Fit::Seven, 4).to_json().contains("\"sigmoid\":\"seven\",\"momentum\""));
+    // A cubic is written as it always was.
+    let cubic = "\"scaler\":\"whiten\",\"cubic\":{\"c1\":0.197,\"c3\":-0.004,\"range\":6.5},\"momentum\":1.0";
+    assert!(Recipe::default_for(2).unwrap().to_json().contains(cubic));
+    let none = of_degree(Fit::Seven, 4).to_json().replace("\"sigmoid\":\"seven\",", "");
+    assert!(Recipe::from_json(&none).is_err());
+    let unknown = of_degree(Fit::Seven, 4).to_json().replace("seven", "nine");
+    assert!(Recipe::from_json(&unknown).is_err());
     let tampered = Recipe::paper(2).unwrap().to_json().replace("\"iterations\":2", "\"iterations\":0");
     assert!(Recipe::from_json(&tampered).is_err());
 }
 
 #[test]
-fn cubics_are_read_by_name_or_by_three_numbers() {
-    assert_eq!("wide".parse::<Cubic>().unwrap(), Cubic::WIDE);
-    assert_eq!("0.2, -0.004, 6".parse::<Cubic>().unwrap(), Cubic { c1: 0.2, c3: -0.004, range: 6.0 });
-    assert!("0.2,-0.004".parse::<Cubic>().is_err() && "softmax".parse::<Cubic>().is_err());
-    assert!("nan,0,1".parse::<Cubic>().is_err());
+fn sigmoids_are_read_by_degree_by_name_or_by_three_numbers() {
+    let read = |text: &str| text.parse::<Sigmoid>();
+    assert_eq!(read("wide").unwrap(), Cubic::WIDE.into());
+    assert_eq!(read("0.2, -0.004, 6").unwrap(), Cubic { c1: 0.2, c3: -0.004, range: 6.0 }.into());
+    for text in ["7", "15", "narrow", "0.2,-0.004,6"] {
+        assert_eq!(read(text).unwrap().to_string(), text);
+    }
+    for text in ["0.2,-0.004", "softmax", "nan,0,1", "9"] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains("choose") || error.contains("0 < c1"), "{error}");
+    }
 }

@@ -82,7 +82,7 @@ fn a_ridge_pulls_the_weights_before_every_step_by_its_share_of_them() {
     let recipe = Preset::Default.recipe(3, &overrides).unwrap();
     let found = train(&recipe, &x, &labels, 2);
     // The same by the formula, one weight at a time.
-    let (cubic, n) = (recipe.cubic(), 40.0);
+    let (sigmoid, n) = (recipe.sigmoid(), 40.0);
     let (mut w, mut v) = ([[0.0; 4]; 2], [[0.0; 4]; 2]);
     for (t, step) in recipe.steps(40).iter().enumerate() {
         let length = 1.0 + 1.0 / (n * (t + 1) as f64);
@@ -92,7 +92,7 @@ fn a_ridge_pulls_the_weights_before_every_step_by_its_share_of_them() {
                 let gradient: f64 = (0..40)
                     .map(|row| {
                         let z: f64 = (0..4).map(|j| x[(row, j)] * v[class][j]).sum();
-                        x[(row, k)] * (f64::from(u8::from(labels[row] == class)) - cubic.evaluate(z))
+                        x[(row, k)] * (f64::from(u8::from(labels[row] == class)) - sigmoid.evaluate(z))
                     })
                     .sum();
                 next[class][k] = w[class][k] + length * (gradient * 4.0 / n - 0.3 * w[class][k]);

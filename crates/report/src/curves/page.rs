@@ -117,7 +117,7 @@ fn methods(outcome: &Outcome) -> Markup {
         }
         p.note {
             "G is the gradient of the log-likelihood, n the number of training rows, t the iteration from 1. All weights begin at zero, all methods have Nesterov's "
-            "accelerated gradient (NAG), and sigmoids are the true ones, their argument clamped to 8 on both sides. Encrypted training has a cubic instead."
+            "accelerated gradient (NAG), and sigmoids are the true ones, their argument clamped to 8 on both sides. Encrypted training has a polynomial instead."
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Times, parameters, the recipe in words, and what the server saw.
 
 use ciphertune_head::ScalerKind;
-use ciphertune_head::recipe::{Bound, Gradient};
+use ciphertune_head::recipe::{Bound, Cubic, Gradient, Sigmoid};
 use maud::{Markup, html};
 
 use crate::page::wide;
@@ -120,7 +120,12 @@ pub fn recipe(findings: &Findings) -> Markup {
             "Quadratic Gradient: steps of (1 + 1 / (n t)) G / Bbar, where Bbar bounds the Hessian's diagonal by row sums."
         }
     };
-    let cubic = recipe.cubic();
+    let sigmoid = match recipe.sigmoid() {
+        Sigmoid::Cubic(Cubic { c1, c3, .. }) => {
+            format!("The cubic 1/2 + {c1} z {} {} z³", if c3 < 0.0 { "-" } else { "+" }, c3.abs())
+        }
+        fit => format!("A polynomial of degree {fit}"),
+    };
     let start = match recipe.initial_weight() {
         0.0 => "All weights begin at zero, so that the first iteration needs no forward pass.".to_owned(),
         w0 => format!("All weights begin at {w0}."),
@@ -137,8 +142,8 @@ pub fn recipe(findings: &Findings) -> Markup {
                     @if recipe.decay() != 0.0 { " Step t is divided by t to the power of " (recipe.decay()) "." }
                     @if recipe.ridge() != 0.0 { " A ridge of " (recipe.ridge()) " pulls weights towards zero." } }
                 dt { "Sigmoid" } dd {
-                    (format!("The cubic 1/2 + {} z {} {} z³ in its place, meant for |z| up to {}. The largest logit in training was {:.2}.",
-                        cubic.c1, if cubic.c3 < 0.0 { "-" } else { "+" }, cubic.c3.abs(), cubic.range, findings.largest_logit))
+                    (format!("{sigmoid} in its place, meant for |z| up to {}. The largest logit in training was {:.2}.",
+                        recipe.sigmoid().range(), findings.largest_logit))
                 }
                 dt { "Start and momentum" } dd { (start) (format!(" Nesterov's sequence begins at a = {}.", recipe.momentum())) }
             }

@@ -95,10 +95,10 @@ pub struct Findings {
     pub max_weight_error: f64,
     /// Bits of the trained weights.
     pub precision_bits: Precision,
-    /// The largest |z| that the twin's cubic was given.
+    /// The largest |z| that the twin's sigmoid was given.
     pub largest_logit: f64,
-    /// The |z| that the cubic is meant for.
-    pub cubic_range: f64,
+    /// The |z| that the polynomial in place of the sigmoid is meant for.
+    pub sigmoid_range: f64,
     /// Whether the first is within the second.
     pub logits_within_range: bool,
     /// Seconds a step.
@@ -220,8 +220,8 @@ impl Played {
                 guaranteed: outcome.opened.precision_bits,
             },
             largest_logit: comparison.largest_logit,
-            cubic_range: recipe.cubic().range,
-            logits_within_range: comparison.largest_logit <= recipe.cubic().range,
+            sigmoid_range: recipe.sigmoid().range(),
+            logits_within_range: comparison.largest_logit <= recipe.sigmoid().range(),
             seconds,
             peak_memory_bytes: memory::peak(),
             upload_bytes: sizes.upload_bytes,

@@ -32,7 +32,7 @@ pub fn text(findings: &Findings) -> String {
     table.row("precision", format!("{measured:.1} bits measured, {predicted:.1} predicted"));
     table.row(
         "largest logit",
-        format!("{:.2} (the cubic is meant for {})", findings.largest_logit, findings.cubic_range),
+        format!("{:.2} (the sigmoid is meant for {})", findings.largest_logit, findings.sigmoid_range),
     );
     let s = findings.seconds;
     if let Some(provenance) = &findings.provenance {

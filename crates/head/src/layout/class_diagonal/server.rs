@@ -1,18 +1,17 @@
-//! The server's side of the class-diagonal layout: forward pass, cubic, backward pass.
+//! The server's side of the class-diagonal layout: forward pass, residuals, backward pass.
 //!
 //! A gradient takes the data block by block: forward for the block's residual, backward with it, and on to the next.
 //! Backward products are summed over blocks before they are relinearised, so nothing that is held grows with the rows.
 
 use std::ops::Range;
 
+use super::sigmoid::Masks;
 use super::*;
 use crate::layout::upload::Working;
 use crate::layout::weight_rms;
 
 /// Levels of the forward pass.
 pub(super) const FORWARD_LEVELS: usize = 1;
-/// Levels of the cubic.
-pub(super) const CUBIC_LEVELS: usize = 2;
 /// Levels of the backward pass.
 pub(super) const BACKWARD_LEVELS: usize = 1;
 
@@ -28,8 +27,7 @@ struct Hand {
     residual_level: usize,
     /// See [`Upload::working`].
     working: Working,
-    /// What the cubic multiplies z^3 and z by: see [`ClassDiagonal::negative_cubic`].
-    masks: [Vec<Complex64>; 2],
+    masks: Masks,
 }
 
 impl Hand {
@@ -73,7 +71,7 @@ impl ClassDiagonal {
         let (count, blocks, working) = (self.weight_ciphertexts(), self.blocks(), data.upload().working());
         let level = weights.map_or(data.label_level(), |weights| m.level(&weights[0]));
         let residual_level = match weights {
-            Some(_) => level.saturating_sub(FORWARD_LEVELS + CUBIC_LEVELS),
+            Some(_) => level.saturating_sub(FORWARD_LEVELS + self.degree.levels()),
             None => level,
         };
         // Of one weight ciphertext: its rotations, a block's turned residuals, the sums of backward products of earlier
@@ -87,7 +85,7 @@ impl ClassDiagonal {
             true => blocks,
             false => (each.saturating_sub(rotations + sums) / turned).clamp(1, blocks),
         };
-        let masks = [-step.rate * step.c3 / 4.0, -step.rate * step.c1].map(|value| self.head_mask(value));
+        let masks = self.masks(step);
         Hand { parts, blocks, level, residual_level, working, masks }
     }
 
@@ -143,15 +141,15 @@ impl ClassDiagonal {
         let offset = if data.offset { Some(data.offset(self, block, offset_level)?) } else { None };
         let labels = data.labels(self, range.clone(), block, hand.residual_level)?;
         let Some(babies) = babies else {
-            // Without weights the cubic depends on the offset alone and is the same for every weight ciphertext.
-            let cubic = offset.map(|z| self.negative_cubic(m, &z, step, label_scale, hand)).transpose()?;
-            return m.each(labels, |labels| self.residual(m, labels, cubic.clone(), step));
+            // Without weights the sigmoid depends on the offset alone and is the same for every weight ciphertext.
+            let sigmoid = offset.map(|z| self.negative_sigmoid(m, &z, step, label_scale, &hand.masks)).transpose()?;
+            return m.each(labels, |labels| self.residual(m, labels, sigmoid.clone(), step));
         };
         let sums = self.forward(m, data, block, babies, hand)?;
         m.each(labels.into_iter().zip(sums).collect(), |(labels, sum)| {
             let z = self.logits(m, offset.as_ref(), &sum, step)?;
-            let cubic = self.negative_cubic(m, &z, step, label_scale, hand)?;
-            self.residual(m, labels, Some(cubic), step)
+            let sigmoid = self.negative_sigmoid(m, &z, step, label_scale, &hand.masks)?;
+            self.residual(m, labels, Some(sigmoid), step)
         })
     }
 
@@ -211,7 +209,7 @@ impl ClassDiagonal {
         })
     }
 
-    /// Logits z_A + i z_C of a block at m < B; elsewhere partial sums that the cubic's mask removes.
+    /// Logits z_A + i z_C of a block at m < B; elsewhere partial sums that the sigmoid's mask removes.
     fn logits<M: Arithmetic>(
         &self,
         m: &M,
@@ -223,54 +221,20 @@ impl ClassDiagonal {
         if let Some(offset) = offset {
             z = m.add(&z, &m.mul_scalar_to(offset, 1.0, m.level(&z), m.scale(&z))?)?;
         }
-        m.expect_magnitude(&z, step.range / 2.0);
+        m.expect_magnitude(&z, step.sigmoid.range() / 2.0);
         Ok(z)
     }
 
-    /// -rate ((c1 a + c3 a^3) - i (c1 c + c3 c^3)) at m < B and zero elsewhere, from z = a + i c: z (3 conj(z)^2 + z^2)
-    /// c3/4 + c1 conj(z), at the scale at which the labels can be added.
-    fn negative_cubic<M: Arithmetic>(
-        &self,
-        m: &M,
-        z: &M::Ciphertext,
-        step: &GradientStep,
-        label_scale: f64,
-        hand: &Hand,
-    ) -> Result<M::Ciphertext> {
-        let level = m.level(z);
-        let conjugate = m.conjugate(z)?;
-        let thrice = m.mul_scalar(&conjugate, 3.0, 1.0)?;
-        let square = m.relinearize_rescale(&m.dot(&[(&thrice, &conjugate), (z, z)])?)?;
-        m.expect_magnitude(&square, step.range * step.range / 2.0);
-        // The masked factor's plaintext scale is chosen so that the residual lands on the labels' scale exactly.
-        let target = label_scale * step.first_rate / step.rate;
-        let product_scale = target * m.prime(level - 1);
-        let masked_scale = product_scale / m.scale(&square) * m.prime(level);
-        let masked = m.mul_plain(z, &hand.masks[0], masked_scale / m.scale(z))?;
-        let cubic = m.mul_rescale(&m.rescale(&masked)?, &square)?;
-        let conjugate = m.drop_to(&conjugate, level - 1)?;
-        let linear = m.mul_plain(&conjugate, &hand.masks[1], product_scale / m.scale(&conjugate))?;
-        let sum = m.add(&m.with_scale(&cubic, target), &m.with_scale(&m.rescale(&linear)?, target))?;
-        m.expect_magnitude(&sum, 0.5 * step.rate);
-        Ok(sum)
-    }
-
-    /// `value` at m < B, zero elsewhere.
-    fn head_mask(&self, value: f64) -> Vec<Complex64> {
-        let mut mask = vec![Complex64::ZERO; self.slots];
-        mask.chunks_exact_mut(self.width).for_each(|row| row[..self.block].fill(value.into()));
-        mask
-    }
-
-    /// R_A - i R_C over the whole feature axis: the cubic spread out, plus the labels, which were uploaded spread.
+    /// R_A - i R_C over the whole feature axis: the sigmoid spread out, plus the labels, which were uploaded spread.
     fn residual<M: Arithmetic>(
         &self,
         m: &M,
         labels: M::Ciphertext,
-        cubic: Option<M::Ciphertext>,
+        sigmoid: Option<M::Ciphertext>,
         step: &GradientStep,
     ) -> Result<M::Ciphertext> {
-        let spread = cubic.map(|cubic| m.fold(&cubic, -(self.block as isize), self.width / self.block)).transpose()?;
+        let spread =
+            sigmoid.map(|sigmoid| m.fold(&sigmoid, -(self.block as isize), self.width / self.block)).transpose()?;
         let labels = match spread.as_ref().map(|spread| m.level(spread)) {
             Some(level) if level < m.level(&labels) => m.drop_to(&labels, level)?,
             _ => labels,

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::layout::testing::{Problem, check_two_gradients, check_two_gradients_within};
+use crate::recipe::{Cubic, Fit, Sigmoid};
 
 /// With so many classes together, or with as many as the top axis has room for.
 fn layout(shape: Shape, slots: usize, block: usize, giants: usize, together: Option<usize>) -> ClassDiagonal {
@@ -28,6 +29,19 @@ fn a_row_offset_serves_as_the_logits_of_the_first_iteration_and_is_added_later()
     let shape = Shape { rows: 45, features: 20, classes: 3 };
     for together in [None, Some(1), Some(2)] {
         check_two_gradients(&layout(shape, 256, 8, 2, together), 256, &Problem::new(shape, true, 0.75));
+    }
+}
+
+#[test]
+fn sigmoids_of_higher_degrees_take_their_levels_and_key_switches_and_no_more() {
+    let shape = Shape { rows: 128, features: 400, classes: 10 };
+    for (fit, levels, key_switches) in [(Fit::Seven, 5, 53 + 5), (Fit::Fifteen, 6, 53 + 9)] {
+        let sigmoid = Sigmoid::Fit(fit);
+        let layout = layout(shape, 1 << 13, 64, 8, None).with_degree(sigmoid.degree());
+        assert_eq!((layout.gradient_levels(), layout.levels(3, false)), (levels, 1 + 2 * levels));
+        let counts = check_two_gradients(&layout, 1 << 13, &Problem::new(shape, false, 1.0).with_sigmoid(sigmoid));
+        // Conjugation, two squares and a product of each part, one sum; the squares' square and a sum of each part more.
+        assert_eq!(counts.key_switches(), key_switches);
     }
 }
 
@@ -61,7 +75,7 @@ proptest! {
     #[test]
     fn any_shape_gives_the_gradient_of_the_formula(
         rows in 1usize..150, features in 1usize..60, classes in 1usize..20,
-        log_block in 0u32..6, log_giants in 0u32..4, log_together in 0u32..6, offset: bool, ratio in 0.3f64..1.2,
+        log_block in 0u32..6, log_giants in 0u32..4, log_together in 0u32..6, offset: bool, ratio in 0.3f64..1.2, degree in 0usize..3,
         // From too little for anything to enough for everything: a polynomial takes 8 KiB a limb.
         log_working in 0u32..26,
     ) {
@@ -71,6 +85,8 @@ proptest! {
         prop_assume!(width <= slots);
         let together = (1 << log_together).min(slots / width);
         let layout = ClassDiagonal::new(shape, slots, width, block, 1 << log_giants.min(log_block), together).unwrap();
-        check_two_gradients_within(&layout, slots, &Problem::new(shape, offset, ratio), 1 << log_working);
+        let sigmoid = [Cubic::NARROW.into(), Sigmoid::Fit(Fit::Seven), Sigmoid::Fit(Fit::Fifteen)][degree];
+        let problem = Problem::new(shape, offset, ratio).with_sigmoid(sigmoid);
+        check_two_gradients_within(&layout.with_degree(sigmoid.degree()), slots, &problem, 1 << log_working);
     }
 }

@@ -16,6 +16,7 @@ use ciphertune_ckks::{Arithmetic, Complex64, Error, Result};
 
 use super::{GradientStep, VolleyRevolver};
 use crate::layout::weight_rms;
+use crate::recipe::{Cubic, Sigmoid};
 
 /// Levels of the logits: the product with the data. Their mask rides in the cubic's coefficients.
 pub(super) const FORWARD_LEVELS: usize = 1;
@@ -61,7 +62,11 @@ impl VolleyRevolver {
         }
         // With the labels at a lower scale their values are multiplied by rate / first_rate, exactly and for nothing.
         let scale = m.scale(&data.labels[0]) * step.first_rate / step.rate;
-        let circuit = Circuit { m, layout: self, step, residual_scale: scale };
+        let Sigmoid::Cubic(cubic) = step.sigmoid else {
+            // Plans of this layout have cubics alone.
+            return Err(Error::Parameters("layout volley-revolver computes cubics only".into()));
+        };
+        let circuit = Circuit { m, layout: self, step, cubic, residual_scale: scale };
         (0..self.groups())
             .map(|group| {
                 let labels = (group * self.blocks()..).zip(&data.labels[group * self.blocks()..]).take(self.blocks());
@@ -104,6 +109,7 @@ struct Circuit<'a, M> {
     m: &'a M,
     layout: &'a VolleyRevolver,
     step: &'a GradientStep,
+    cubic: Cubic,
     /// The scale of Y and of all that is subtracted from it.
     residual_scale: f64,
 }
@@ -132,7 +138,7 @@ impl<M: Arithmetic> Circuit<'_, M> {
                 for (r, weights) in rotated.iter().enumerate() {
                     let z = self.logits(x, weights, offset)?;
                     linear = Some(add_to(linear, self.linear_term(r, &z)?, |a, b| self.m.add(a, b))?);
-                    if self.step.c3 != 0.0 {
+                    if self.cubic.c3 != 0.0 {
                         cubic = Some(add_to(cubic, self.cubic_term(r, &z)?, |a, b| self.m.add_products(a, b))?);
                     }
                 }
@@ -151,14 +157,14 @@ impl<M: Arithmetic> Circuit<'_, M> {
             return self.labels_at(labels, m.level(labels));
         };
         check_levels(m.level(z), CUBIC_LEVELS + BACKWARD_LEVELS)?;
-        m.expect_magnitude(z, step.range / 2.0);
+        m.expect_magnitude(z, self.cubic.range / 2.0);
         let level = m.level(z) - CUBIC_LEVELS;
-        let linear = m.mul_scalar_to(z, step.c1 * step.rate, level, self.residual_scale)?;
-        if step.c3 == 0.0 {
+        let linear = m.mul_scalar_to(z, self.cubic.c1 * step.rate, level, self.residual_scale)?;
+        if self.cubic.c3 == 0.0 {
             return self.residual(labels, linear, None);
         }
         let square = self.square(z)?;
-        let factor = m.mul_scalar_to(z, step.c3 * step.rate, level + 1, self.factor_scale(&square))?;
+        let factor = m.mul_scalar_to(z, self.cubic.c3 * step.rate, level + 1, self.factor_scale(&square))?;
         self.residual(labels, linear, Some(m.dot(&[(&factor, &square)])?))
     }
 
@@ -200,28 +206,28 @@ impl<M: Arithmetic> Circuit<'_, M> {
         if let Some(offset) = offset {
             z = m.add(&z, &m.mul_scalar_to(offset, 1.0, m.level(&z), m.scale(&z))?)?;
         }
-        m.expect_magnitude(&z, self.step.range / 2.0);
+        m.expect_magnitude(&z, self.cubic.range / 2.0);
         Ok(z)
     }
 
     /// mask_r rate c1 z, one level below z and still to be rescaled.
     fn linear_term(&self, r: usize, z: &M::Ciphertext) -> Result<M::Ciphertext> {
         let (m, level) = (self.m, self.m.level(z) - 1);
-        let mask = self.layout.logit_mask(r, self.step.c1 * self.step.rate);
+        let mask = self.layout.logit_mask(r, self.cubic.c1 * self.step.rate);
         m.mul_plain(&m.drop_to(z, level)?, &mask, self.residual_scale * m.prime(level) / m.scale(z))
     }
 
     /// (mask_r rate c3 z) z^2, one level below z and still to be relinearised and rescaled. One key switch.
     fn cubic_term(&self, r: usize, z: &M::Ciphertext) -> Result<M::Product> {
         let (m, square) = (self.m, self.square(z)?);
-        let mask = self.layout.logit_mask(r, self.step.c3 * self.step.rate);
+        let mask = self.layout.logit_mask(r, self.cubic.c3 * self.step.rate);
         let factor = m.mul_plain(z, &mask, self.factor_scale(&square) * m.prime(m.level(z)) / m.scale(z))?;
         m.dot(&[(&m.rescale(&factor)?, &square)])
     }
 
     fn square(&self, z: &M::Ciphertext) -> Result<M::Ciphertext> {
         let square = self.m.mul_rescale(z, z)?;
-        self.m.expect_magnitude(&square, self.step.range * self.step.range / 2.0);
+        self.m.expect_magnitude(&square, self.cubic.range * self.cubic.range / 2.0);
         Ok(square)
     }
 
