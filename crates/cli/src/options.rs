@@ -49,7 +49,7 @@ pub struct RecipeFlags {
     pub bound: Option<BoundName>,
 
     /// Polynomial in place of the sigmoid: 7 or 15, fits of that degree for logits up to 10 and 16, which take one and two
-    /// levels more an iteration; or a cubic, paper, narrow, wide, or three numbers C1,C3,RANGE for 1/2 + C1 z + C3 z^3 on
+    /// levels more an iteration; or a cubic: paper, narrow, wide, or three numbers C1,C3,RANGE for 1/2 + C1 z + C3 z^3 on
     /// |z| < RANGE [default: narrow, from 4 iterations on wide]
     #[arg(long, value_name = "POLYNOMIAL", alias = "cubic")]
     pub sigmoid: Option<Sigmoid>,

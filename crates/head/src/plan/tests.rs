@@ -288,7 +288,7 @@ fn prices_in_closed_form_are_what_the_circuits_count() {
     let chains = chains.into_iter().chain([with(Fit::Seven, 3), with(Fit::Fifteen, 2)]);
     let refreshed = [1, 2, 5].map(Recipe::default_for).into_iter().chain([with(Fit::Seven, 4), with(Fit::Fifteen, 4)]);
     let refreshed = refreshed.map(|recipe| (recipe.unwrap(), Refresh::EveryIteration));
-    for (recipe, refresh) in chains.map(|recipe| (recipe.unwrap(), Refresh::Never)).into_iter().chain(refreshed) {
+    for (recipe, refresh) in chains.map(|recipe| (recipe.unwrap(), Refresh::Never)).chain(refreshed) {
         for (shape, log_n, block, giants, classes_together) in [
             (shape(128, 400, 10), 14, 64, 8, 16),
             (shape(1000, 700, 10), 14, 128, 16, 1),
