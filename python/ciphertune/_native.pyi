@@ -25,12 +25,13 @@ class Recipe:
         whiten_lambda: float | None = None,
         gradient: Literal["quadratic", "plain"] | None = None,
         bound: Literal["row-sums", "quarter"] | None = None,
-        cubic: str | None = None,
+        sigmoid: str | None = None,
         momentum: float | None = None,
         initial_weight: float | None = None,
         learning_rate: float | None = None,
         decay: float | None = None,
         ridge: float | None = None,
+        batch_size: int | None = None,
     ) -> Recipe: ...
     @property
     def iterations(self) -> int:

@@ -29,8 +29,8 @@ class EncryptedLogisticRegression(Base):
     model: all that an owner and a server do, as `ciphertune run` does it. Nothing of the keys outlives the call.
 
     With n rows x of d features, W the weights of a class and sigma the sigmoid, every class is a yes-or-no question of
-    its own, p = sigma(x W + b), and the probabilities of a row are these, divided by their sum. A cubic stands for the
-    sigmoid in training. Source: J. Chiang, arXiv 2304.03807; docs/how-it-works.md has the whole path.
+    its own, p = sigma(x W + b), and the probabilities of a row are these, divided by their sum. A polynomial stands for
+    the sigmoid in training. Source: J. Chiang, arXiv 2304.03807; docs/how-it-works.md has the whole path.
 
     Parameters
     ----------
@@ -46,7 +46,8 @@ class EncryptedLogisticRegression(Base):
     gradient : {"quadratic", "plain"}, default=None
     bound : {"row-sums", "quarter"}, default=None
         What Quadratic Gradient divides by.
-    cubic : str, default=None
+    sigmoid : str, default=None
+        Polynomial in place of the sigmoid: "7" or "15", fits of that degree for logits up to 10 and 16, or a cubic:
         "paper", "narrow", "wide", or three numbers "c1,c3,range" for 1/2 + c1 z + c3 z^3.
     momentum : float, default=None
         a_0, where Nesterov's sequence starts.
@@ -57,6 +58,8 @@ class EncryptedLogisticRegression(Base):
         Power of 1/t that step t is multiplied by.
     ridge : float, default=None
         Pull of the weights towards zero, which keeps long trainings from diverging.
+    batch_size : int, default=None
+        The most rows of a minibatch: every iteration takes the next batch of the mixed rows. None takes all rows.
     layout : {"class-diagonal", "volley-revolver"}, default="class-diagonal"
         How the table lies in ciphertexts; the second is the paper's, for comparison.
     memory : int, default=None
@@ -112,12 +115,13 @@ class EncryptedLogisticRegression(Base):
         whiten_lambda: float | None = None,
         gradient: Literal["quadratic", "plain"] | None = None,
         bound: Literal["row-sums", "quarter"] | None = None,
-        cubic: str | None = None,
+        sigmoid: str | None = None,
         momentum: float | None = None,
         initial_weight: float | None = None,
         learning_rate: float | None = None,
         decay: float | None = None,
         ridge: float | None = None,
+        batch_size: int | None = None,
         layout: Literal["class-diagonal", "volley-revolver"] = "class-diagonal",
         memory: int | None = None,
         log_n: int | None = None,
@@ -132,12 +136,13 @@ class EncryptedLogisticRegression(Base):
         self.whiten_lambda = whiten_lambda
         self.gradient = gradient
         self.bound = bound
-        self.cubic = cubic
+        self.sigmoid = sigmoid
         self.momentum = momentum
         self.initial_weight = initial_weight
         self.learning_rate = learning_rate
         self.decay = decay
         self.ridge = ridge
+        self.batch_size = batch_size
         self.layout = layout
         self.memory = memory
         self.log_n = log_n
@@ -187,12 +192,13 @@ class EncryptedLogisticRegression(Base):
             whiten_lambda=self.whiten_lambda,
             gradient=self.gradient,
             bound=self.bound,
-            cubic=self.cubic,
+            sigmoid=self.sigmoid,
             momentum=self.momentum,
             initial_weight=self.initial_weight,
             learning_rate=self.learning_rate,
             decay=self.decay,
             ridge=self.ridge,
+            batch_size=self.batch_size,
         )
         # Of one class: refused with the words that training has for it.
         rows, features = shape

@@ -18,7 +18,7 @@ pub struct Recipe {
 #[pymethods]
 impl Recipe {
     #[new]
-    #[pyo3(signature = (iterations = 2, *, preset = "default", scaler = None, whiten_lambda = None, gradient = None, bound = None, cubic = None, momentum = None, initial_weight = None, learning_rate = None, decay = None, ridge = None))]
+    #[pyo3(signature = (iterations = 2, *, preset = "default", scaler = None, whiten_lambda = None, gradient = None, bound = None, sigmoid = None, momentum = None, initial_weight = None, learning_rate = None, decay = None, ridge = None, batch_size = None))]
     #[allow(clippy::too_many_arguments)] // They have names in Python.
     fn new(
         iterations: i64,
@@ -27,12 +27,13 @@ impl Recipe {
         whiten_lambda: Option<f64>,
         gradient: Option<&str>,
         bound: Option<&str>,
-        cubic: Option<&str>,
+        sigmoid: Option<&str>,
         momentum: Option<f64>,
         initial_weight: Option<f64>,
         learning_rate: Option<f64>,
         decay: Option<f64>,
         ridge: Option<f64>,
+        batch_size: Option<usize>,
     ) -> PyResult<Self> {
         let gradient = match gradient {
             None => None,
@@ -51,12 +52,13 @@ impl Recipe {
             bound,
             scaler: scaler.map(str::parse).transpose().map_err(errors::python)?,
             lambda: whiten_lambda,
-            sigmoid: cubic.map(str::parse::<Sigmoid>).transpose().map_err(errors::python)?,
+            sigmoid: sigmoid.map(str::parse::<Sigmoid>).transpose().map_err(errors::python)?,
             momentum,
             initial_weight,
             learning_rate,
             decay,
             ridge,
+            batch: batch_size,
         };
         let preset: Preset = preset.parse().map_err(errors::python)?;
         // A negative number is refused with the same words as zero.

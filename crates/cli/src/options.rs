@@ -48,9 +48,9 @@ pub struct RecipeFlags {
     #[arg(long, value_enum)]
     pub bound: Option<BoundName>,
 
-    /// Polynomial in place of the sigmoid: 7 or 15, fits of that degree for logits up to 10 and 16, which take one and two
-    /// levels more an iteration; or a cubic: paper, narrow, wide, or three numbers C1,C3,RANGE for 1/2 + C1 z + C3 z^3 on
-    /// |z| < RANGE [default: narrow, from 4 iterations on wide]
+    /// Polynomial in place of the sigmoid: 7 or 15, fits of that degree for logits up to 10 and 16, which take one and
+    /// two levels more an iteration; or a cubic: paper, narrow, wide, or three numbers C1,C3,RANGE for 1/2 + C1 z +
+    /// C3 z^3 on |z| < RANGE [default: narrow, from 4 iterations on wide]
     #[arg(long, value_name = "POLYNOMIAL", alias = "cubic")]
     pub sigmoid: Option<Sigmoid>,
 
@@ -75,6 +75,11 @@ pub struct RecipeFlags {
     /// for 4 and more iterations of whitened features]
     #[arg(long, value_name = "MU", allow_negative_numbers = true)]
     pub ridge: Option<f64>,
+
+    /// Minibatches: the most rows that a gradient is taken of, an iteration after the other; rows are mixed, and cut into
+    /// batches of one size [default: every gradient of all rows]
+    #[arg(long, value_name = "ROWS")]
+    pub batch: Option<usize>,
 }
 
 impl RecipeFlags {
@@ -97,6 +102,7 @@ impl RecipeFlags {
             learning_rate: self.learning_rate,
             decay: self.decay,
             ridge: self.ridge,
+            batch: self.batch,
         };
         let preset = match self.recipe {
             RecipeName::Paper => Preset::Paper,

@@ -11,6 +11,9 @@ use crate::recipe::{Bound, Gradient, Recipe, Sigmoid, Step};
 use nalgebra::DMatrix;
 
 /// Rows to train on.
+///
+/// Of recipes with minibatches these are the rows of one batch, and whoever trains takes the batches in their turn
+/// ([`crate::recipe::Batches`]); all else is the same.
 pub struct Rows<'a> {
     x: &'a DMatrix<f64>,
     transposed: DMatrix<f64>,
@@ -60,7 +63,7 @@ impl Descent {
     pub fn new(recipe: &Recipe, rows: usize, width: usize, classes: usize) -> Option<Self> {
         let divisor = match (recipe.gradient(), recipe.bound()) {
             (Gradient::Plain, _) => 1.0,
-            (Gradient::Quadratic, Bound::Quarter) => rows as f64 / 4.0,
+            (Gradient::Quadratic, Bound::Quarter) => recipe.batches(rows).mean_rows() / 4.0,
             (Gradient::Quadratic, Bound::RowSums) => return None,
         };
         Some(Self::with_divisors(recipe, rows, vec![divisor; width], classes))
@@ -70,7 +73,11 @@ impl Descent {
     pub fn of_rows(recipe: &Recipe, x: &DMatrix<f64>, classes: usize) -> Self {
         let (rows, width) = x.shape();
         Self::new(recipe, rows, width, classes)
-            .unwrap_or_else(|| Self::with_divisors(recipe, rows, row_sum_bound(x), classes))
+            .unwrap_or_else(|| {
+                let batches = recipe.batches(rows).count() as f64;
+                let bound = row_sum_bound(x).into_iter().map(|bound| bound / batches).collect();
+                Self::with_divisors(recipe, rows, bound, classes)
+            })
     }
 
     fn with_divisors(recipe: &Recipe, rows: usize, divisors: Vec<f64>, classes: usize) -> Self {

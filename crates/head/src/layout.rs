@@ -114,6 +114,8 @@ pub struct Source<'a> {
     pub x_hat: &'a DMatrix<f64>,
     /// Class index of every row.
     pub labels: &'a [usize],
+    /// The row at every place, if not every row is at its own.
+    pub order: Option<&'a [usize]>,
     /// z_0, if the training starts from weights other than zero.
     pub offset: Option<&'a [f64]>,
     /// The rate of the first step, folded into the labels.
@@ -121,24 +123,39 @@ pub struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// first_rate (Y - 1/2) of a row and class; 0 outside of the table (a class slot that is not used has the label
-    /// 1/2).
-    pub fn label(&self, row: usize, class: usize, classes: usize) -> f64 {
-        match self.labels.get(row) {
+    /// The row at a place, if there is one.
+    fn row(&self, place: usize) -> Option<usize> {
+        match self.order {
+            Some(order) => order.get(place).copied(),
+            None => Some(place),
+        }
+    }
+
+    /// x^ of the row at a place and a column; 0 outside of the table.
+    pub fn feature(&self, place: usize, column: usize) -> f64 {
+        self.row(place).and_then(|row| self.x_hat.get((row, column))).copied().unwrap_or(0.0)
+    }
+
+    /// first_rate (Y - 1/2) of the row at a place and a class; 0 outside of the table (a class slot that is not used has
+    /// the label 1/2).
+    pub fn label(&self, place: usize, class: usize, classes: usize) -> f64 {
+        match self.row(place).and_then(|row| self.labels.get(row)) {
             Some(&label) if class < classes => self.first_rate * if label == class { 0.5 } else { -0.5 },
             _ => 0.0,
         }
     }
 
-    /// z_0 of a row; 0 outside of the table.
-    pub fn offset(&self, row: usize) -> f64 {
-        self.offset.and_then(|offset| offset.get(row)).copied().unwrap_or(0.0)
+    /// z_0 of the row at a place; 0 outside of the table.
+    pub fn offset(&self, place: usize) -> f64 {
+        self.row(place).and_then(|row| self.offset?.get(row)).copied().unwrap_or(0.0)
     }
 }
 
 /// The public numbers of one gradient step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GradientStep {
+    /// The batch whose rows it is taken of, of those that a layout has.
+    pub batch: usize,
     /// The polynomial in place of the sigmoid.
     pub sigmoid: Sigmoid,
     /// This step's rate.
@@ -153,6 +170,11 @@ pub struct GradientStep {
     /// Whether this is the last gradient: it goes back to the owner as it is and need not be rescaled.
     pub last: bool,
 }
+
+/// By how much the scale of fresh weights is above that of weights that have to fit below the lowest prime. They never get
+/// there, and logits are the more precise for it: by one bit of the head. Beyond 2^5 what is lost in the masks of the
+/// cubic, whose scale is the lower, exceeds that.
+const FRESHNESS: f64 = 16.0;
 
 /// The scales of a training, all powers of two.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -208,6 +230,10 @@ pub trait Layout: Send + Sync {
     /// first residuals are labels alone, and need no more levels than their backward pass.
     fn refreshed_upload_levels(&self, top: usize) -> UploadLevels {
         UploadLevels { data: top, labels: top - self.gradient_levels() + self.levels(1, false), offset: None }
+    }
+    /// The scale that weights are encrypted afresh at, for [`Self::refreshed_upload_levels`].
+    fn fresh_scale(&self, scales: Scales) -> f64 {
+        FRESHNESS * scales.weights
     }
     /// The public shape of the training.
     fn shape(&self) -> Shape;

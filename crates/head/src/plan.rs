@@ -19,7 +19,9 @@ use std::sync::{Arc, OnceLock};
 use ciphertune_ckks::{Parameters, ParametersLiteral, SECURITY_BITS};
 use serde::{Deserialize, Serialize};
 
-use crate::layout::{AnyLayout, ClassDiagonal, Input, Layout, LayoutKind, Scales, Shape, UploadLevels, VolleyRevolver};
+use crate::layout::{
+    AnyLayout, ClassDiagonal, Input, Layout, LayoutKind, Scales, Shape, TopAxis, UploadLevels, VolleyRevolver,
+};
 use crate::recipe::Degree;
 use crate::train::Schedule;
 use crate::{HeadError, Recipe, Result};
@@ -133,7 +135,13 @@ impl Plan {
             return Err(bad("has fewer levels than its training needs"));
         }
         refresh.check(&plan.recipe)?;
-        check_sigmoid(plan.layout_kind(), &plan.recipe)?;
+        check_layout(plan.layout_kind(), &plan.recipe)?;
+        if let AnyLayout::ClassDiagonal(layout) = plan.layout
+            && layout.batches().count() > 1
+            && layout.top() == TopAxis::Classes
+        {
+            return Err(bad("has minibatches, for which rows cannot share a ciphertext with nothing but classes"));
+        }
         Ok(plan)
     }
 
@@ -219,6 +227,16 @@ impl Plan {
         Schedule::new(&self.recipe, self.shape.rows, self.scales())
     }
 
+    /// Number of minibatches; 1 where every gradient is taken of all rows.
+    pub fn batches(&self) -> usize {
+        self.recipe.batches(self.shape.rows).count()
+    }
+
+    /// Rows of a gradient, to one row.
+    pub fn batch_rows(&self) -> f64 {
+        self.recipe.batches(self.shape.rows).mean_rows()
+    }
+
     /// The level of the freshest upload.
     pub fn top_level(&self) -> usize {
         self.parameters.q.len() - 1
@@ -299,7 +317,7 @@ impl TryFrom<Document> for Plan {
             return Err(bad("the plan has an impossible shape or ring".into()));
         }
         let slots = 1 << (log_n - 1);
-        let layout = arrange(document.shape, slots, document.layout, document.recipe.sigmoid().degree())
+        let layout = arrange(document.shape, slots, document.layout, &document.recipe)
             .ok_or_else(|| bad("the plan has a layout that does not fit its ring".into()))?;
         Self::new(
             document.shape,
@@ -313,24 +331,36 @@ impl TryFrom<Document> for Plan {
     }
 }
 
-/// Refuses a sigmoid that a layout has no circuit for.
-fn check_sigmoid(layout: LayoutKind, recipe: &Recipe) -> Result<()> {
-    if layout == LayoutKind::ClassDiagonal || recipe.sigmoid().degree() == Degree::Three {
+/// Refuses a recipe that a layout has no circuit for.
+fn check_layout(layout: LayoutKind, recipe: &Recipe) -> Result<()> {
+    if layout == LayoutKind::ClassDiagonal {
         return Ok(());
     }
-    let message = format!(
-        "layout {layout} computes cubics only, not the sigmoid of degree {}: choose --layout class-diagonal, or --sigmoid \
-         narrow or wide",
-        recipe.sigmoid()
-    );
+    let message = match (recipe.sigmoid().degree(), recipe.batch()) {
+        (Degree::Three, None) => return Ok(()),
+        (Degree::Three, Some(_)) => format!(
+            "layout {layout} takes gradients of all rows only: choose --layout class-diagonal, or leave --batch out"
+        ),
+        _ => format!(
+            "layout {layout} computes cubics only, not the sigmoid of degree {}: choose --layout class-diagonal, or \
+             --sigmoid narrow or wide",
+            recipe.sigmoid()
+        ),
+    };
     Err(HeadError::InvalidRecipe(message))
 }
 
-fn arrange(shape: Shape, slots: usize, arrangement: Arrangement, degree: Degree) -> Option<AnyLayout> {
+/// A layout `class-diagonal` for what a recipe does.
+fn fit(layout: ClassDiagonal, recipe: &Recipe) -> AnyLayout {
+    let batches = recipe.batches(layout.shape().rows);
+    AnyLayout::ClassDiagonal(layout.with_degree(recipe.sigmoid().degree()).with_batches(batches))
+}
+
+fn arrange(shape: Shape, slots: usize, arrangement: Arrangement, recipe: &Recipe) -> Option<AnyLayout> {
     match arrangement {
         Arrangement::ClassDiagonal { width, block, giants, classes_together } => {
             let layout = ClassDiagonal::new(shape, slots, width, block, giants, classes_together)?;
-            Some(AnyLayout::ClassDiagonal(layout.with_degree(degree)))
+            Some(fit(layout, recipe))
         }
         Arrangement::VolleyRevolver => VolleyRevolver::new(shape, slots).map(AnyLayout::VolleyRevolver),
     }

@@ -9,7 +9,8 @@
 //! W' = (1 - eta_t) V' + eta_t V     eta_t  = (1 - a_{t-1}) / a_t, a_t = (1 + sqrt(1 + 4 a_{t-1}^2)) / 2
 //! ```
 //!
-//! and the model is W. With [`Gradient::Plain`] the first line is V' = W + step_t * (G / n - ridge * W) with
+//! and the model is W. With minibatches ([`Batches`]) n is the number of rows of a batch, G and Bbar are those of its rows,
+//! and decay counts epochs: 1 + (t - 1) / m stands for t in t^decay. With [`Gradient::Plain`] the first line is V' = W + step_t * (G / n - ridge * W) with
 //! step_t = learning rate / t^(decay + 1).
 //! Source: J. Chiang, arXiv 2304.03807, for recipe `paper`; `default` is ours.
 //!
@@ -18,11 +19,13 @@
 //! range in which a polynomial stands for the sigmoid: where it falls below 1/2 it pushes them further out, and training
 //! diverges.
 
+mod batches;
 mod options;
 mod sigmoid;
 #[cfg(test)]
 mod tests;
 
+pub use batches::Batches;
 pub use options::{Preset, RecipeOverrides};
 pub use sigmoid::{Cubic, Degree, Fit, Sigmoid};
 
@@ -103,6 +106,8 @@ struct Fields {
     decay: f64,
     #[serde(skip_serializing_if = "is_zero", default)]
     ridge: f64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    batch: Option<usize>,
 }
 
 /// What a recipe without decay or ridge leaves out of its file.
@@ -189,6 +194,16 @@ impl Recipe {
         self.fields.ridge
     }
 
+    /// The most rows of a minibatch; `None` where every gradient is taken of all rows.
+    pub fn batch(&self) -> Option<usize> {
+        self.fields.batch
+    }
+
+    /// How n rows are cut into batches.
+    pub fn batches(&self, rows: usize) -> Batches {
+        Batches::new(rows, self.fields.batch)
+    }
+
     /// How many times as long as the usual ones the longest steps are; at least 1.
     pub fn stride(&self) -> f64 {
         self.learning_rate().max(1.0)
@@ -202,14 +217,16 @@ impl Recipe {
 
     /// The scalars of every iteration for n training rows.
     pub fn steps(&self, rows: usize) -> Vec<Step> {
-        let n = rows as f64;
+        let batches = self.batches(rows);
+        let n = batches.mean_rows();
         let mut a = self.momentum();
         let step = |t: usize| {
             let next = (1.0 + (1.0 + 4.0 * a * a).sqrt()) / 2.0;
             let eta = (1.0 - a) / next;
             a = next;
             let gamma = 1.0 / (n * t as f64);
-            let learning_rate = self.learning_rate() * (t as f64).powf(-self.decay());
+            let epochs = 1.0 + (t - 1) as f64 / batches.count() as f64;
+            let learning_rate = self.learning_rate() * epochs.powf(-self.decay());
             let (rate, step) = match self.gradient() {
                 Gradient::Quadratic => ((1.0 + gamma) * learning_rate, (1.0 + gamma) * learning_rate),
                 Gradient::Plain => (gamma * learning_rate, learning_rate / t as f64),
@@ -224,7 +241,7 @@ impl Recipe {
     /// rate * 4/n for Quadratic Gradient, since preconditioning makes every bound n/4; rate itself for the plain one.
     pub fn hat_rates(&self, rows: usize) -> Vec<f64> {
         let bound = match self.gradient() {
-            Gradient::Quadratic => rows as f64 / 4.0,
+            Gradient::Quadratic => self.batches(rows).mean_rows() / 4.0,
             Gradient::Plain => 1.0,
         };
         self.steps(rows).into_iter().map(|step| step.rate / bound).collect()
@@ -277,6 +294,10 @@ impl TryFrom<Fields> for Recipe {
             check(fields.scaler == ScalerKind::Whiten, "lambda belongs to whitening: choose --scaler whiten with it")?;
             check(within(lambda, 1e-6, 1e6), "lambda lies between 1e-6 and 1e6, usually between 0.05 and 1")?;
         }
+        check(
+            fields.batch != Some(0),
+            "a minibatch has one row or more: choose --batch 4096, or leave it out for gradients of all rows",
+        )?;
         fields.sigmoid.check()?;
         Ok(Recipe { fields })
     }

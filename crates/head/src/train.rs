@@ -18,13 +18,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::Recipe;
 use crate::layout::{GradientStep, Layout, Scales, Upload, weight_rms};
+use crate::recipe::Degree;
 
 /// The public numbers of a training, an iteration after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     iterations: Vec<Numbers>,
     stride: f64,
-    /// The first rate in units of 4/n.
+    /// The first rate in units of 4/n, n the rows of a batch.
     first_step: f64,
 }
 
@@ -54,7 +55,7 @@ struct Numbers {
 impl Schedule {
     /// The schedule of a recipe for `rows` training rows, at the scales of a plan.
     pub fn new(recipe: &Recipe, rows: usize, scales: Scales) -> Self {
-        let (sigmoid, rates) = (recipe.sigmoid(), recipe.hat_rates(rows));
+        let (sigmoid, rates, batches) = (recipe.sigmoid(), recipe.hat_rates(rows), recipe.batches(rows));
         let (first_rate, count, stride) = (rates[0], rates.len(), recipe.stride());
         let iterations = rates
             .iter()
@@ -62,12 +63,17 @@ impl Schedule {
             .enumerate()
             .map(|(index, (&rate, step))| {
                 let last = index + 1 == count;
-                let raise = if last { 1.0 } else { scales.prime / scales.weights };
-                let gradient = GradientStep { sigmoid, rate, first_rate, stride, raise, last };
+                // Fits square their argument again and again, at scales that are best twice a prime and no more.
+                let raise = match sigmoid.degree() {
+                    Degree::Three if !last => scales.prime / scales.weights,
+                    _ => 1.0,
+                };
+                let batch = batches.of_iteration(index + 1);
+                let gradient = GradientStep { batch, sigmoid, rate, first_rate, stride, raise, last };
                 Numbers { gradient, shrink: step.shrink, eta: step.eta }
             })
             .collect();
-        Self { iterations, stride, first_step: first_rate * rows as f64 / 4.0 }
+        Self { iterations, stride, first_step: first_rate * batches.mean_rows() / 4.0 }
     }
 
     /// Number of iterations.
@@ -92,10 +98,11 @@ impl Schedule {
         OwnerStep { scale, step: self.first_step * scale, shrink, eta }
     }
 
-    /// The gradient that a server takes at any weights that an owner refreshes: always at the first rate.
-    pub fn refreshed_gradient(&self) -> GradientStep {
-        let first = self.iterations[0].gradient;
-        GradientStep { rate: first.first_rate, raise: 1.0, last: true, ..first }
+    /// The gradient that a server takes in iteration `t`, from 1, at weights that an owner refreshes: always at the first
+    /// rate.
+    pub fn refreshed_gradient(&self, t: usize) -> GradientStep {
+        let gradient = self.iterations[t - 1].gradient;
+        GradientStep { rate: gradient.first_rate, raise: 1.0, last: true, ..gradient }
     }
 
     /// eta of iteration `t`, from 1.

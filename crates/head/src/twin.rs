@@ -26,11 +26,27 @@ pub struct Iterate {
 ///
 /// If `labels` has another length than `x` has rows, or names a class that is not below `classes`.
 pub fn train(recipe: &Recipe, x: &DMatrix<f64>, labels: &[usize], classes: usize) -> Vec<Iterate> {
+    assert_eq!(labels.len(), x.nrows(), "one label a row");
     assert!(labels.iter().all(|&label| label < classes), "labels are class indices");
-    let rows = Rows::new(recipe, x, labels);
+    let batches = recipe.batches(x.nrows());
+    let Some(order) = batches.order() else {
+        let rows = Rows::new(recipe, x, labels);
+        return train_on(recipe, x, &[rows], classes);
+    };
+    let batch = |batch| {
+        let rows = &order[batches.places(batch)];
+        (x.select_rows(rows), rows.iter().map(|&row| labels[row]).collect::<Vec<_>>())
+    };
+    let parts: Vec<_> = (0..batches.count().min(recipe.iterations())).map(batch).collect();
+    let rows: Vec<Rows> = parts.iter().map(|(x, labels)| Rows::new(recipe, x, labels)).collect();
+    train_on(recipe, x, &rows, classes)
+}
+
+/// Trains with the batches in their turn.
+fn train_on(recipe: &Recipe, x: &DMatrix<f64>, batches: &[Rows], classes: usize) -> Vec<Iterate> {
     let mut descent = Descent::of_rows(recipe, x, classes);
     let mut iterates = Vec::with_capacity(recipe.iterations());
-    for _ in 0..recipe.iterations() {
+    for rows in batches.iter().cycle().take(recipe.iterations()) {
         let (gradient, largest_logit) = rows.gradient(descent.point());
         descent.advance(gradient);
         iterates.push(Iterate { weights: descent.weights(), largest_logit });

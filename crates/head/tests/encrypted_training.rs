@@ -6,8 +6,8 @@
 use std::time::Instant;
 
 use ciphertune_head::job::{owner, server};
-use ciphertune_head::layout::LayoutKind;
-use ciphertune_head::plan::Constraints;
+use ciphertune_head::layout::{LayoutKind, Shape};
+use ciphertune_head::plan::{self, Constraints};
 use ciphertune_head::plan::cost::UnitCosts;
 use ciphertune_head::recipe::{Fit, Gradient, Preset, RecipeOverrides, Sigmoid};
 use ciphertune_head::train::Returned;
@@ -95,6 +95,7 @@ fn check(table: &FeatureTable, recipe: &Recipe, constraints: &Constraints) {
         c.largest
     );
     assert!(c.error < c.bound, "error {} above the plan's bound {}", c.error, c.bound);
+    assert!(c.bound < 2f64.powi(-12), "a ring without limits has room for precision: {}", c.bound);
 }
 
 #[test]
@@ -121,6 +122,19 @@ fn sigmoids_of_degree_seven_and_fifteen_agree_with_the_twin_in_both_layouts_of_t
         let overrides = RecipeOverrides { initial_weight: Some(0.01), ridge: Some(0.0), ..overrides };
         check(&table(60, 12, 3, 1), &Preset::Default.recipe(2, &overrides).unwrap(), &toy(LayoutKind::ClassDiagonal));
     }
+}
+
+#[test]
+fn minibatches_train_like_the_twin_in_one_chain() {
+    let overrides = RecipeOverrides { batch: Some(70), decay: Some(1.0), ..Default::default() };
+    for (rows, iterations) in [(200, 4), (71, 3), (60, 2)] {
+        let recipe = Preset::Default.recipe(iterations, &overrides).unwrap();
+        check(&table(rows, 12, 3, 1), &recipe, &toy(LayoutKind::ClassDiagonal));
+    }
+    let recipe = Preset::Default.recipe(2, &overrides).unwrap();
+    let shape = Shape { rows: 200, features: 12, classes: 3 };
+    let refused = plan::choose(shape, &recipe, &toy(LayoutKind::VolleyRevolver)).unwrap_err().to_string();
+    assert!(refused.contains("leave --batch out"), "{refused}");
 }
 
 proptest! {

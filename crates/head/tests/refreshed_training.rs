@@ -12,7 +12,7 @@ use ciphertune_head::job::refresh::{ANSWER, FORMAT, Place, REQUEST};
 use ciphertune_head::job::server::{Refreshed, Reply, Trainer};
 use ciphertune_head::layout::{Layout, LayoutKind};
 use ciphertune_head::plan::{Constraints, Refresh};
-use ciphertune_head::recipe::{Preset, RecipeOverrides};
+use ciphertune_head::recipe::{Fit, Preset, RecipeOverrides, Sigmoid};
 use ciphertune_head::train::Returned;
 use ciphertune_head::{DMatrix, FeatureTable, HeadError, Plan, Recipe, precondition, twin};
 use common::{Job, encrypt, plan_for, table, toy};
@@ -113,6 +113,26 @@ fn twins(parties: &Parties, table: &FeatureTable) -> Vec<DMatrix<f64>> {
     iterates.iter().map(|iterate| to_u(&iterate.weights)).collect()
 }
 
+/// Trains, and compares every iterate with the twin's and the work with the plan's.
+fn agrees_with_its_twin(table: &FeatureTable, recipe: &Recipe, layout: LayoutKind) {
+    let parties = Parties::new(table, recipe, layout);
+    let rounds = train(&parties);
+    let estimate = parties.plan.estimate().unwrap();
+    assert_eq!(rounds.counts.key_switches, estimate.operations.key_switches, "the plan counts what is done");
+    assert_eq!(rounds.counts.products, estimate.operations.products);
+    assert_eq!(rounds.requests.len(), recipe.iterations() - 1);
+    let twins = twins(&parties, table);
+    let found = owner::decrypt_weights(&parties.keys, &record(&parties, &rounds), &rounds.model).unwrap();
+    let all = rounds.courses[1..].iter().map(Course::weights).chain(found.iter().map(|(_, w)| w));
+    assert_eq!(all.clone().count(), recipe.iterations());
+    for (t, (w, twin)) in all.zip(&twins).enumerate() {
+        let error = (w - twin).amax();
+        assert!(error < estimate.weight_bound(), "{layout} iteration {}: {error:e}", t + 1);
+    }
+    let head = owner::decrypt(&parties.keys, &record(&parties, &rounds), &rounds.model).unwrap();
+    assert_eq!(head.heads.len(), 1);
+}
+
 #[test]
 fn every_iterate_agrees_with_the_twin_in_both_layouts_for_any_number_of_iterations() {
     let table = table(60, 12, 3, 1);
@@ -123,23 +143,17 @@ fn every_iterate_agrees_with_the_twin_in_both_layouts_for_any_number_of_iteratio
             .into_iter()
             .chain([Preset::Default.recipe(6, &shrinking).unwrap()])
         {
-            let parties = Parties::new(&table, &recipe, layout);
-            let rounds = train(&parties);
-            let estimate = parties.plan.estimate().unwrap();
-            assert_eq!(rounds.counts.key_switches, estimate.operations.key_switches, "the plan counts what is done");
-            assert_eq!(rounds.counts.products, estimate.operations.products);
-            assert_eq!(rounds.requests.len(), recipe.iterations() - 1);
-            let twins = twins(&parties, &table);
-            let found = owner::decrypt_weights(&parties.keys, &record(&parties, &rounds), &rounds.model).unwrap();
-            let all = rounds.courses[1..].iter().map(Course::weights).chain(found.iter().map(|(_, w)| w));
-            assert_eq!(all.clone().count(), recipe.iterations());
-            for (t, (w, twin)) in all.zip(&twins).enumerate() {
-                let error = (w - twin).amax();
-                assert!(error < estimate.weight_bound(), "{layout} iteration {}: {error:e}", t + 1);
-            }
-            let head = owner::decrypt(&parties.keys, &record(&parties, &rounds), &rounds.model).unwrap();
-            assert_eq!(head.heads.len(), 1);
+            agrees_with_its_twin(&table, &recipe, layout);
         }
+    }
+}
+
+#[test]
+fn minibatches_and_wider_sigmoids_agree_with_the_twin_over_more_than_an_epoch() {
+    for (rows, most, sigmoid) in [(300, 100, Some(Sigmoid::Fit(Fit::Seven))), (301, 60, None), (90, 40, None)] {
+        let overrides = RecipeOverrides { batch: Some(most), sigmoid, decay: Some(1.0), ..Default::default() };
+        let recipe = Preset::Default.recipe(rows / most + 3, &overrides).unwrap();
+        agrees_with_its_twin(&table(rows, 12, 3, 1), &recipe, LayoutKind::ClassDiagonal);
     }
 }
 

@@ -225,6 +225,9 @@ impl Proposal {
                 "the bound row-sums needs a sum over all owners' rows that a session does not make: choose --recipe default, or --bound quarter".to_owned(),
             );
         }
+        if recipe.batch().is_some() {
+            return refuse("a session takes gradients of all rows of all owners: leave out --batch".to_owned());
+        }
         Ok(())
     }
 

@@ -43,6 +43,10 @@ impl Layout for AnyLayout {
         delegate!(self, layout => layout.upload_levels(top, offset))
     }
 
+    fn fresh_scale(&self, scales: Scales) -> f64 {
+        delegate!(self, layout => layout.fresh_scale(scales))
+    }
+
     fn shape(&self) -> Shape {
         delegate!(self, layout => layout.shape())
     }

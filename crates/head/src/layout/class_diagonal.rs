@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     GradientStep, Input, Layout, LayoutKind, Packing, Plain, Role, Scales, Shape, Source, Upload, UploadLevels,
 };
-use crate::recipe::Degree;
+use crate::recipe::{Batches, Degree};
 pub use data::Prepared;
 
 /// What the top axis of the slots holds.
@@ -64,6 +64,8 @@ pub struct ClassDiagonal {
     together: usize,
     /// Of the polynomial in place of the sigmoid.
     degree: Degree,
+    /// How the rows are cut into batches, each of as many blocks.
+    batches: Batches,
 }
 
 impl ClassDiagonal {
@@ -74,13 +76,24 @@ impl ClassDiagonal {
         let powers = [slots, width, block, giants, together].iter().all(|x| x.is_power_of_two());
         let fits = shape.columns().checked_add(block)? - 1 <= width && width <= slots && giants <= block;
         let fits = fits && together <= slots / width;
-        let layout = Self { shape, slots, width, block, giants, together, degree: Degree::Three };
+        let (degree, batches) = (Degree::Three, Batches::whole(shape.rows));
+        let layout = Self { shape, slots, width, block, giants, together, degree, batches };
         (powers && fits && shape.rows > 0 && shape.classes > 0).then_some(layout)
     }
 
     /// The same layout for trainings whose sigmoid is a polynomial of another degree: 3 unless told otherwise.
     pub fn with_degree(self, degree: Degree) -> Self {
         Self { degree, ..self }
+    }
+
+    /// The same layout with the rows in batches, as many as `batches` has: each begins with a block of its own.
+    ///
+    /// # Panics
+    ///
+    /// If they are batches of another number of rows.
+    pub fn with_batches(self, batches: Batches) -> Self {
+        assert_eq!(batches.rows(), self.shape.rows, "batches of all rows");
+        Self { batches, ..self }
     }
 
     /// The degree of the polynomial in place of the sigmoid.
@@ -139,8 +152,31 @@ impl ClassDiagonal {
 
     /// The same layout with at most so many blocks: what happens to them happens to all.
     pub fn of_blocks(&self, most: usize) -> Self {
-        let rows = self.shape.rows.min(most * 2 * self.block * self.groups());
-        Self { shape: Shape { rows, ..self.shape }, ..*self }
+        self.of_rows(self.shape.rows.min(most * self.block_rows()))
+    }
+
+    /// The same layout with the rows of the largest batch only: what happens to one batch happens to all.
+    pub fn of_one_batch(&self) -> Self {
+        self.of_rows(self.batches.most_rows())
+    }
+
+    fn of_rows(&self, rows: usize) -> Self {
+        Self { shape: Shape { rows, ..self.shape }, batches: Batches::whole(rows), ..*self }
+    }
+
+    /// How the rows are cut into batches.
+    pub fn batches(&self) -> Batches {
+        self.batches
+    }
+
+    /// Blocks of one batch.
+    pub fn batch_blocks(&self) -> usize {
+        self.batches.most_rows().div_ceil(self.block_rows())
+    }
+
+    /// Rows that a block has room for: 2 B a group.
+    fn block_rows(&self) -> usize {
+        2 * self.block * self.groups()
     }
 
     /// Row groups side by side in a ciphertext, A / C.
@@ -148,9 +184,9 @@ impl ClassDiagonal {
         self.height() / self.together
     }
 
-    /// Blocks of 2 B rows a group.
+    /// Blocks of all batches.
     pub fn blocks(&self) -> usize {
-        self.shape.rows.div_ceil(2 * self.block * self.groups())
+        self.batches.count() * self.batch_blocks()
     }
 
     /// Diagonals that travel in one ciphertext.
@@ -167,7 +203,7 @@ impl ClassDiagonal {
     /// gradient's; moving bits from the data's scale to the residual's evens the two out at no cost. A power of two, at
     /// most 2^5.
     fn scale_balance(&self) -> f64 {
-        let log_rate = (self.shape.rows as f64 / 4.0).log2();
+        let log_rate = (self.batches.mean_rows() / 4.0).log2();
         (log_rate / 2.0).floor().clamp(0.0, 5.0).exp2()
     }
 
@@ -182,6 +218,12 @@ impl ClassDiagonal {
     /// Key switches that take the upload apart.
     pub fn expansions(&self) -> usize {
         self.blocks() * self.uploads_per_block() * (self.diagonals_together() - 1)
+    }
+
+    /// The largest scale of logits whose powers are precise, where a polynomial has many: divided by twice its range they
+    /// are squared at twice a prime then ([`sigmoid`]).
+    fn most_logit_scale(&self, scales: Scales) -> Option<f64> {
+        self.degree.range().map(|range| 2.0 * scales.prime / (2.0 * range))
     }
 
     /// Data ciphertexts of one block.
@@ -213,6 +255,14 @@ impl Layout for ClassDiagonal {
         UploadLevels { data: level, labels: level, offset: offset.then_some(top) }
     }
 
+    fn fresh_scale(&self, scales: Scales) -> f64 {
+        let data = (scales.weights * scales.prime).sqrt() / self.scale_balance();
+        match self.most_logit_scale(scales) {
+            Some(most) => (most * scales.prime / data).log2().floor().exp2(),
+            None => super::FRESHNESS * scales.weights,
+        }
+    }
+
     fn shape(&self) -> Shape {
         self.shape
     }
@@ -235,7 +285,8 @@ impl Layout for ClassDiagonal {
         let mut inputs = vec![data; self.blocks() * self.uploads_per_block()];
         inputs.extend(vec![labels; self.weight_ciphertexts() * self.blocks()]);
         if let Some(level) = levels.offset {
-            inputs.extend(vec![Input { role: Role::Offset, level, rms: 1.0, ..slots }; self.blocks()]);
+            let scale = self.most_logit_scale(scales).map_or(scale, |most| most.log2().floor().exp2().min(scale));
+            inputs.extend(vec![Input { role: Role::Offset, level, rms: 1.0, scale, ..slots }; self.blocks()]);
         }
         inputs
     }

@@ -29,6 +29,7 @@ impl Problem {
         // Features this correlated would diverge at a rate of 4/n.
         let first_rate = 4.0 / (n * d) as f64;
         let step = GradientStep {
+            batch: 0,
             sigmoid: Cubic::NARROW.into(),
             rate: first_rate * rate_ratio,
             first_rate,
@@ -55,6 +56,7 @@ impl Problem {
         Source {
             x_hat: &self.x_hat,
             labels: &self.labels,
+            order: None,
             offset: self.offset.as_deref(),
             first_rate: self.step.first_rate,
         }

@@ -107,12 +107,14 @@ impl Plan {
     /// blocks tell of all.
     fn traced(&self, estimate: &Estimate, room: Room) -> Result<Allotment> {
         let layout = match self.layout() {
-            AnyLayout::ClassDiagonal(layout) => AnyLayout::ClassDiagonal(layout.of_blocks(MOST_TRACED_BLOCKS)),
+            AnyLayout::ClassDiagonal(layout) => {
+                AnyLayout::ClassDiagonal(layout.of_one_batch().of_blocks(MOST_TRACED_BLOCKS))
+            }
             AnyLayout::VolleyRevolver(layout) => AnyLayout::VolleyRevolver(*layout),
         };
         let inputs = self.inputs_of(&layout);
-        let (traced, all) =
-            (inputs.len() as f64, self.layout().upload_count(self.has_offset()).unwrap_or(usize::MAX) as f64);
+        let count = |layout: &AnyLayout| layout.upload_count(self.has_offset()).unwrap_or(usize::MAX) as f64;
+        let (traced, all) = (inputs.len() as f64, count(self.layout()));
         let tracer = Tracer::new(self.literal());
         let kept = (room.kept as f64 * traced / all) as usize;
         let (upload, limbs_read) = TracedStore::upload(&tracer, inputs, Room { kept, ..room });
@@ -129,7 +131,8 @@ impl Plan {
         let limbs_read = read + more as u64 * (read - first);
         let ciphertexts = tracer.operations().peak_bytes + room.kept.saturating_sub(kept);
         let server_bytes = estimate.beside_bytes + ciphertexts + ciphertexts / MARGIN;
-        let limbs_read = (limbs_read as f64 * all / traced).ceil() as u64;
+        // An iteration reads its batch.
+        let limbs_read = (limbs_read as f64 * all / self.batches() as f64 / traced).ceil() as u64;
         Ok(Allotment { room, server_bytes, limbs_read })
     }
 }

@@ -6,13 +6,7 @@ use super::tracer::{Traced, Tracer};
 use super::{Plan, UploadLevels};
 use crate::Result;
 use crate::layout::{Input, Layout, Packing, Role, Upload, weight_rms};
-use crate::recipe::Degree;
 use crate::train::{Iterate, Returned, train_watched};
-
-/// By how much the scale of fresh weights is above that of weights that have to fit below the lowest prime. They never get
-/// there, and logits are the more precise for it: by one bit of the head. Beyond 2^5 what is lost in the masks of the
-/// cubic, whose scale is the lower, exceeds that.
-const FRESHNESS: f64 = 16.0;
 
 impl Plan {
     /// The upload of a layout like the plan's.
@@ -29,9 +23,7 @@ impl Plan {
     pub(crate) fn fresh_weights(&self) -> Input {
         // The role is that of what an owner encrypts beside the job; it is never among the inputs.
         let rms = self.schedule().stride() * weight_rms(self.shape, self.recipe.iterations());
-        // Polynomials of higher degrees square their argument again and again, at scales that are best twice a prime.
-        let freshness = if self.recipe.sigmoid().degree() == Degree::Three { FRESHNESS } else { 1.0 };
-        let scale = freshness * self.scales().weights;
+        let scale = self.layout.fresh_scale(self.scales());
         Input { role: Role::Weights, level: self.top_level(), scale, packing: Packing::Slots, rms }
     }
 
@@ -49,13 +41,14 @@ impl Plan {
         if self.refresh == Refresh::Never {
             return Ok(train_watched(tracer, layout, &schedule, upload, returned, after)?);
         }
-        let (data, step) = (layout.prepare(tracer, upload)?, schedule.refreshed_gradient());
+        let data = layout.prepare(tracer, upload)?;
         let mut iterates = Vec::new();
         for iteration in 1..=self.refresh.traced_iterations(schedule.iterations()) {
             let weights: Option<Vec<Traced>> = (iteration > 1).then(|| {
                 let fresh = self.fresh_weights();
                 (0..layout.weight_ciphertexts()).map(|_| tracer.fresh(&fresh)).collect()
             });
+            let step = schedule.refreshed_gradient(iteration);
             let gradient = layout.gradient::<_, U>(tracer, &data, weights.as_deref(), &step)?;
             iterates.push(Iterate { iteration, carry: None, gradient });
             after(iteration);

@@ -66,7 +66,7 @@ pub struct ReturnedForm {
 impl Estimate {
     /// Traces the plan's training: [`Plan::estimate`] keeps the result.
     pub(super) fn new(plan: &Plan) -> Result<Self> {
-        let (operations, deviation) = Self::traced(plan)?;
+        let (operations, deviation) = Self::traced(plan, plan.layout())?;
         let inputs = plan.inputs();
 
         let upload_bytes = plan.upload_bytes();
@@ -97,7 +97,7 @@ impl Estimate {
 
     /// The operations of a plan and the deviation of a weight's error. Operations and memory grow in proportion to the
     /// blocks, so where there are many a few tell of all.
-    fn traced(plan: &Plan) -> Result<(Operations, f64)> {
+    fn traced(plan: &Plan, layout: &AnyLayout) -> Result<(Operations, f64)> {
         let trace = |layout: &AnyLayout| -> Result<(Operations, f64)> {
             let tracer = Tracer::new(plan.literal());
             let (upload, _) = TracedStore::upload(&tracer, plan.inputs_of(layout), Room::PLENTY);
@@ -114,7 +114,20 @@ impl Estimate {
             let more = iterations - plan.refresh().traced_iterations(iterations);
             Ok((tracer.operations().extended(&first, more as u64), deviation))
         };
-        match plan.layout() {
+        // The upload, and what is taken apart of it.
+        let data = |layout: &ClassDiagonal| -> usize {
+            let sizes = plan.literal().packed_ciphertexts();
+            let (inputs, parts) = (plan.inputs_of(layout), plan.upload_levels(layout).data);
+            inputs.iter().map(|input| sizes[input.level]).sum::<usize>() + layout.expansions() * sizes[parts]
+        };
+        match layout {
+            // Every iteration has one batch in hand, of all that are held.
+            AnyLayout::ClassDiagonal(layout) if layout.batches().count() > 1 => {
+                let one = layout.of_one_batch();
+                let (mut operations, deviation) = Self::traced(plan, &AnyLayout::ClassDiagonal(one))?;
+                operations.peak_bytes += data(layout) - data(&one);
+                Ok((operations, deviation))
+            }
             AnyLayout::ClassDiagonal(layout) if layout.blocks() > MOST_TRACED_BLOCKS => {
                 let [fewer, few] = [MOST_TRACED_BLOCKS - 1, MOST_TRACED_BLOCKS].map(|blocks| layout.of_blocks(blocks));
                 let (one, _) = trace(&AnyLayout::ClassDiagonal(fewer))?;
@@ -122,12 +135,6 @@ impl Estimate {
                 let (_, deviation) = trace(&AnyLayout::ClassDiagonal(layout.of_one_weight_ciphertext()))?;
                 let more = (layout.blocks() - MOST_TRACED_BLOCKS) as u64;
                 let mut all = two.extended(&one, more);
-                let sizes = plan.literal().packed_ciphertexts();
-                // The upload, and what is taken apart of it.
-                let data = |layout: &ClassDiagonal| -> usize {
-                    let (inputs, parts) = (plan.inputs_of(layout), plan.upload_levels(layout).data);
-                    inputs.iter().map(|input| sizes[input.level]).sum::<usize>() + layout.expansions() * sizes[parts]
-                };
                 // What is held beside them grows as well, up to a bound.
                 let a_block = (two.peak_bytes - data(&few)).saturating_sub(one.peak_bytes - data(&fewer));
                 let held = a_block.saturating_mul(more as usize).min(Working::USUAL.held);
@@ -171,7 +178,9 @@ impl Estimate {
     /// The iterates of one weight ciphertext alone, and the machine that made them: what happens to one happens to all.
     fn traced_alone(plan: &Plan, returned: Returned) -> Result<(Tracer, Vec<Iterate<Traced>>)> {
         let layout = match plan.layout() {
-            AnyLayout::ClassDiagonal(layout) => AnyLayout::ClassDiagonal(layout.of_one_weight_ciphertext()),
+            AnyLayout::ClassDiagonal(layout) => {
+                AnyLayout::ClassDiagonal(layout.of_one_batch().of_one_weight_ciphertext())
+            }
             AnyLayout::VolleyRevolver(layout) => {
                 AnyLayout::VolleyRevolver(layout.of_one_weight_ciphertext().of_blocks(1))
             }
@@ -219,7 +228,13 @@ impl Estimate {
             [only] => (only, only),
         };
         if plan.refresh() == Refresh::EveryIteration {
-            let slope = plan.recipe().sigmoid().slope();
+            // The curvature of a batch exceeds that of all rows, which whitening makes one at most: by the law of
+            // Marchenko and Pastur.
+            let spread = match plan.batches() {
+                1 => 1.0,
+                _ => (1.0 + (plan.shape().columns() as f64 / plan.batch_rows()).sqrt()).powi(2),
+            };
+            let slope = plan.recipe().sigmoid().slope() * spread;
             return refresh::weight_variance(&schedule, slope, gradient(first), gradient(last));
         }
         let carry = last.carry.iter().flatten().map(|c| c.variance()).fold(0.0, f64::max);

@@ -1,7 +1,7 @@
 //! The explicit cost model of the layout `class-diagonal`: its operations in closed form, for a search that cannot
 //! trace every candidate.
 //!
-//! With w weight ciphertexts, n blocks of B diagonals, g giant and b baby steps, weights at level v and residuals at
+//! With w weight ciphertexts, n blocks of B diagonals in a batch, g giant and b baby steps, weights at level v and residuals at
 //! level r = v - 3 (v - 4, v - 5 for a sigmoid of degree 7, 15), one iteration consists of these key switches (at the level in brackets; hoisted ones share a
 //! decomposition):
 //!
@@ -119,7 +119,7 @@ pub fn exchange(layout: &ClassDiagonal, log_n: u32, iterations: usize, top: usiz
 struct Counts {
     /// Weight ciphertexts.
     w: u64,
-    /// Blocks.
+    /// Blocks of a batch.
     n: u64,
     /// log2 of F/B.
     folds: u64,
@@ -132,7 +132,7 @@ impl Counts {
         let log = |x: usize| u64::from(x.ilog2());
         Self {
             w: layout.weight_ciphertexts() as u64,
-            n: layout.blocks() as u64,
+            n: layout.batch_blocks() as u64,
             folds: log(layout.width() / layout.block()),
             closes: log(layout.groups()) + 1,
         }

@@ -105,7 +105,7 @@ impl Default for Constraints {
 /// Panics if the upload rate is not more than 0.
 pub fn choose(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Result<Plan> {
     assert!(constraints.upload_rate > 0.0, "an upload at {} bytes a second never ends", constraints.upload_rate);
-    super::check_sigmoid(constraints.layout, recipe)?;
+    super::check_layout(constraints.layout, recipe)?;
     let mut search = Search {
         shape,
         recipe,
@@ -241,7 +241,7 @@ impl Search<'_> {
                 continue;
             }
             // Long to trace, and all much the same.
-            let many = matches!(&layout, AnyLayout::ClassDiagonal(layout) if layout.blocks() > MANY_BLOCKS);
+            let many = matches!(&layout, AnyLayout::ClassDiagonal(layout) if layout.batch_blocks() > MANY_BLOCKS);
             traced += usize::from(many);
             if traced > MOST_TRACED {
                 break;
@@ -444,9 +444,11 @@ fn geometries(shape: Shape, log_n: u32, recipe: &Recipe, constraints: &Constrain
             VolleyRevolver::new(shape, slots).map(AnyLayout::VolleyRevolver).into_iter().collect()
         }
         LayoutKind::ClassDiagonal => {
-            let degree = recipe.sigmoid().degree();
+            let batches = recipe.batches(shape.rows).count();
             let geometries = class_diagonals(shape, slots, constraints.classes_together).into_iter();
-            geometries.map(|layout| AnyLayout::ClassDiagonal(layout.with_degree(degree))).collect()
+            // A batch begins with a block of its own, which takes more than the classes of a few rows.
+            let geometries = geometries.filter(|layout| batches == 1 || layout.top() != TopAxis::Classes);
+            geometries.map(|layout| super::fit(layout, recipe)).collect()
         }
     }
 }

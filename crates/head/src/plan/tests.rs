@@ -382,7 +382,7 @@ fn what_is_said_of_a_refreshed_training_is_what_tracing_all_of_it_would_say() {
 
     let tracer = tracer::Tracer::new(plan.literal());
     let (upload, _) = tracer::TracedStore::upload(&tracer, plan.inputs(), Room::PLENTY);
-    let (data, step) = (layout.prepare(&tracer, upload).unwrap(), plan.schedule().refreshed_gradient());
+    let (data, step) = (layout.prepare(&tracer, upload).unwrap(), plan.schedule().refreshed_gradient(1));
     for iteration in 1..=7 {
         let fresh = || (0..3).map(|_| tracer.fresh(&plan.fresh_weights())).collect::<Vec<_>>();
         let weights = (iteration > 1).then(fresh);

@@ -40,6 +40,8 @@ pub struct RecipeOverrides {
     pub decay: Option<f64>,
     /// How strongly weights are pulled towards zero.
     pub ridge: Option<f64>,
+    /// The most rows of a minibatch.
+    pub batch: Option<usize>,
 }
 
 /// How long steps are, and what holds the weights.
@@ -76,7 +78,7 @@ impl Preset {
     /// [`HeadError::InvalidRecipe`] for a value out of its range.
     pub fn recipe(self, iterations: usize, overrides: &RecipeOverrides) -> Result<Recipe> {
         let RecipeOverrides { gradient, bound, scaler, lambda, sigmoid, momentum, .. } = *overrides;
-        let RecipeOverrides { initial_weight, learning_rate, decay, ridge, .. } = *overrides;
+        let RecipeOverrides { initial_weight, learning_rate, decay, ridge, batch, .. } = *overrides;
         let preset = self.fields(iterations);
         let scaler = scaler.unwrap_or(preset.scaler);
         let usual_bound = match (self, scaler) {
@@ -103,6 +105,7 @@ impl Preset {
             learning_rate: learning_rate.unwrap_or(usual_pace.learning_rate),
             decay: decay.unwrap_or(usual_pace.decay),
             ridge: ridge.unwrap_or(usual_pace.ridge),
+            batch,
         })
     }
 
@@ -121,6 +124,7 @@ impl Preset {
                 learning_rate: 1.0,
                 decay: 0.0,
                 ridge: 0.0,
+                batch: None,
             },
             Preset::Default => Fields {
                 name: "default".to_owned(),
@@ -135,6 +139,7 @@ impl Preset {
                 learning_rate: 1.0,
                 decay: 0.0,
                 ridge: 0.0,
+                batch: None,
             },
         }
     }

@@ -50,6 +50,15 @@ pub enum Degree {
 }
 
 impl Degree {
+    /// The range of the fit of this degree; cubics have several.
+    pub fn range(self) -> Option<f64> {
+        match self {
+            Self::Three => None,
+            Self::Seven => Some(Fit::Seven.range()),
+            Self::Fifteen => Some(Fit::Fifteen.range()),
+        }
+    }
+
     /// Levels that the polynomial takes on ciphertexts: log2(degree + 1).
     pub fn levels(self) -> usize {
         match self {
@@ -87,8 +96,7 @@ impl Sigmoid {
     pub fn range(&self) -> f64 {
         match self {
             Self::Cubic(cubic) => cubic.range,
-            Self::Fit(Fit::Seven) => 10.0,
-            Self::Fit(Fit::Fifteen) => 16.0,
+            Self::Fit(fit) => fit.range(),
         }
     }
 
@@ -135,6 +143,14 @@ impl Sigmoid {
 }
 
 impl Fit {
+    /// The largest |z| that it is fitted for.
+    pub fn range(self) -> f64 {
+        match self {
+            Self::Seven => 10.0,
+            Self::Fifteen => 16.0,
+        }
+    }
+
     /// c_1, c_3, ...
     pub fn coefficients(self) -> &'static [f64] {
         match self {

@@ -224,7 +224,7 @@ fn an_owner_that_is_stopped_anywhere_sends_the_same_bytes_again() {
     for name in owners.shared.names().iter().filter(|name| name.ends_with("owner-0")) {
         let sent = owners.shared.remove(name).unwrap();
         let progress = owners.next(0, &tables[0]).unwrap();
-        assert_eq!(progress.sent, [name.clone()]);
+        assert_eq!(progress.sent, std::slice::from_ref(name));
         assert_eq!(owners.shared.get(name).unwrap().unwrap(), sent);
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::identity::Identity;
 use ciphertune_head::DMatrix;
+use ciphertune_head::recipe::{Preset, RecipeOverrides};
 
 fn contents(owners: usize) -> Contents {
     Contents {
@@ -80,6 +81,13 @@ fn sessions_that_nobody_can_run_are_refused_with_a_remedy() {
             c.scaler.kind = ScalerKind::None;
         })
         .contains("row-sums")
+    );
+    assert!(
+        refused(|c| {
+            let overrides = RecipeOverrides { batch: Some(10), ..RecipeOverrides::default() };
+            c.training.as_mut().unwrap().recipe = Preset::Default.recipe(2, &overrides).unwrap();
+        })
+        .contains("--batch")
     );
     assert!(
         refused(|c| {

@@ -105,6 +105,7 @@ pub fn parameters(findings: &Findings) -> Markup {
 /// The recipe in words.
 pub fn recipe(findings: &Findings) -> Markup {
     let recipe = &findings.recipe;
+    let batches = recipe.batches(findings.rows);
     let scaler = match recipe.scaler() {
         ScalerKind::None => "As they are.",
         ScalerKind::Center => "Shifted to mean zero.",
@@ -140,7 +141,10 @@ pub fn recipe(findings: &Findings) -> Markup {
                 dt { "Features" } dd { (scaler) }
                 dt { "Gradient" } dd { (gradient) @if recipe.learning_rate() != 1.0 { " Every step times " (recipe.learning_rate()) "." }
                     @if recipe.decay() != 0.0 { " Step t is divided by t to the power of " (recipe.decay()) "." }
-                    @if recipe.ridge() != 0.0 { " A ridge of " (recipe.ridge()) " pulls weights towards zero." } }
+                    @if recipe.ridge() != 0.0 { " A ridge of " (recipe.ridge()) " pulls weights towards zero." }
+                    @if batches.count() > 1 {
+                        " Each iteration takes one of " (batches.count()) " batches of about " (batches.most_rows()) " rows; n is their number, and t counts epochs where steps get shorter."
+                    } }
                 dt { "Sigmoid" } dd {
                     (format!("{sigmoid} in its place, meant for |z| up to {}. The largest logit in training was {:.2}.",
                         recipe.sigmoid().range(), findings.largest_logit))

@@ -26,7 +26,7 @@ pub type Triple<'a> = [&'a mut [u64]; 3];
 
 /// A matrix product: for every row i and column j the sum over k of (a0 + a1 s)(b0 + b1 s), with (a0, a1) =
 /// `rows[i][k]` and (b0, b1) = `columns[j][k]`, to `out[i * columns.len() + j]`: as many words as there is room for
-/// there, from word `first` of the operands on, a multiple of [`TILE`].
+/// there, from word `first` of the operands on, a multiple of the tile's words.
 ///
 /// # Panics
 ///

@@ -24,7 +24,7 @@ pub struct InferenceFlags {
     #[arg(long, conflicts_with_all = [
         "train", "images", "labels", "rows", "label", "drop",
         "recipe", "iterations", "scaler", "lambda", "gradient", "bound", "sigmoid", "momentum", "initial_weight",
-        "learning_rate", "decay", "ridge",
+        "learning_rate", "decay", "ridge", "batch",
         "layout", "memory", "log_n", "publish_bits", "refresh", "upload_rate",
         "backbone", "weights", "output", "input_size", "preprocess", "shorter_side", "filter", "channels", "mean", "std",
         "skip_bad", "cache", "no_cache",

@@ -53,9 +53,12 @@ pub fn encrypt(
     drop(x);
     let labels = classes.indices(words)?;
     let schedule = plan.schedule();
+    let batches = recipe.batches(table.rows());
+    let order = batches.order();
     let source = Source {
         x_hat: &problem.x_hat,
         labels: &labels,
+        order: order.as_deref(),
         offset: problem.offset.as_deref(),
         first_rate: schedule.first_rate(),
     };
@@ -65,7 +68,8 @@ pub fn encrypt(
     let provenance = table.provenance().cloned();
     let names = table.names().cloned();
     let covariance = Covariance::of(&problem.x_hat);
-    let magnitude = magnitude(&problem.x_hat, covariance.as_ref(), schedule.first_rate() / schedule.stride());
+    let rate = schedule.first_rate() / schedule.stride() * batches.mean_rows() / 4.0;
+    let magnitude = magnitude(&problem.x_hat, covariance.as_ref(), rate);
     let (unscale, w0) = (problem.unscale, problem.w0);
     let kept = Some(kept::of(table, &labels, classes.len())?);
     let course = None;
@@ -120,15 +124,15 @@ fn write_upload(
     Ok((bytes, inputs.len()))
 }
 
-/// See [`Record::magnitude`]; the rate is that beside which the plan reckons with.
-fn magnitude(x_hat: &DMatrix<f64>, covariance: Option<&Covariance>, first_rate: f64) -> f64 {
+/// See [`Record::magnitude`]; the rate, in units of 4/n, is that beside which the plan reckons with.
+fn magnitude(x_hat: &DMatrix<f64>, covariance: Option<&Covariance>, rate: f64) -> f64 {
     let (n, d) = x_hat.shape();
     let rms = (x_hat.norm_squared() / (n * d) as f64).sqrt();
     let eigenvalue = match covariance {
         Some(covariance) => covariance.largest_moment(&x_hat.row_mean().transpose()),
         None => power_iteration(d, |direction| x_hat.tr_mul(&(x_hat * direction)) / n as f64),
     };
-    rms.max(eigenvalue.sqrt() * (first_rate * n as f64 / 4.0).max(1.0))
+    rms.max(eigenvalue.sqrt() * rate.max(1.0))
 }
 
 #[cfg(test)]
@@ -140,8 +144,8 @@ mod tests {
         for (offset, spread) in [(0.0, 1.0), (0.3, 0.7), (3.0, 0.1)] {
             let row = |i: usize, k: usize| offset + spread * ((i * 31 + k * 17) % 23) as f64 / 11.0 - spread;
             let x = DMatrix::from_fn(50, 6, |i, k| if k == 0 { 1.0 } else { row(i, k) });
-            let by_rows = magnitude(&x, None, 0.08);
-            let by_covariance = magnitude(&x, Covariance::of(&x).as_ref(), 0.08);
+            let by_rows = magnitude(&x, None, 1.1);
+            let by_covariance = magnitude(&x, Covariance::of(&x).as_ref(), 1.1);
             assert!((by_rows / by_covariance - 1.0).abs() < 1e-9, "{by_rows} {by_covariance}");
         }
     }

@@ -131,7 +131,7 @@ impl<R: Read + Seek + Send> Refreshed<R> {
     }
 
     fn reply(&self, iteration: usize, weights: Option<&[Ciphertext]>, from: Option<Digest>) -> Result<Reply> {
-        let (m, step) = (&*self.evaluator, self.plan.schedule().refreshed_gradient());
+        let (m, step) = (&*self.evaluator, self.plan.schedule().refreshed_gradient(iteration));
         let layout = self.plan.layout();
         let gradient = rayon::scope(|_| layout.gradient::<_, Kept<JobStore<R>>>(m, &self.data, weights, &step))?;
         let iterate = lower(m, Iterate { iteration, carry: None, gradient })?;

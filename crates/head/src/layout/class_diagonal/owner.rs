@@ -16,9 +16,13 @@ impl ClassDiagonal {
         }
     }
 
-    /// The row at position `position` of a block's part (0 real, 1 imaginary) and group.
-    fn row(&self, block: usize, part: usize, group: usize, position: usize) -> usize {
-        ((block * 2 + part) * self.groups() + group) * self.block + position
+    /// The place, among all rows, of position `position` of a block's part (0 real, 1 imaginary) and group; none where a
+    /// batch is over.
+    fn place(&self, block: usize, part: usize, group: usize, position: usize) -> Option<usize> {
+        let (batch, block) = (block / self.batch_blocks(), block % self.batch_blocks());
+        let within = ((block * 2 + part) * self.groups() + group) * self.block + position;
+        let places = self.batches.places(batch);
+        (within < places.len()).then_some(places.start + within)
     }
 
     fn complex(part: impl Fn(usize) -> f64) -> Complex64 {
@@ -49,15 +53,15 @@ impl ClassDiagonal {
     /// the diagonal is zero where it would wrap.
     fn diagonal(&self, source: &Source, block: usize, t: usize, group: usize) -> Vec<Complex64> {
         let shift = t / self.babies() * self.babies();
-        let (rows, columns) = source.x_hat.shape();
+        let columns = source.x_hat.ncols();
         (0..self.width)
             .map(|m| {
                 let m = (m + self.width - shift) % self.width;
                 let column = (m + t + 1).checked_sub(self.block).filter(|&column| column < columns);
                 column.map_or(Complex64::ZERO, |column| {
                     Self::complex(|part| {
-                        let row = self.row(block, part, group, m % self.block);
-                        if row < rows { source.x_hat[(row, column)] } else { 0.0 }
+                        let place = self.place(block, part, group, m % self.block);
+                        place.map_or(0.0, |place| source.feature(place, column))
                     })
                 })
             })
@@ -70,8 +74,10 @@ impl ClassDiagonal {
             .map(|s| {
                 let (a, m) = (s / self.width, s % self.width);
                 let (group, class) = (a / self.together, weights * self.together + a % self.together);
-                let label =
-                    |part| source.label(self.row(block, part, group, m % self.block), class, self.shape.classes);
+                let label = |part| {
+                    let place = self.place(block, part, group, m % self.block);
+                    place.map_or(0.0, |place| source.label(place, class, self.shape.classes))
+                };
                 Self::complex(label).conj()
             })
             .collect()
@@ -84,7 +90,8 @@ impl ClassDiagonal {
                 let (a, m) = (s / self.width, s % self.width);
                 let group = a / self.together;
                 if m < self.block {
-                    Self::complex(|part| source.offset(self.row(block, part, group, m)))
+                    let place = |part| self.place(block, part, group, m);
+                    Self::complex(|part| place(part).map_or(0.0, |place| source.offset(place)))
                 } else {
                     Complex64::ZERO
                 }

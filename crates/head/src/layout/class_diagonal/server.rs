@@ -1,6 +1,6 @@
 //! The server's side of the class-diagonal layout: forward pass, residuals, backward pass.
 //!
-//! A gradient takes the data block by block: forward for the block's residual, backward with it, and on to the next.
+//! A gradient takes the data of its batch block by block: forward for the block's residual, backward with it, and on to the next.
 //! Backward products are summed over blocks before they are relinearised, so nothing that is held grows with the rows.
 
 use std::ops::Range;
@@ -19,6 +19,8 @@ pub(super) const BACKWARD_LEVELS: usize = 1;
 struct Hand {
     /// The weight ciphertexts, in so many parts; the data are read once for each.
     parts: usize,
+    /// The blocks of the batch.
+    batch: Range<usize>,
     /// Blocks whose residuals are held, for backward products that are summed at once.
     blocks: usize,
     /// Level of the weights, or of the data where there are none.
@@ -68,7 +70,8 @@ impl ClassDiagonal {
         weights: Option<&[M::Ciphertext]>,
         step: &GradientStep,
     ) -> Hand {
-        let (count, blocks, working) = (self.weight_ciphertexts(), self.blocks(), data.upload().working());
+        let (count, blocks, working) = (self.weight_ciphertexts(), self.batch_blocks(), data.upload().working());
+        let first = step.batch % self.batches.count() * blocks;
         let level = weights.map_or(data.label_level(), |weights| m.level(&weights[0]));
         let residual_level = match weights {
             Some(_) => level.saturating_sub(FORWARD_LEVELS + self.degree.levels()),
@@ -86,7 +89,7 @@ impl ClassDiagonal {
             false => (each.saturating_sub(rotations + sums) / turned).clamp(1, blocks),
         };
         let masks = self.masks(step);
-        Hand { parts, blocks, level, residual_level, working, masks }
+        Hand { parts, batch: first..first + self.batch_blocks(), blocks, level, residual_level, working, masks }
     }
 
     /// The open gradients of a range of the weight ciphertexts.
@@ -106,15 +109,15 @@ impl ClassDiagonal {
         };
         let giant_steps: Vec<isize> = (0..self.giants as isize).map(|g| -g * self.babies() as isize).collect();
         let mut backward = Backward::new(self, m, range.len());
-        for first in (0..self.blocks()).step_by(hand.blocks) {
-            let blocks = first..(first + hand.blocks).min(self.blocks());
+        for first in hand.batch.clone().step_by(hand.blocks) {
+            let blocks = first..(first + hand.blocks).min(hand.batch.end);
             let mut turned: Vec<Vec<M::Ciphertext>> = range.clone().map(|_| Vec::new()).collect();
             for block in blocks.clone() {
                 let residuals = self.residuals(m, data, block, babies.as_deref(), step, range.clone(), hand)?;
                 let residuals = m.each(residuals, |residual| m.rotate_hoisted(&residual, &giant_steps))?;
                 turned.iter_mut().zip(residuals).for_each(|(turned, residuals)| turned.extend(residuals));
             }
-            if blocks.end == self.blocks() {
+            if blocks.end == hand.batch.end {
                 babies = None;
             }
             backward.add(data, blocks, &turned, step, hand)?;
@@ -281,7 +284,7 @@ impl<'a, M: Arithmetic> Backward<'a, M> {
         let terms = blocks.len() * layout.giants;
         let level = hand.residual_level;
         let babies_at_once = hand.at_once(bytes(m, level, 3 * columns.len()), bytes(m, level, 2 * terms));
-        let last = blocks.end == layout.blocks();
+        let last = blocks.end == hand.batch.end;
         let mut before = std::mem::take(&mut self.sums).into_iter();
         let steps: Vec<usize> = (0..babies).rev().collect();
         for steps in steps.chunks(babies_at_once) {
@@ -293,7 +296,7 @@ impl<'a, M: Arithmetic> Backward<'a, M> {
             let mut products = m.dot_many(&rows, &columns)?;
             drop(rows);
             drop(diagonals);
-            if blocks.start > 0 {
+            if blocks.start > hand.batch.start {
                 let pairs = products.into_iter().zip(before.by_ref()).collect();
                 products = m.each(pairs, |(products, sums)| {
                     products.iter().zip(&sums).map(|(product, sum)| m.add_products(sum, product)).collect()

@@ -293,7 +293,7 @@ mod tests {
             .collect();
         let message = encoder.encode(&z, scale).unwrap();
         let z_encrypted = encrypt(&parameters, &secret, &message, level, scale).unwrap().expand(parameters.ring());
-        let step = GradientStep { sigmoid, rate: 1.0, first_rate: 1.0, stride: 1.0, raise: 1.0, last: true };
+        let step = GradientStep { batch: 0, sigmoid, rate: 1.0, first_rate: 1.0, stride: 1.0, raise: 1.0, last: true };
         let target = f64::from(prime_bits).exp2();
         let found = layout.negative_sigmoid(&m, &z_encrypted, &step, target, &layout.masks(&step)).unwrap();
         assert_eq!((m.level(&found), m.scale(&found)), (1, target));

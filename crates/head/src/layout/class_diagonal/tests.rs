@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::layout::testing::{Problem, check_two_gradients, check_two_gradients_within};
+use crate::layout::slot_model::SlotModel;
+use crate::layout::testing::{Problem, Sparing, check_two_gradients, check_two_gradients_within, upload};
 use crate::recipe::{Cubic, Fit, Sigmoid};
 
 /// With so many classes together, or with as many as the top axis has room for.
@@ -54,6 +55,40 @@ fn with_less_working_memory_blocks_and_weights_are_taken_in_turn_at_the_same_cos
     let [plenty, little] =
         [usize::MAX >> 8, 1 << 10].map(|bytes| check_two_gradients_within(&layout, 256, &problem, bytes));
     assert_eq!((plenty.key_switches(), plenty.products), (little.key_switches(), little.products));
+}
+
+#[test]
+fn the_gradient_of_a_batch_is_that_of_its_rows() {
+    let shape = Shape { rows: 300, features: 20, classes: 5 };
+    let whole = Problem::new(shape, true, 0.8);
+    for (together, most, working) in [(1, 70, usize::MAX >> 8), (2, 150, 1 << 10), (1, 3, usize::MAX >> 8)] {
+        let batches = Batches::new(shape.rows, Some(most));
+        let layout = layout(shape, 256, 8, 2, Some(together)).with_batches(batches);
+        assert!(layout.blocks() == batches.count() * layout.batch_blocks() && batches.count() > 1);
+        let order = batches.order().unwrap();
+        let m = SlotModel::with_levels(256, layout.levels(2, true), 40).unwrap();
+        let source = Source { order: Some(&order), ..whole.source() };
+        let upload = upload(&layout, &m, &source, layout.levels(2, true), 2f64.powi(40));
+        let data = layout.prepare(&m, Sparing { upload, working_bytes: working }).unwrap();
+        let weights = DMatrix::from_fn(5, 21, |class, k| ((class * 7 + k * 3) % 11) as f64 / 40.0 - 0.1);
+        let level = layout.gradient_levels();
+        let packed: Vec<_> =
+            layout.pack_weights(&weights).iter().map(|w| m.encrypt(w, level, 2f64.powi(40)).unwrap()).collect();
+        for batch in 0..batches.count() {
+            let rows = &order[batches.places(batch)];
+            let part = Problem {
+                x_hat: whole.x_hat.select_rows(rows),
+                labels: rows.iter().map(|&row| whole.labels[row]).collect(),
+                offset: whole.offset.as_ref().map(|offset| rows.iter().map(|&row| offset[row]).collect()),
+                ..Problem::new(shape, true, 0.8)
+            };
+            let step = GradientStep { batch, raise: 1.0, last: true, ..whole.step };
+            let gradient = layout.gradient::<_, Sparing>(&m, &data, Some(&packed), &step).unwrap();
+            let found = layout.unpack_open(&gradient.iter().map(|v| v.values.clone()).collect::<Vec<_>>());
+            let error = (found - part.gradient(&weights)).amax();
+            assert!(error < 1e-9, "batch {batch} of {}: {error:e}", batches.count());
+        }
+    }
 }
 
 #[test]

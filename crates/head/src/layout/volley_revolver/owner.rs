@@ -44,8 +44,7 @@ impl VolleyRevolver {
     fn pack_data(&self, source: &Source, block: usize) -> Vec<Complex64> {
         let first = block * self.block_rows();
         self.fill(|i, m| {
-            let k = m.checked_sub(self.indent())?;
-            source.x_hat.get((first + i, k)).copied()
+            m.checked_sub(self.indent()).map(|k| source.feature(first + i, k))
         })
     }
 
