@@ -72,12 +72,11 @@ impl Descent {
     /// The start, for all of these rows.
     pub fn of_rows(recipe: &Recipe, x: &DMatrix<f64>, classes: usize) -> Self {
         let (rows, width) = x.shape();
-        Self::new(recipe, rows, width, classes)
-            .unwrap_or_else(|| {
-                let batches = recipe.batches(rows).count() as f64;
-                let bound = row_sum_bound(x).into_iter().map(|bound| bound / batches).collect();
-                Self::with_divisors(recipe, rows, bound, classes)
-            })
+        Self::new(recipe, rows, width, classes).unwrap_or_else(|| {
+            let batches = recipe.batches(rows).count() as f64;
+            let bound = row_sum_bound(x).into_iter().map(|bound| bound / batches).collect();
+            Self::with_divisors(recipe, rows, bound, classes)
+        })
     }
 
     fn with_divisors(recipe: &Recipe, rows: usize, divisors: Vec<f64>, classes: usize) -> Self {

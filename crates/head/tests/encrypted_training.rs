@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use ciphertune_head::job::{owner, server};
 use ciphertune_head::layout::{LayoutKind, Shape};
-use ciphertune_head::plan::{self, Constraints};
 use ciphertune_head::plan::cost::UnitCosts;
+use ciphertune_head::plan::{self, Constraints};
 use ciphertune_head::recipe::{Fit, Gradient, Preset, RecipeOverrides, Sigmoid};
 use ciphertune_head::train::Returned;
 use ciphertune_head::{DMatrix, FeatureTable, HeadError, Recipe, ScalerKind, precondition, twin};

@@ -43,9 +43,7 @@ impl VolleyRevolver {
 
     fn pack_data(&self, source: &Source, block: usize) -> Vec<Complex64> {
         let first = block * self.block_rows();
-        self.fill(|i, m| {
-            m.checked_sub(self.indent()).map(|k| source.feature(first + i, k))
-        })
+        self.fill(|i, m| m.checked_sub(self.indent()).map(|k| source.feature(first + i, k)))
     }
 
     /// A number for each row and class of one group and block, in the first C columns.
