@@ -58,7 +58,7 @@ pub fn rehearse(
                 (trained, Rounds::default())
             } else {
                 let documents = [job.job, keys.evaluation];
-                rehearsal::train_refreshed(plan, &keys.secret, &job.record, documents, &allotment, observer)?
+                rehearsal::train_refreshed(plan, &keys.secret, &job.record, documents, None, &allotment, observer)?
             };
             let (load, training) = (trained.load_seconds, trained.train_seconds);
             let model = trained.into_document();

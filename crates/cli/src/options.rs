@@ -1,5 +1,7 @@
 //! Flags that several commands share: the recipe, the plan, the shape.
 
+mod stopping;
+
 use std::path::PathBuf;
 
 use ciphertune_head::layout::{AnyLayout, LayoutKind, Shape};
@@ -19,6 +21,7 @@ use ciphertune_session::examples::{Place, Reader};
 use ciphertune_session::memory;
 use ciphertune_session::observer::{Running, Step};
 use ciphertune_session::owner;
+pub use stopping::StoppingFlags;
 
 /// How to train.
 #[derive(Args, Clone, Debug)]

@@ -22,12 +22,14 @@
 mod batches;
 mod options;
 mod sigmoid;
+mod stopping;
 #[cfg(test)]
 mod tests;
 
 pub use batches::Batches;
 pub use options::{Preset, RecipeOverrides};
 pub use sigmoid::{Cubic, Degree, Fit, Sigmoid};
+pub use stopping::{Best, Stopping, Verdict};
 
 use crate::error::{HeadError, Result};
 use crate::scaler::ScalerKind;

@@ -7,14 +7,14 @@ use std::io::Cursor;
 use ciphertune_ckks::arithmetic::Arithmetic;
 use ciphertune_ckks::container::{Container, ContainerStream, ContainerWriter};
 use ciphertune_ckks::{Ciphertext, files};
-use ciphertune_head::job::owner::{self, Course, Keys, Record};
+use ciphertune_head::job::owner::{self, Course, HeldOut, Keys, Record};
 use ciphertune_head::job::refresh::{ANSWER, FORMAT, Place, REQUEST};
 use ciphertune_head::job::server::{Refreshed, Reply, Trainer};
 use ciphertune_head::layout::{Layout, LayoutKind};
 use ciphertune_head::plan::{Constraints, Refresh};
-use ciphertune_head::recipe::{Fit, Preset, RecipeOverrides, Sigmoid};
+use ciphertune_head::recipe::{Fit, Preset, RecipeOverrides, Sigmoid, Stopping, Verdict};
 use ciphertune_head::train::Returned;
-use ciphertune_head::{DMatrix, FeatureTable, HeadError, Plan, Recipe, precondition, twin};
+use ciphertune_head::{DMatrix, FeatureTable, Head, HeadError, Plan, Recipe, precondition, twin};
 use common::{Job, encrypt, plan_for, table, toy};
 
 fn refreshed(layout: LayoutKind) -> Constraints {
@@ -312,6 +312,48 @@ fn a_gradient_out_of_range_is_answered_as_any_other_and_reported_at_the_end() {
     let record = parties.job.record.clone().with_course(course);
     let error = owner::decrypt(&parties.keys, &record, &model.to_bytes().unwrap()).unwrap_err();
     assert!(matches!(error, HeadError::DivergedAt { iteration: 1 }), "{error}");
+}
+
+#[test]
+fn a_training_ends_when_held_out_rows_are_judged_no_better_and_its_model_is_the_best_iterate() {
+    let (rows, held_out) = (table(60, 12, 3, 1), table(40, 12, 3, 2));
+    let parties = Parties::new(&rows, &Recipe::default_for(12).unwrap(), LayoutKind::ClassDiagonal);
+    let (server, record, stopping) = (parties.server(), &parties.job.record, Stopping::new(2).unwrap());
+    let judge = HeldOut { record, rows: &held_out, stopping };
+    let (mut course, mut asked) = (parties.course(), request(server.first().unwrap()));
+    let (last, ended) = loop {
+        let stepped = course.answer_or_stop(&parties.keys, &asked, Some(&judge)).unwrap();
+        course = Course::from_bytes(&parties.keys, &stepped.course.to_bytes().unwrap()).unwrap();
+        assert_eq!(course, stepped.course);
+        match server.after(&asked, &stepped.answer).unwrap() {
+            Reply::Request(next) => asked = next,
+            Reply::Model(model) => break (stepped.answer, model.to_bytes().unwrap()),
+        }
+    };
+
+    // As the twin would end.
+    let (twins, mut expected) = (twins(&parties, &rows), stopping);
+    let head = |w: &DMatrix<f64>| {
+        let head = Head::from_scaled(record.scaler(), w, record.classes().clone(), parties.plan.recipe());
+        head.unwrap().evaluate(&held_out).unwrap().right
+    };
+    let after = (1..).zip(&twins).find(|(t, w)| expected.observe(*t, head(w)) == Verdict::Stop).unwrap().0;
+    assert!(course.is_stopped() && after < 12);
+    assert_eq!((course.iteration(), course.best()), (after, expected.best()));
+    let best = expected.best().unwrap().iteration;
+    let found = owner::decrypt_weights(&parties.keys, &record.clone().with_course(course.clone()), &ended).unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].0, best);
+    let error = (&found[0].1 - &twins[best - 1]).amax();
+    assert!(error < parties.plan.estimate().unwrap().weight_bound(), "{error:e}");
+
+    // Nothing that was decrypted is in what the server has, and nothing goes on.
+    assert!(last.len() < 8_192 && ended.len() < 8_192, "{} {}", last.len(), ended.len());
+    assert!(refused(course.answer(&parties.keys, &asked)).contains("were ended after iteration"));
+    let first = request(server.first().unwrap());
+    assert!(refused(server.after(&first, &last).map(drop)).contains("not made from request"));
+    let unended = record.clone().with_course(parties.course());
+    assert!(refused(owner::decrypt(&parties.keys, &unended, &ended)).contains("not made from the owner's answer"));
 }
 
 #[test]

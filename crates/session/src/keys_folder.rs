@@ -20,10 +20,11 @@ use std::fs::File;
 use std::io::{ErrorKind, Seek};
 use std::path::{Path, PathBuf};
 
-use ciphertune_head::Plan;
 use ciphertune_head::job::JobId;
-use ciphertune_head::job::owner::{Keys, Record};
+use ciphertune_head::job::owner::{HeldOut, Keys, Record};
 use ciphertune_head::job::refresh::Place;
+use ciphertune_head::recipe::Stopping;
+use ciphertune_head::{FeatureTable, Plan};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, InFile, Result};
@@ -170,15 +171,23 @@ impl<'a> KeysFolder<'a> {
     /// # Errors
     ///
     /// On public grounds alone: for a request that is damaged, of another key, plan or job, or that was not made from the
-    /// last answer.
-    pub fn answer(&self, keys: &Keys, request: &Document) -> Result<Answered> {
+    /// last answer. With rows that are held out of the training, for such that are none of its head.
+    pub fn answer(
+        &self,
+        keys: &Keys,
+        request: &Document,
+        held_out: Option<(&FeatureTable, Stopping)>,
+    ) -> Result<Answered> {
         let _lock = self.lock()?;
         let place = Place::of_request(&request.bytes).in_file(&request.path)?;
-        if place.key == keys.id() {
-            // There is a request, so there was a job.
-            self.record(keys, place.job, &request.path)?;
+        let steps = self.steps(place.job);
+        if place.key != keys.id() {
+            return steps.answer(keys, request, place, None);
         }
-        self.steps(place.job).answer(keys, request, place)
+        // There is a request, so there was a job.
+        let record = self.record(keys, place.job, &request.path)?;
+        let held_out = held_out.map(|(rows, stopping)| HeldOut { record: &record, rows, stopping });
+        steps.answer(keys, request, place, held_out.as_ref())
     }
 
     /// Locks these keys: until it is dropped, no other process does what must be done once.

@@ -8,8 +8,9 @@ mod findings;
 use std::time::Instant;
 
 use ciphertune_ckks::container::ContainerError;
-use ciphertune_head::job::owner::{Course, Record};
+use ciphertune_head::job::owner::{Course, HeldOut, Record};
 use ciphertune_head::plan::Allotment;
+use ciphertune_head::recipe::{Stopping, Verdict};
 use ciphertune_head::train::Returned;
 use ciphertune_head::{Classes, DMatrix, FeatureTable, Head, Plan, Preconditioned, Recipe, Scaler, twin};
 use serde::Serialize;
@@ -22,7 +23,7 @@ use crate::observer::Observer;
 use crate::owner::Opened;
 use crate::server::{Refreshing, Reply};
 use crate::{owner, server};
-pub use findings::{Findings, Played, Precision, RawPixels, Sizes};
+pub use findings::{Findings, Played, Precision, RawPixels, Sizes, Stopped};
 
 /// Wall-clock seconds a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -139,24 +140,28 @@ pub struct Rounds {
     pub answer_bytes: usize,
 }
 
-/// Server and owner: train with refreshes. Every document passes from one to the other as it would in a file.
+/// Server and owner: train with refreshes. Every document passes from one to the other as it would in a file. With rows
+/// that are held out the owner may end the training.
 pub fn train_refreshed(
     plan: &Plan,
     secret: &[u8],
     record: &[u8],
     [job, evaluation]: [Source; 2],
+    held_out: Option<(&FeatureTable, Stopping)>,
     allotment: &Allotment,
     observer: &dyn Observer,
 ) -> Result<(server::Trained, Rounds)> {
     let keys = owner::open_keys(plan, secret, "the secret key".as_ref())?;
-    let mut course = Course::new(&keys, Record::from_bytes(record)?.job());
+    let record = Record::from_bytes(record)?;
+    let held_out = held_out.map(|(rows, stopping)| HeldOut { record: &record, rows, stopping });
+    let mut course = Course::new(&keys, record.job());
     let mut rounds = Rounds::default();
     let mut server = Refreshing::new(server::Job::open(job)?, evaluation, allotment.room, 0, observer)?;
     let mut reply = server.first()?;
     loop {
         match reply {
             Reply::Request(request) => {
-                let (stepped, took) = timed(|| course.answer(&keys, &request))?;
+                let (stepped, took) = timed(|| course.answer_or_stop(&keys, &request, held_out.as_ref()))?;
                 rounds.seconds += took;
                 rounds.request_bytes = rounds.request_bytes.max(request.len());
                 rounds.answer_bytes = rounds.answer_bytes.max(stepped.answer.len());
@@ -179,7 +184,7 @@ pub struct Outcome {
     pub head: Vec<u8>,
 }
 
-/// Owner: decrypts. With the steps of a refreshed training every one of them has a head.
+/// Owner: decrypts. With the steps of a refreshed training every one of them has a head, up to that of the model.
 pub fn decrypt(plan: &Plan, secret: &[u8], record: &[u8], courses: &[Course], model: &Document) -> Result<Outcome> {
     let keys = owner::open_keys(plan, secret, "the secret key".as_ref())?;
     let mut record = Record::from_bytes(record)?;
@@ -187,7 +192,9 @@ pub fn decrypt(plan: &Plan, secret: &[u8], record: &[u8], courses: &[Course], mo
         record = record.with_course(course.clone());
     }
     let mut opened = owner::decrypt(&keys, &record, model)?;
-    let heads = courses.iter().map(|course| Ok((course.iteration(), course.head(&keys, &record)?)));
+    let model = opened.decrypted.heads.last().map_or(0, |(iteration, _)| *iteration);
+    let before = courses.iter().filter(|course| course.iteration() < model);
+    let heads = before.map(|course| Ok((course.iteration(), course.head(&keys, &record)?)));
     let heads = heads.collect::<Result<Vec<_>>>()?;
     opened.decrypted.heads.splice(0..0, heads);
     let head = opened.decrypted.last().to_bytes()?;
@@ -207,17 +214,28 @@ pub struct Comparison {
     pub measured_bits: f64,
 }
 
-/// Trains the twin and compares.
-pub fn compare(plan: &Plan, found: &Outcome, train: &FeatureTable) -> Result<Comparison> {
+/// Trains the twin and compares. With rows that are held out the twin ends as the owner does, by its own iterates.
+pub fn compare(
+    plan: &Plan,
+    found: &Outcome,
+    train: &FeatureTable,
+    held_out: Option<(&FeatureTable, Stopping)>,
+) -> Result<Comparison> {
     let (recipe, record) = (plan.recipe(), &found.record);
     let x = record.scaler().apply_with_ones(train.features())?;
     let labels = record.classes().indices(train.require_labels()?)?;
-    let iterates = twin::train(recipe, &x, &labels, record.classes().len());
+    let mut iterates = twin::train(recipe, &x, &labels, record.classes().len());
     let problem = Preconditioned::new(recipe, &x)?;
     let head = |iterate: &twin::Iterate| {
         Head::from_scaled(record.scaler(), &iterate.weights, record.classes().clone(), recipe)
     };
-    let heads: Vec<Head> = iterates.iter().map(head).collect::<std::result::Result<_, _>>()?;
+    let mut heads: Vec<Head> = iterates.iter().map(head).collect::<std::result::Result<_, _>>()?;
+    if let Some((rows, stopping)) = held_out
+        && let Some(best) = stopped(&heads, rows, stopping)?
+    {
+        heads.truncate(best);
+        iterates.truncate(best);
+    }
     let largest_logit = iterates.iter().map(|iterate| iterate.largest_logit).fold(0.0, f64::max);
     let measured_bits = match (iterates.last(), found.opened.weights.last()) {
         (Some(twin), Some((_, u))) => -rms_error(u, &twin.weights, &problem).log2(),
@@ -228,6 +246,16 @@ pub fn compare(plan: &Plan, found: &Outcome, train: &FeatureTable) -> Result<Com
         None => f64::NAN,
     };
     Ok(Comparison { heads, largest_logit, max_weight_error, measured_bits })
+}
+
+/// The best iteration of a training that stops before its last one, which nobody judges.
+fn stopped(heads: &[Head], rows: &FeatureTable, mut stopping: Stopping) -> Result<Option<usize>> {
+    for (head, t) in heads.iter().zip(1..heads.len()) {
+        if stopping.observe(t, head.evaluate(rows)?.right) == Verdict::Stop {
+            return Ok(stopping.best().map(|best| best.iteration));
+        }
+    }
+    Ok(None)
 }
 
 /// The head of the same recipe, trained in the clear on some features.

@@ -16,8 +16,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use ciphertune_head::job::JobId;
-use ciphertune_head::job::owner::{Course, Keys, Stepped};
+use ciphertune_head::job::owner::{Course, HeldOut, Keys, Stepped};
 use ciphertune_head::job::refresh::{Digest, Place};
+use ciphertune_head::recipe::Best;
 
 use crate::error::{Error, InFile, Result};
 use crate::files::{self, Document, NewFile, Privacy};
@@ -41,6 +42,8 @@ pub struct Answered {
     pub answer: Vec<u8>,
     /// Whether the same request was answered before.
     pub again: bool,
+    /// The best iterate, if the answer ends the training.
+    pub stopped: Option<Best>,
 }
 
 impl StepsFolder {
@@ -63,10 +66,19 @@ impl StepsFolder {
     }
 
     /// Answers a request of this job, with the keys locked.
-    pub(crate) fn answer(&self, keys: &Keys, request: &Document, place: Place) -> Result<Answered> {
+    pub(crate) fn answer(
+        &self,
+        keys: &Keys,
+        request: &Document,
+        place: Place,
+        held_out: Option<&HeldOut>,
+    ) -> Result<Answered> {
         let steps = self.iterations()?;
         let (done, t) = (steps.last().copied().unwrap_or(0), place.iteration);
-        let answered = |answer, again| Answered { job: place.job, iteration: t, answer, again };
+        let answered = |course: &Course, answer, again| {
+            let stopped = course.best().filter(|_| course.is_stopped());
+            Answered { job: place.job, iteration: t, answer, again, stopped }
+        };
         if t <= done {
             let refused = |message: String| Err(Error::input(message).in_file(&request.path));
             if !steps.contains(&t) {
@@ -74,18 +86,20 @@ impl StepsFolder {
                     "request {t} was answered long ago, the last was request {done}: let the server continue from its last answer with ciphertune resume"
                 ));
             }
-            if self.course_at(keys, t)?.request() != Some(Digest::of(&request.bytes)) {
+            let course = self.course_at(keys, t)?;
+            if course.request() != Some(Digest::of(&request.bytes)) {
                 return refused(format!(
                     "another request of iteration {t} was answered: only one is, for a server that asks twice could learn from the answers; let it continue from the answer that it has, or encrypt the table again"
                 ));
             }
-            return Ok(answered(files::read(&self.answer_path(t))?, true));
+            return Ok(answered(&course, files::read(&self.answer_path(t))?, true));
         }
         let course = match steps.last() {
             Some(&last) => self.course_at(keys, last)?,
             None => Course::new(keys, place.job),
         };
-        let Stepped { course, answer } = course.answer(keys, &request.bytes).in_file(&request.path)?;
+        let Stepped { course, answer } =
+            course.answer_or_stop(keys, &request.bytes, held_out).in_file(&request.path)?;
         self.make()?;
         NewFile::plan(&self.answer_path(t), Privacy::Private, true)?.write(&answer)?;
         NewFile::plan(&self.course_path(t), Privacy::Private, true)?.write(&course.to_bytes()?)?;
@@ -94,7 +108,7 @@ impl StepsFolder {
             let _ = fs::remove_file(self.answer_path(*old));
             let _ = fs::remove_file(self.course_path(*old));
         }
-        Ok(answered(answer, false))
+        Ok(answered(&course, answer, false))
     }
 
     fn make(&self) -> Result<()> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ciphertune_ckks::container::Container;
 use ciphertune_ckks::files::KEY_ID;
-use ciphertune_head::job::owner::{Check, Keys, Record};
+use ciphertune_head::job::owner::{Check, Course, Keys, Record};
 use ciphertune_head::job::{self, JobId};
 use ciphertune_head::{Head, LabelColumn};
 use clap::Args;
@@ -189,7 +189,9 @@ impl Decrypt {
     fn say_written(&self, from: &Opened, head: &Head, took: f64) -> Result<()> {
         say!("decrypted the model of job {} in {}", from.job, seconds(took))?;
         let shape = format!("{} x {}", count(head.classes().len(), "class"), count(head.features(), "feature"));
-        let iterations = count(from.keys.plan().recipe().iterations(), "iteration");
+        let ended = from.record.course().filter(|course| course.is_stopped()).and_then(Course::best);
+        let all = from.keys.plan().recipe().iterations();
+        let iterations = count(ended.map_or(all, |best| best.iteration), "iteration");
         say!("  {}  {shape}, after {iterations}", self.out.display())?;
         Ok(())
     }

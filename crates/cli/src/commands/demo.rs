@@ -118,14 +118,14 @@ impl Demo {
         let model_bytes = model.bytes.len();
         step("owner", "decrypts the model", seconds.decrypt, &format!("model {}", bytes(model_bytes)))?;
 
-        (comparison, seconds.plaintext) = timed(|| rehearsal::compare(&plan, &outcome, &train.table))?;
+        (comparison, seconds.plaintext) = timed(|| rehearsal::compare(&plan, &outcome, &train.table, None))?;
         let head = Head::from_bytes(&outcome.head)?;
         let sizes = Sizes { upload_bytes, upload_ciphertexts, key_bytes: evaluation, model_bytes, round_bytes: None };
         let pixels = rehearsal::train_in_the_clear(&recipe, &digits.table.select(&train_rows))?;
         let pixels = pixels.evaluate(&digits.table.select(&test_rows))?;
         let raw_pixels = Some(RawPixels { accuracy: pixels.accuracy, right: pixels.right });
-        let findings =
-            Played { plan, seconds, sizes, counts, residence, traced, outcome, comparison }.findings(&test)?;
+        let findings = Played { plan, seconds, sizes, counts, residence, traced, outcome, comparison, stopped: None }
+            .findings(&test)?;
         let findings = Findings { raw_pixels, ..findings };
         scores(&findings)?;
         say!("{}", digits::draw(&test, &head)?)?;

@@ -3,13 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ciphertune_head::FeatureTable;
 use ciphertune_head::job::owner::Keys;
 use ciphertune_head::job::refresh::Place;
+use ciphertune_head::recipe::Stopping;
 use clap::Args;
 
 use crate::errors::{CliError, Result};
+use crate::inputs::ColumnFlags;
+use crate::options::StoppingFlags;
 use crate::progress::Terminal;
-use crate::text::{bytes, say, seconds};
+use crate::text::{bytes, say, seconds, thousands};
 use ciphertune_session::files::{Document, NewFile, Privacy};
 use ciphertune_session::keys_folder::KeysFolder;
 use ciphertune_session::rehearsal::timed;
@@ -22,6 +26,8 @@ use ciphertune_session::training::{put, wait_for};
 /// In a training with --refresh 1 the server returns the gradient of every iteration; this decrypts it, makes the step
 /// and encrypts the weights again. The steps stay in KEYS/jobs. One answer is given to every request: the same request gets
 /// the same answer.
+///
+/// With --validation the training ends when it gets no better on rows that were held out of it.
 ///
 /// With --watch a folder that the server waits at (train --state --wait) is watched until the training needs no more
 /// answers.
@@ -43,6 +49,12 @@ pub struct Refresh {
     #[arg(long, value_name = "DIR", conflicts_with = "request")]
     watch: Option<PathBuf>,
 
+    #[command(flatten)]
+    stopping: StoppingFlags,
+
+    #[command(flatten)]
+    columns: ColumnFlags,
+
     /// Seconds to wait for one request [default: for ever]
     #[arg(long, value_name = "SECONDS", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: Option<u64>,
@@ -56,22 +68,34 @@ impl Refresh {
     /// Runs the command.
     pub fn execute(&self) -> Result<()> {
         let folder = KeysFolder::open(&self.keys)?;
+        let held_out = self.stopping.read(&self.columns, None)?;
+        let rows = held_out.as_ref().map(|held_out| (&held_out.examples.table, held_out.stopping));
+        if rows.is_none() && (self.columns.label.is_some() || !self.columns.drop.is_empty()) {
+            let message = "--label and --drop are about the columns of the table of --validation: leave them out";
+            return Err(CliError::input(message));
+        }
         if let Some(watched) = &self.watch {
-            return self.watch(&folder, &folder.keys()?, watched);
+            return self.watch(&folder, &folder.keys()?, watched, rows);
         }
         let (Some(request), Some(out)) = (&self.request, &self.out) else {
             return Err(CliError::input("name a request with --request, or a folder with --watch"));
         };
         let file = NewFile::plan(out, Privacy::Public, self.force)?;
         let (request, keys) = (Document::read(request)?, folder.keys()?);
-        let (answered, took) = timed(|| folder.answer(&keys, &request))?;
+        let (answered, took) = timed(|| folder.answer(&keys, &request, rows))?;
         file.write(&answered.answer)?;
         say_answered(&keys, &answered, out, took)?;
         say!("next, on the server:\n  ciphertune resume --state STATE/ --answer {}", out.display())?;
         Ok(())
     }
 
-    fn watch(&self, folder: &KeysFolder<'_>, keys: &Keys, watched: &Path) -> Result<()> {
+    fn watch(
+        &self,
+        folder: &KeysFolder<'_>,
+        keys: &Keys,
+        watched: &Path,
+        held_out: Option<(&FeatureTable, Stopping)>,
+    ) -> Result<()> {
         if !watched.is_dir() {
             let message = "there is no such folder: name the one that the server waits at";
             return Err(CliError::input(message).in_file(watched));
@@ -91,9 +115,12 @@ impl Refresh {
                     format!("no request {t} came in time: look whether the server is training, and begin again");
                 return Err(CliError::failure(message).in_file(watched));
             };
-            let (answered, took) = timed(|| folder.answer(keys, &request))?;
+            let (answered, took) = timed(|| folder.answer(keys, &request, held_out))?;
             put(watched, Kind::Answer, t, &answered.answer)?;
             say_answered(keys, &answered, &answer, took)?;
+            if answered.stopped.is_some() {
+                break;
+            }
         }
         say!("every request is answered; when the server has written the model:")?;
         say!("  ciphertune decrypt --model model.enc --keys {} --out head.safetensors", self.keys.display())?;
@@ -104,5 +131,13 @@ impl Refresh {
 fn say_answered(keys: &Keys, answered: &Answered, out: &Path, took: f64) -> Result<()> {
     let (t, of, size) = (answered.iteration, keys.plan().recipe().iterations(), bytes(answered.answer.len()));
     let again = if answered.again { ", as before" } else { "" };
-    Ok(say!("answered iteration {t} of {of} in {}{again}:  {}  {size}", seconds(took), out.display())?)
+    say!("answered iteration {t} of {of} in {}{again}:  {}  {size}", seconds(took), out.display())?;
+    if let Some(best) = answered.stopped {
+        say!(
+            "  the training ends here: iteration {} had the most held-out rows right, {}",
+            best.iteration,
+            thousands(best.right as u64)
+        )?;
+    }
+    Ok(())
 }

@@ -8,16 +8,17 @@ use ciphertune_head::Scaler;
 use ciphertune_head::plan::Refresh;
 use clap::Args;
 
-use crate::errors::Result;
+use crate::errors::{CliError, Result};
 use crate::inputs::{BackboneFlags, PairFlags};
-use crate::options::{PlanFlags, RecipeFlags};
+use crate::options::{PlanFlags, RecipeFlags, StoppingFlags};
 use crate::progress::Terminal;
 use crate::report::ReportFlags;
 use crate::text::{say, warn};
 use ciphertune_session::InFile;
 use ciphertune_session::examples::{Examples, extraction_seconds, shape_of};
 use ciphertune_session::files::{self, Privacy};
-use ciphertune_session::rehearsal::{self, Findings, Played, Rounds, Seconds, Sizes, timed};
+use ciphertune_session::owner;
+use ciphertune_session::rehearsal::{self, Findings, Played, Rounds, Seconds, Sizes, Stopped, timed};
 
 /// Play every role on your own table or images, and compare with training in the clear
 ///
@@ -51,6 +52,9 @@ pub struct Run {
     plan: PlanFlags,
 
     #[command(flatten)]
+    stopping: StoppingFlags,
+
+    #[command(flatten)]
     report: ReportFlags,
 }
 
@@ -61,7 +65,7 @@ impl Run {
         let (findings, test) = self.rehearse(self.trace || folder.is_some())?;
         if findings.largest_logit > findings.sigmoid_range {
             warn(&format!(
-                "logits reach {:.1} in training, beyond the {} that the sigmoid's polynomial is meant for: use --ridge 0.1, --sigmoid wide or 7, fewer iterations, or a smaller --learning-rate",
+                "logits reach {:.1} in training, out of the range of {} that the polynomial in place of the sigmoid is meant for: use --ridge 0.1, --sigmoid wide or 7, fewer iterations, or a smaller --learning-rate",
                 findings.largest_logit, findings.sigmoid_range
             ));
         }
@@ -91,12 +95,21 @@ impl Run {
             Some(path) => Some(Scaler::from_bytes(&files::read(path)?).in_file(path)?),
             None => None,
         };
+        let held_out = self.stopping.read(self.pair.columns(), train.table.names())?;
+        if let Some(held_out) = &held_out {
+            owner::check_test_table(&train, &held_out.examples)?;
+        }
+        let rows = held_out.as_ref().map(|held_out| (&held_out.examples.table, held_out.stopping));
         let recipe = self.recipe.recipe()?;
         let shape = shape_of(&train)?;
         let mut seconds = Seconds { extract: extraction_seconds(&train, &test), ..Seconds::default() };
         let plan;
         (plan, seconds.plan) = timed(|| self.plan.choose(shape, &recipe, &terminal).in_file(&train.path))?;
 
+        if let Some(path) = self.stopping.validation().filter(|_| plan.refresh() == Refresh::Never) {
+            let message = "a training that the server makes alone is not judged on the way: let the owner make its steps with --refresh 1, or leave --validation out";
+            return Err(CliError::input(message).in_file(path));
+        }
         let allotment = plan.allot(self.plan.memory()).in_file(&train.path)?;
         let (keys, job);
         (keys, seconds.keygen) = timed(|| rehearsal::keygen(&plan, &terminal))?;
@@ -106,7 +119,7 @@ impl Run {
         let refreshed = plan.refresh() != Refresh::Never;
         let (trained, rounds) = if refreshed {
             let documents = [job.job, keys.evaluation];
-            rehearsal::train_refreshed(&plan, &keys.secret, &job.record, documents, &allotment, &terminal)?
+            rehearsal::train_refreshed(&plan, &keys.secret, &job.record, documents, rows, &allotment, &terminal)?
         } else {
             (rehearsal::train(job.job, keys.evaluation, traced, &allotment, &terminal)?, Rounds::default())
         };
@@ -118,14 +131,19 @@ impl Run {
         let (outcome, comparison);
         (outcome, seconds.decrypt) =
             timed(|| rehearsal::decrypt(&plan, &keys.secret, &job.record, &rounds.courses, &model))?;
-        (comparison, seconds.plaintext) = timed(|| rehearsal::compare(&plan, &outcome, &train.table))?;
+        (comparison, seconds.plaintext) = timed(|| rehearsal::compare(&plan, &outcome, &train.table, rows))?;
 
+        let last = rounds.courses.last().filter(|course| course.is_stopped());
+        let stopped = last.zip(rows).and_then(|(course, (rows, _))| {
+            let best = course.best()?;
+            Some(Stopped { after: course.iteration(), best: best.iteration, right: best.right, rows: rows.rows() })
+        });
         let [upload_bytes, key_bytes, upload_ciphertexts] = sizes;
         let model_bytes = model.bytes.len();
         let round_bytes = refreshed.then_some([rounds.request_bytes, rounds.answer_bytes]);
         let sizes = Sizes { upload_bytes, upload_ciphertexts, key_bytes, model_bytes, round_bytes };
         let findings =
-            Played { plan, seconds, sizes, counts, residence, traced, outcome, comparison }.findings(&test)?;
+            Played { plan, seconds, sizes, counts, residence, traced, outcome, comparison, stopped }.findings(&test)?;
         Ok((findings, test))
     }
 }

@@ -106,6 +106,11 @@ impl PairFlags {
         ))
     }
 
+    /// What is said of the columns of a .csv.
+    pub fn columns(&self) -> &ColumnFlags {
+        &self.train.columns
+    }
+
     /// The rows to train and to test on, which fit each other.
     pub fn read(&self, backbone: &BackboneFlags, observer: &dyn Observer) -> Result<(Examples, Examples)> {
         let train_place = self.train.place();

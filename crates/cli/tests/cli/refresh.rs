@@ -75,6 +75,40 @@ fn an_owner_and_a_server_train_as_they_are_told_to_go_on() {
 }
 
 #[test]
+fn a_training_ends_early_when_held_out_rows_are_judged_no_better() {
+    let scratch = begun(20, "1");
+    scratch.write("held.csv", table(50, 6, 3, 3));
+    scratch.write("other.csv", table(50, 5, 3, 3));
+    waits(&scratch, &format!("{TRAIN} --state STATE"));
+    let refresh = "refresh --request STATE/request-0001.enc --keys KEYS --out answer";
+    scratch.fails(2, &format!("{refresh} --validation held.csv --patience 0"), &["--patience 3"]);
+    scratch.fails(2, &format!("{refresh} --validation other.csv"), &["5 features"]);
+    scratch.fails(2, &format!("{refresh} --patience 2"), &["--validation"]);
+    scratch.fails(2, &format!("{refresh} --label 1"), &["--validation"]);
+    let run = "run --train table.csv --test test.csv --validation held.csv --patience 2 --json";
+    scratch.fails(2, &format!("{run} --iterations 2"), &["--refresh 1"]);
+
+    let mut server = start(&scratch, "resume --state STATE --wait --timeout 60");
+    let owner = scratch.succeeds("refresh --watch STATE --keys KEYS --validation held.csv --patience 2 --timeout 60");
+    assert!(server.wait().unwrap().success());
+    assert!(owner.contains("the training ends here: iteration"), "{owner}");
+    let answered = owner.lines().filter(|line| line.starts_with("answered")).count();
+    assert!(answered < 19 && !scratch.path(&format!("STATE/request-{:04}.enc", answered + 1)).exists());
+    let decrypted = scratch.succeeds("decrypt --model model.enc --keys KEYS --out head.safetensors");
+    let best: usize = owner.split("ends here: iteration ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(decrypted.contains(&format!("after {best} iteration")), "{decrypted}");
+    assert!(scratch.succeeds("resume --state STATE").contains("the training is done"));
+
+    let found = scratch.json(&format!("{run} --iterations 20 --refresh 1"));
+    assert_eq!(found["stopped"]["after"].as_u64(), Some(answered as u64), "{found}");
+    assert_eq!(found["stopped"]["best"].as_u64(), Some(best as u64));
+    assert_eq!(found["right"], found["right_plaintext"]);
+    assert!(found["max_weight_error"].as_f64().unwrap() < 1e-6, "{found}");
+    let shown = scratch.json("evaluate --head head.safetensors --test test.csv --json");
+    assert_eq!(shown["right"], found["right"]);
+}
+
+#[test]
 fn every_way_to_go_on_wrongly_is_refused_with_the_way_that_is_right() {
     let scratch = begun(4, "1");
     scratch.fails(2, TRAIN, &["--state"]);

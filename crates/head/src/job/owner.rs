@@ -11,7 +11,7 @@ mod record;
 mod release;
 
 pub use self::check::Check;
-pub use self::course::{COURSE, Course, Stepped};
+pub use self::course::{COURSE, Course, HeldOut, Stepped};
 pub use self::decryption::{Decrypted, decrypt, decrypt_weights};
 pub use self::encryption::{EncryptedJob, encrypt};
 pub use self::keys::Keys;

@@ -45,6 +45,8 @@ pub(super) const REQUEST_DIGEST: &str = "request";
 pub(super) const GRADIENT: &str = "gradient";
 /// Tensor name of the weights in an answer.
 pub(super) const WEIGHTS: &str = "weights";
+/// Says of an answer that it holds no weights: the owner ends the training.
+pub(super) const STOPPED: &str = "stopped";
 
 /// SHA-256 of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -353,6 +353,10 @@ fn a_refreshed_training_of_any_length_takes_the_ring_of_one_gradient() {
     assert!(few_takes.key_bytes <= 80_000_000, "{}", few_takes.key_bytes);
     assert!(few_takes.upload_bytes <= 300_000_000, "{}", few_takes.upload_bytes);
     assert!(few_takes.release_bits() >= 6.0, "{}", few_takes.release_bits());
+    // Memory does not grow with the iterations.
+    let thirty = refreshed(shape, 30);
+    let ratio = thirty.estimate().unwrap().server_bytes as f64 / few_takes.server_bytes as f64;
+    assert!((0.95..1.05).contains(&ratio), "{ratio}: {:?}", thirty.layout());
     let per_iteration =
         |plan: &Plan, takes: &Estimate| takes.operations.key_switches / plan.recipe().iterations() as u64;
     assert!(per_iteration(&few, few_takes) > 0 && per_iteration(&many, many_takes) > 0);
@@ -408,4 +412,29 @@ fn a_recipe_that_starts_elsewhere_than_zero_is_not_refreshed() {
     // And what does not fit one chain names the way out.
     let long = choose(shape(128, 400, 10), &Recipe::default_for(30).unwrap(), &Constraints::default()).unwrap_err();
     assert!(long.to_string().contains("--refresh 1"), "{long}");
+}
+
+#[test]
+fn any_shape_is_refreshed_in_the_ring_of_one_gradient() {
+    let constraints = Constraints { refresh: Refresh::EveryIteration, log_n: Some(14), ..Constraints::default() };
+    let mut state = 7u64;
+    // Evenly over the logarithm.
+    let mut draw = |low: f64, high: f64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (low * (high / low).powf((state >> 11) as f64 / (1u64 << 53) as f64)) as usize
+    };
+    for _ in 0..100 {
+        let shape = shape(draw(100.0, 60_000.0), draw(10.0, 2_000.0), draw(2.0, 65.0));
+        let start = std::time::Instant::now();
+        let plan = choose(shape, &Recipe::default_for(30).unwrap(), &constraints).unwrap();
+        let (literal, estimate) = (plan.literal(), plan.estimate().unwrap());
+        println!(
+            "{shape:?}: log N {}, log QP {:.0}, {:.0} MB of keys, planned in {:.1} s",
+            literal.log_n,
+            literal.log_qp(),
+            estimate.key_bytes as f64 / 1e6,
+            start.elapsed().as_secs_f64()
+        );
+        assert!(literal.log_qp() <= 430.0, "{shape:?}");
+    }
 }

@@ -31,6 +31,21 @@ pub struct Played {
     pub outcome: Outcome,
     /// The twin.
     pub comparison: Comparison,
+    /// How the training ended, if it ended early.
+    pub stopped: Option<Stopped>,
+}
+
+/// A training that its owner ended, because rows that were held out of it were no longer judged better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Stopped {
+    /// Iterations that were made.
+    pub after: usize,
+    /// The iteration whose weights are the model.
+    pub best: usize,
+    /// Held-out rows that they have right.
+    pub right: usize,
+    /// Held-out rows.
+    pub rows: usize,
 }
 
 /// Sizes of the documents that went between the roles.
@@ -149,8 +164,10 @@ pub struct Findings {
     pub classes: usize,
     /// Test rows.
     pub test_rows: usize,
-    /// Iterations.
+    /// Iterations of the recipe.
     pub iterations: usize,
+    /// How the training ended, if it ended before.
+    pub stopped: Option<Stopped>,
     /// The recipe.
     pub recipe: Recipe,
     /// The layout.
@@ -185,13 +202,14 @@ pub struct Precision {
 impl Played {
     /// Scores the decrypted heads and the twin on the test rows, and puts everything together.
     pub fn findings(self, test: &Examples) -> Result<Findings> {
-        let Played { plan, seconds, sizes, counts, residence, traced, outcome, comparison } = self;
+        let Played { plan, seconds, sizes, counts, residence, traced, outcome, comparison, stopped } = self;
         // Read back from its file, as a user's would be.
         let head = Head::from_bytes(&outcome.head)?;
         let twin = comparison.heads.last().unwrap_or(&head);
         let (encrypted, clear) = (head.evaluate(&test.table)?, twin.evaluate(&test.table)?);
         let (shape, recipe, literal) = (plan.shape(), plan.recipe().clone(), plan.literal());
         let estimate = plan.estimate()?;
+        let planned = plan.exchange().map_or(0, |exchange| exchange.count);
         let courses = traced.then(|| Courses::new(&outcome, &comparison, test)).transpose()?.unwrap_or_default();
         Ok(Findings {
             accuracy: encrypted.accuracy,
@@ -228,7 +246,8 @@ impl Played {
             key_bytes: sizes.key_bytes,
             keys: estimate.operations.keys.count(),
             model_bytes: sizes.model_bytes,
-            refreshes: plan.exchange().map_or(0, |exchange| exchange.count),
+            refreshes: stopped.map_or(planned, |stopped| stopped.after),
+            stopped,
             request_bytes: sizes.round_bytes.map_or(0, |[request, _]| request),
             answer_bytes: sizes.round_bytes.map_or(0, |[_, answer]| answer),
             upload_ciphertexts: sizes.upload_ciphertexts,

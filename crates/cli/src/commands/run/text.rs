@@ -1,6 +1,6 @@
 //! What `run` prints.
 
-use ciphertune_session::rehearsal::{Findings, Precision};
+use ciphertune_session::rehearsal::{Findings, Precision, Stopped};
 
 use crate::text::{Table, bytes, count, percent, printable, seconds, thousands};
 
@@ -25,6 +25,13 @@ pub fn text(findings: &Findings) -> String {
             .map(|(t, (e, c))| format!("{:>3}: {:>8} encrypted, {:>8} in the clear", t + 1, percent(*e), percent(*c)))
             .collect();
         table.row("after iteration", lines.join("\n"));
+    }
+    if let Some(Stopped { after, best, right, rows }) = findings.stopped {
+        let (right, rows) = (thousands(right as u64), thousands(rows as u64));
+        table.row(
+            "ended early",
+            format!("after iteration {after}; the model is that of {best}: {right} of {rows} held-out rows right"),
+        );
     }
     table.row("SLE", format!("{:.2} encrypted, {:.2} in the clear", findings.sle, findings.sle_plaintext));
     table.row("largest weight error", format!("{:.1e} of the largest weight", findings.max_weight_error));

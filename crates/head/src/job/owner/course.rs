@@ -8,7 +8,9 @@
 //! public grounds alone: nothing that was decrypted decides it. Values out of range are cut to it, noted, and reported to
 //! the owner when the model is decrypted.
 
-use ciphertune_ckks::container::{Container, ContainerWriter};
+mod file;
+
+use ciphertune_ckks::container::Container;
 use ciphertune_ckks::files::SeededGroup;
 use ciphertune_ckks::{
     Ciphertext, Complex64, Encoder, KeyId, decrypt as decrypt_slots, encrypt as encrypt_slots, files,
@@ -16,17 +18,16 @@ use ciphertune_ckks::{
 use nalgebra::DMatrix;
 use rayon::prelude::*;
 
-use super::super::refresh::{self, ANSWER, Digest, GRADIENT, Place, REQUEST, WEIGHTS};
-use super::super::{JOB_ID, JobId, job_id_of};
+use super::super::JobId;
+use super::super::refresh::{self, ANSWER, Digest, GRADIENT, Place, REQUEST, STOPPED, WEIGHTS};
 use super::decryption::{head_for_raw_features, largest, most_trusted};
 use super::{Keys, Record};
 use crate::layout::Layout;
 use crate::plan::Estimate;
-use crate::{Head, HeadError, Result};
+use crate::recipe::{Best, Stopping, Verdict};
+use crate::{FeatureTable, Head, HeadError, Result};
 
-/// Kind of a course.
-pub const COURSE: &str = "refresh-course";
-const COURSE_FORMAT: u32 = 1;
+pub use file::COURSE;
 
 /// The largest weight that an answer holds: as much as the plan's scales leave room for.
 const LARGEST_WEIGHT: f64 = 16.0;
@@ -45,6 +46,21 @@ pub struct Course {
     round: Option<(Digest, Digest)>,
     /// The first iteration with values out of range.
     diverged: Option<usize>,
+    /// The iterate that held-out rows were judged best by, and W of it, if there are such rows.
+    best: Option<(Best, DMatrix<f64>)>,
+    /// Whether the owner ended the training, with the best iterate.
+    stopped: bool,
+}
+
+/// Rows that are held out of a training, to end it by.
+#[derive(Clone, Copy)]
+pub struct HeldOut<'a> {
+    /// The record of the job.
+    pub record: &'a Record,
+    /// The rows, with labels.
+    pub rows: &'a FeatureTable,
+    /// When to end.
+    pub stopping: Stopping,
 }
 
 /// A step that was made.
@@ -60,7 +76,8 @@ impl Course {
     pub fn new(keys: &Keys, job: JobId) -> Self {
         let shape = keys.plan.shape();
         let zero = DMatrix::zeros(shape.classes, shape.columns());
-        Self { job, key: keys.id(), iteration: 0, v: zero.clone(), w: zero, round: None, diverged: None }
+        let (v, w) = (zero.clone(), zero);
+        Self { job, key: keys.id(), iteration: 0, v, w, round: None, diverged: None, best: None, stopped: false }
     }
 
     /// The job.
@@ -73,18 +90,31 @@ impl Course {
         self.iteration
     }
 
-    /// W_t, the model so far, in the coordinates that are trained in.
+    /// The model so far, in the coordinates that are trained in: W_t, or the best W of a training that was ended.
     pub fn weights(&self) -> &DMatrix<f64> {
-        &self.w
+        match &self.best {
+            Some((_, best)) if self.stopped => best,
+            _ => &self.w,
+        }
     }
 
-    /// The head after W_t, for raw features. It must not be shown to anyone.
+    /// The iterate that held-out rows were judged best by, if there were such rows.
+    pub fn best(&self) -> Option<Best> {
+        self.best.as_ref().map(|(best, _)| *best)
+    }
+
+    /// Whether the owner ended the training.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// The head of [`Self::weights`], for raw features. It must not be shown to anyone.
     ///
     /// # Errors
     ///
     /// For a record that does not belong to these keys.
     pub fn head(&self, keys: &Keys, record: &Record) -> Result<Head> {
-        head_for_raw_features(keys, record, &self.w)
+        head_for_raw_features(keys, record, self.weights())
     }
 
     /// The digest of the request of the last step.
@@ -104,6 +134,16 @@ impl Course {
     /// On public grounds alone: for a request that is damaged, of another key, plan or job, not the next one, or not made
     /// from this course's last answer.
     pub fn answer(&self, keys: &Keys, request: &[u8]) -> Result<Stepped> {
+        self.answer_or_stop(keys, request, None)
+    }
+
+    /// As [`Self::answer`]; with rows that are held out of the training the answer may be that it is over. When it is, is
+    /// the one thing that a server learns of these rows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::answer`]; for rows that are none of this job's head.
+    pub fn answer_or_stop(&self, keys: &Keys, request: &[u8], held_out: Option<&HeldOut>) -> Result<Stepped> {
         let (document, place) = refresh::read(request, REQUEST)?;
         if place.key != keys.id() {
             return Err(HeadError::Mismatch(format!(
@@ -115,6 +155,10 @@ impl Course {
         if document.plan != keys.plan || place.job != self.job || self.key != place.key {
             let message = "the request belongs to another job or plan than these steps: use the keys of its plan";
             return Err(HeadError::Mismatch(message.into()));
+        }
+        if self.stopped {
+            let message = format!("these steps were ended after iteration {}: decrypt their model", self.iteration);
+            return Err(HeadError::Mismatch(message));
         }
         if place.iteration != self.iteration + 1 {
             return Err(HeadError::Mismatch(format!(
@@ -130,18 +174,40 @@ impl Course {
                 self.iteration
             )));
         }
-        let stepped = self.step(keys, &document.container, GRADIENT)?;
+        let mut stepped = self.step(keys, &document.container, GRADIENT)?;
+        if let Some(held_out) = held_out {
+            stepped.judge(keys, held_out)?;
+        }
         let round = Place { from: Some(Digest::of(request)), ..place };
-        let answer = stepped.encrypt(keys, &round)?;
+        let answer = match stepped.stopped {
+            true => refresh::write(ANSWER, &keys.plan, &round).metadata(STOPPED, "").to_bytes()?,
+            false => stepped.encrypt(keys, &round)?,
+        };
         let course = Self { round: Some((Digest::of(request), Digest::of(&answer))), ..stepped };
         Ok(Stepped { course, answer })
     }
 
-    /// The last step, with the gradient in a model.
+    /// Scores W_t on rows that are held out, keeps it if it is the best, and ends the training if it is time.
+    fn judge(&mut self, keys: &Keys, held_out: &HeldOut) -> Result<()> {
+        let right = self.head(keys, held_out.record)?.evaluate(held_out.rows)?.right;
+        let mut stopping = held_out.stopping.with_best(self.best());
+        match stopping.observe(self.iteration, right) {
+            Verdict::Better => self.best = stopping.best().map(|best| (best, self.w.clone())),
+            Verdict::Worse => {}
+            Verdict::Stop => self.stopped = true,
+        }
+        Ok(())
+    }
+
+    /// The last step, with the gradient in a model; none where the owner ended the training.
     pub(super) fn finish(&self, keys: &Keys, model: &Container, gradient: &str) -> Result<Self> {
         let last = keys.plan.recipe().iterations();
         let from = model.all_metadata().get(refresh::ANSWER_DIGEST).map(|text| text.parse()).transpose()?;
-        if self.iteration + 1 != last || from != self.round.map(|(_, answer)| answer) {
+        let ours = from == self.round.map(|(_, answer)| answer);
+        if self.stopped && ours {
+            return Ok(self.clone());
+        }
+        if self.iteration + 1 != last || !ours {
             return Err(HeadError::Mismatch(format!(
                 "the model was not made from the owner's answer to request {}: answer the server's requests with these \
                  keys, and let it train to the end",
@@ -193,56 +259,5 @@ impl Course {
             packed[range].par_iter().map(encrypt).collect::<Result<Vec<_>>>()
         })?;
         Ok(out.into_inner())
-    }
-
-    /// The course as a file, for its owner alone.
-    ///
-    /// # Errors
-    ///
-    /// Only if the container cannot be written.
-    pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let shape = [self.v.nrows(), self.v.ncols()];
-        // Row by row, as people read them.
-        let rows = |m: &DMatrix<f64>| m.transpose().as_slice().to_vec();
-        let mut writer = ContainerWriter::new(COURSE, COURSE_FORMAT)
-            .metadata(JOB_ID, self.job.to_string())
-            .metadata(files::KEY_ID, self.key.to_string())
-            .metadata("iteration", self.iteration.to_string())
-            .f64("v", &shape, rows(&self.v))
-            .f64("w", &shape, rows(&self.w));
-        if let Some((request, answer)) = self.round {
-            writer = writer
-                .metadata(refresh::REQUEST_DIGEST, request.to_string())
-                .metadata(refresh::ANSWER_DIGEST, answer.to_string());
-        }
-        if let Some(iteration) = self.diverged {
-            writer = writer.metadata("diverged", iteration.to_string());
-        }
-        Ok(writer.to_bytes()?)
-    }
-
-    /// Reads a course that belongs to some keys.
-    ///
-    /// # Errors
-    ///
-    /// For a file that is damaged, no course, or of other keys.
-    pub fn from_bytes(keys: &Keys, bytes: &[u8]) -> Result<Self> {
-        let container = Container::parse(bytes, COURSE, COURSE_FORMAT)?;
-        let shape = [keys.plan.shape().classes, keys.plan.shape().columns()];
-        let matrix = |name: &str| -> Result<DMatrix<f64>> {
-            let values: Vec<f64> = container.tensor(name)?.of_shape(&shape)?.f64s()?.collect();
-            Ok(DMatrix::from_row_slice(shape[0], shape[1], &values))
-        };
-        let metadata = container.all_metadata();
-        let digest = |name: &str| metadata.get(name).map(|text| text.parse()).transpose();
-        let round = digest(refresh::REQUEST_DIGEST)?.zip(digest(refresh::ANSWER_DIGEST)?);
-        let iteration: usize = container.parse_metadata("iteration")?;
-        let diverged = metadata.get("diverged").map(|_| container.parse_metadata("diverged")).transpose()?;
-        let key = KeyId::parse(container.metadata(files::KEY_ID)?);
-        if key != Some(keys.id()) || round.is_none() != (iteration == 0) {
-            return Err(HeadError::InvalidArtefact("these steps were made with other keys".into()));
-        }
-        let job = job_id_of(container.header())?;
-        Ok(Self { job, key: keys.id(), iteration, v: matrix("v")?, w: matrix("w")?, round, diverged })
     }
 }

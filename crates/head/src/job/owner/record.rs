@@ -81,6 +81,11 @@ impl Record {
         Self { course: Some(course), ..self }
     }
 
+    /// The owner's steps, if they were put in.
+    pub fn course(&self) -> Option<&Course> {
+        self.course.as_ref()
+    }
+
     /// The record as a file.
     ///
     /// # Errors

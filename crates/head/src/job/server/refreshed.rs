@@ -7,7 +7,7 @@ use ciphertune_ckks::container::ContainerStream;
 use ciphertune_ckks::{Ciphertext, Evaluator, KeyId, Parameters, files};
 
 use super::super::JobId;
-use super::super::refresh::{self, ANSWER, Digest, FORMAT, GRADIENT, Place, REQUEST, WEIGHTS};
+use super::super::refresh::{self, ANSWER, Digest, FORMAT, GRADIENT, Place, REQUEST, STOPPED, WEIGHTS};
 use super::super::upload::JobStore;
 use super::{EncryptedModel, Trainer, lower};
 use crate::layout::upload::Kept;
@@ -29,7 +29,7 @@ pub struct Refreshed<R: Read + Seek + Send> {
 pub enum Reply {
     /// A gradient, for an answer.
     Request(Vec<u8>),
-    /// The last gradient.
+    /// The last gradient; or, where the owner ended the training, nothing but that it is over.
     Model(Box<EncryptedModel>),
 }
 
@@ -78,7 +78,10 @@ impl<R: Read + Seek + Send> Refreshed<R> {
     /// For an answer that is damaged, of another job, plan or key, or to another request; else as [`Trainer::train`].
     pub fn after(&self, request: &[u8], answer: &[u8]) -> Result<Reply> {
         let (weights, iteration) = self.open(request, answer)?;
-        self.reply(iteration + 1, Some(&weights), Some(Digest::of(answer)))
+        match weights {
+            Some(weights) => self.reply(iteration + 1, Some(&weights), Some(Digest::of(answer))),
+            None => Ok(Reply::Model(Box::new(self.model(Vec::new(), Some(Digest::of(answer)))))),
+        }
     }
 
     /// Checks that an answer is one to a request of this server.
@@ -90,8 +93,8 @@ impl<R: Read + Seek + Send> Refreshed<R> {
         self.open(request, answer).map(drop)
     }
 
-    /// The weights in an answer, and its iteration.
-    fn open(&self, request: &[u8], answer: &[u8]) -> Result<(Vec<Ciphertext>, usize)> {
+    /// The weights in an answer, none where the owner ends the training, and its iteration.
+    fn open(&self, request: &[u8], answer: &[u8]) -> Result<(Option<Vec<Ciphertext>>, usize)> {
         let (_, requested) = refresh::read(request, REQUEST)?;
         let (document, place) = refresh::read(answer, ANSWER)?;
         let mismatch = |message: String| Err(HeadError::Mismatch(message));
@@ -113,6 +116,9 @@ impl<R: Read + Seek + Send> Refreshed<R> {
                 requested.iteration
             ));
         }
+        if document.container.all_metadata().contains_key(STOPPED) {
+            return Ok((None, place.iteration));
+        }
         let parameters: &Parameters = &document.parameters;
         let expected = self.plan.fresh_weights();
         let inconsistent =
@@ -127,7 +133,7 @@ impl<R: Read + Seek + Send> Refreshed<R> {
         if !weights.iter().all(|w| w.level() == expected.level && w.scale() == expected.scale) {
             return Err(inconsistent());
         }
-        Ok((weights, place.iteration))
+        Ok((Some(weights), place.iteration))
     }
 
     fn reply(&self, iteration: usize, weights: Option<&[Ciphertext]>, from: Option<Digest>) -> Result<Reply> {
@@ -141,9 +147,12 @@ impl<R: Read + Seek + Send> Refreshed<R> {
             let writer = refresh::write(REQUEST, &self.plan, &place);
             return Ok(Reply::Request(files::write_full(writer, &parameters, GRADIENT, &iterate.gradient).to_bytes()?));
         }
-        let (plan, job, key, counts) = (self.plan.clone(), self.job, self.key, m.counts());
-        let iterates = vec![iterate];
-        let model = EncryptedModel { plan, job, key, parameters, iterates, counts, answer: from };
-        Ok(Reply::Model(Box::new(model)))
+        Ok(Reply::Model(Box::new(self.model(vec![iterate], from))))
+    }
+
+    fn model(&self, iterates: Vec<Iterate<Ciphertext>>, answer: Option<Digest>) -> EncryptedModel {
+        let (plan, job, key, counts) = (self.plan.clone(), self.job, self.key, self.evaluator.counts());
+        let parameters = self.evaluator.keys().parameters().clone();
+        EncryptedModel { plan, job, key, parameters, iterates, counts, answer }
     }
 }
