@@ -65,17 +65,18 @@ pub struct RecipeFlags {
     #[arg(long, value_name = "W0", allow_negative_numbers = true)]
     pub initial_weight: Option<f64>,
 
-    /// Factor on every step [default: 1; in recipe default 1.5 for 4 and more iterations of whitened features]
+    /// Factor on every step [default: 1; in recipe default, for 4 and more iterations of whitened features, 1.5, 1.25
+    /// with --sigmoid 7, 1 with 15, 0.7 with --batch]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
 
-    /// Power of 1/t that step t is multiplied by [default: 0; in recipe default, for features that are not whitened, 0.5
-    /// for 4 to 8 iterations, 1 for more]
+    /// Power of 1/t that step t is multiplied by, with --batch of the epoch [default: 0; in recipe default, for 4 and
+    /// more iterations, 1 with --batch, and of features that are not whitened 0.5, for more than 8 iterations 1]
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub decay: Option<f64>,
 
-    /// Pull of the weights towards zero, which keeps long trainings from diverging [default: 0; in recipe default 0.1
-    /// for 4 and more iterations of whitened features]
+    /// Pull of the weights towards zero, which keeps long trainings from diverging [default: 0; in recipe default, for 4
+    /// and more iterations of whitened features, 0.1, 0.05 with --batch, 0.02 with --sigmoid 7, 0.005 with 15]
     #[arg(long, value_name = "MU", allow_negative_numbers = true)]
     pub ridge: Option<f64>,
 

@@ -58,8 +58,19 @@ impl Pace {
     /// Of recipe `default`: long trainings need something that keeps logits where the polynomial rises (docs/recipes.md).
     /// That is a ridge where Bbar is n/4, the smaller the wider the polynomial; row sums are so much larger that a ridge in
     /// their units would leave nothing of the weights, and steps get shorter instead.
-    fn usual(iterations: usize, bound: Bound, degree: Degree) -> Self {
+    ///
+    /// Steps on minibatches are shorter and get shorter from epoch to epoch, since the rows of a batch are not all.
+    fn usual(iterations: usize, bound: Bound, degree: Degree, batches: bool) -> Self {
         match (bound, iterations, degree) {
+            (_, LONG.., _) if batches => {
+                let (learning_rate, ridge) = match (bound, degree) {
+                    (Bound::RowSums, _) => (1.0, 0.0),
+                    (Bound::Quarter, Degree::Three) => (0.7, 0.05),
+                    (Bound::Quarter, Degree::Seven) => (0.7, 0.02),
+                    (Bound::Quarter, Degree::Fifteen) => (0.7, 0.005),
+                };
+                Self { learning_rate, decay: 1.0, ridge }
+            }
             (_, ..LONG, _) => Self::WHOLE,
             (Bound::Quarter, _, Degree::Three) => Self { learning_rate: 1.5, ridge: 0.1, ..Self::WHOLE },
             (Bound::Quarter, _, Degree::Seven) => Self { learning_rate: 1.25, ridge: 0.02, ..Self::WHOLE },
@@ -88,7 +99,7 @@ impl Preset {
         let bound = bound.unwrap_or(usual_bound);
         let sigmoid = sigmoid.unwrap_or(preset.sigmoid);
         let usual_pace = match self {
-            Preset::Default => Pace::usual(iterations, bound, sigmoid.degree()),
+            Preset::Default => Pace::usual(iterations, bound, sigmoid.degree(), batch.is_some()),
             Preset::Paper => Pace::WHOLE,
         };
         let name = if *overrides == RecipeOverrides::default() { preset.name } else { format!("{}*", preset.name) };

@@ -120,6 +120,22 @@ fn sigmoids_of_higher_degrees_are_close_to_the_true_one_and_meet_one_half_beyond
 }
 
 #[test]
+fn steps_on_minibatches_get_shorter_from_epoch_to_epoch() {
+    let overrides = RecipeOverrides { batch: Some(30), ..Default::default() };
+    let recipe = Preset::Default.recipe(7, &overrides).unwrap();
+    assert_eq!((recipe.learning_rate(), recipe.ridge(), recipe.decay()), (0.7, 0.05, 1.0));
+    assert!(!recipe.may_diverge() && Preset::Default.recipe(3, &overrides).unwrap().decay() == 0.0);
+    // Of 100 rows there are four batches of 25, and after four iterations an epoch.
+    for (step, t) in recipe.steps(100).iter().zip(1..) {
+        let length = 0.7 / (1.0 + (t - 1) as f64 / 4.0) * (1.0 + 1.0 / (25 * t) as f64);
+        assert!((step.rate - length).abs() < 1e-15 && (step.shrink - (1.0 - 0.05 * length)).abs() < 1e-15);
+    }
+    assert!((recipe.hat_rates(100)[0] - recipe.steps(100)[0].rate * 4.0 / 25.0).abs() < 1e-15);
+    assert_eq!(Recipe::from_json(&recipe.to_json()).unwrap(), recipe);
+    assert!(Preset::Default.recipe(2, &RecipeOverrides { batch: Some(0), ..Default::default() }).is_err());
+}
+
+#[test]
 fn the_wider_the_sigmoid_the_smaller_the_ridge_of_long_trainings() {
     for (fit, learning_rate, ridge) in [(Fit::Seven, 1.25, 0.02), (Fit::Fifteen, 1.0, 0.005)] {
         let recipe = of_degree(fit, 10);
