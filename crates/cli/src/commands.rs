@@ -15,6 +15,7 @@ mod inspect;
 mod joint;
 mod keygen;
 mod manual;
+mod merge;
 mod plan;
 mod predict;
 mod publication;
@@ -41,6 +42,7 @@ pub enum Command {
     Encrypt(encrypt::Encrypt),
     Train(train::Train),
     Resume(train::Resume),
+    Merge(merge::Merge),
     Refresh(refresh::Refresh),
     Decrypt(decrypt::Decrypt),
     Infer(infer::Infer),
@@ -69,6 +71,7 @@ impl Command {
             Command::Encrypt(command) => command.execute(),
             Command::Train(command) => command.execute(),
             Command::Resume(command) => command.execute(),
+            Command::Merge(command) => command.execute(),
             Command::Refresh(command) => command.execute(),
             Command::Decrypt(command) => command.execute(),
             Command::Infer(command) => command.execute(),

@@ -9,6 +9,8 @@
 //!   head ◄─ decrypt ◄────── model ◄────────────────────  ┘
 //! ```
 //!
+//! Several servers may train some of the classes each, see [`part`].
+//!
 //! A plan with refreshes ([`crate::plan::Refresh`]) has a round between every two iterations, see [`refresh`].
 //!
 //! [`owner`] and [`server`] share the plan and the kinds of the documents, and nothing else: no type that holds a
@@ -16,6 +18,7 @@
 //! key's and the job's identifier, so that what does not belong together is refused.
 
 pub mod owner;
+pub mod part;
 pub mod refresh;
 pub mod server;
 mod upload;
@@ -49,6 +52,9 @@ const PLAN: &str = "plan";
 const JOB_ID: &str = "job-id";
 /// Metadata: the iterations that a model holds, as a JSON list.
 const ITERATIONS: &str = "iterations";
+
+/// Metadata: which part of a model it is, where it is not the whole.
+const PART: &str = "part";
 
 /// Names a job: random, and says nothing about it.
 pub type JobId = KeyId;

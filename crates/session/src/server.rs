@@ -11,6 +11,7 @@ use ciphertune_ckks::container::ContainerError;
 use ciphertune_ckks::{Counts, Evaluator};
 use ciphertune_head::Plan;
 use ciphertune_head::job::JobId;
+use ciphertune_head::job::part::{self, Part};
 use ciphertune_head::job::server::{Checkpoints, EncryptedModel, JobReader, KeyReader, Trainer};
 use ciphertune_head::layout::upload::Room;
 use ciphertune_head::plan::Allotment;
@@ -115,7 +116,39 @@ pub fn train(
     room: Room,
     observer: &dyn Observer,
 ) -> Result<Trained> {
-    watched(job, evaluation_keys, room, None, observer, |trainer, iterated| trainer.train_watched(returned, iterated))
+    watched(job, evaluation_keys, room, (1, None), observer, |trainer, iterated| {
+        trainer.train_watched(returned, iterated)
+    })
+}
+
+/// As [`train`], some of the classes only.
+///
+/// # Errors
+///
+/// As [`train`]; for a job whose plan has no such parts.
+pub fn train_part(
+    job: Job,
+    evaluation_keys: Source,
+    part: Part,
+    room: Room,
+    observer: &dyn Observer,
+) -> Result<Trained> {
+    watched(job, evaluation_keys, room, (part.of() as u64, None), observer, |trainer, iterated| {
+        trainer.train_part(part, iterated)
+    })
+}
+
+/// Puts the parts of a model together, each with the name of its file.
+///
+/// # Errors
+///
+/// As [`part::merge`], with the file where one is at fault.
+pub fn merge(parts: &[(&Path, &[u8])]) -> Result<Vec<u8>> {
+    for (path, bytes) in parts {
+        Part::of_model(bytes).in_file(path)?;
+    }
+    let documents: Vec<&[u8]> = parts.iter().map(|(_, bytes)| *bytes).collect();
+    Ok(part::merge(&documents)?)
 }
 
 /// As [`train`] of the last iterate, with a checkpoint for `checkpoints` after every iteration but the last; from a
@@ -134,7 +167,7 @@ pub fn train_saving(
 ) -> Result<Trained> {
     let from = checkpoint.map(|document| &document.bytes[..]);
     let path = checkpoint.map(|document| &*document.path);
-    watched(job, evaluation_keys, room, path, observer, |trainer, mut iterated| {
+    watched(job, evaluation_keys, room, (1, path), observer, |trainer, mut iterated| {
         let mut save = |t: usize, checkpoint: Option<Vec<u8>>| {
             iterated(t);
             checkpoints.save(t, checkpoint)
@@ -144,12 +177,12 @@ pub fn train_saving(
 }
 
 /// Reads job and keys, and does `work` with an eye on its progress; it is given whom to tell of every iteration. Its errors
-/// are those of the job, or of the file `from` where it goes on from one.
+/// are those of the job, or of the file `from` where it goes on from one. It does one of so many `parts`.
 fn watched(
     job: Job,
     evaluation_keys: Source,
     room: Room,
-    from: Option<&Path>,
+    (parts, from): (u64, Option<&Path>),
     observer: &dyn Observer,
     work: impl FnOnce(
         Trainer<Box<dyn ReadSeek>>,
@@ -158,7 +191,7 @@ fn watched(
 ) -> Result<Trained> {
     let Loaded { path, trainer, seconds: load_seconds } = load(job, evaluation_keys, room, observer)?;
     let iterations = trainer.plan().recipe().iterations();
-    let all = units(trainer.plan())?;
+    let all = units(trainer.plan())? / parts;
     let running = Running::new(observer, Step::Training, Some(all));
     let (evaluator, (kept, ciphertexts), read_again) = (trainer.evaluator(), trainer.kept(), trainer.read_again());
     let start = Instant::now();

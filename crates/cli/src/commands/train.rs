@@ -5,6 +5,7 @@ mod state;
 
 use std::path::PathBuf;
 
+use ciphertune_head::job::part::Part;
 use ciphertune_head::plan::Refresh;
 use ciphertune_head::train::Returned;
 use clap::Args;
@@ -12,6 +13,7 @@ use clap::Args;
 use crate::errors::{CliError, Result};
 use crate::progress::Terminal;
 use crate::sizes;
+use ciphertune_session::InFile;
 use ciphertune_session::files::{NewFile, Privacy, Source};
 use ciphertune_session::job_folder::job_file;
 use ciphertune_session::memory;
@@ -46,6 +48,11 @@ pub struct Train {
     #[arg(long, conflicts_with = "state")]
     trace: bool,
 
+    /// Train only a part of the classes, such as 2/5, the second of five: the parts are trained on as many machines, at
+    /// the same time or not, and put together with ciphertune merge
+    #[arg(long, value_name = "I/K", conflicts_with_all = ["trace", "state"])]
+    part: Option<Part>,
+
     /// New folder for the state of the training, from which it can be resumed
     #[arg(long, value_name = "STATE/")]
     state: Option<PathBuf>,
@@ -75,6 +82,13 @@ impl Train {
         let job = server::Job::open(Source::open(&job_path)?)?;
         let plan = job.plan().clone();
         let allotment = job.allot(memory::limit(self.memory))?;
+        if let Some(part) = self.part {
+            part.check(&plan).in_file(&job_path)?;
+            let keys = Source::open(&self.eval_keys)?;
+            let trained = server::train_part(job, keys, part, allotment.room, &Terminal::new())?;
+            out.write(&trained.model)?;
+            return report::report_part(&plan, part, &trained, &self.out, self.json);
+        }
         if let Some(state) = &self.state {
             // Named before a state is begun that is of no use.
             drop(Source::open(&self.eval_keys)?);

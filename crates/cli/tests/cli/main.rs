@@ -12,6 +12,7 @@ mod memory;
 mod mixtures;
 mod networks;
 mod outputs;
+mod parts;
 mod pictures;
 mod publication;
 mod refresh;

@@ -8,9 +8,10 @@ use std::sync::atomic::AtomicU64;
 use ciphertune_ckks::container::ContainerStream;
 use ciphertune_ckks::{Arithmetic, Ciphertext, Counts, EvaluationKeys, Evaluator, KeyId, Parameters, files};
 
+use super::part::{Part, PartUpload};
 use super::refresh::{self, Digest};
 use super::upload::StoredUpload;
-use super::{ITERATIONS, JOB, JOB_FORMATS, JobId, MODEL, MODEL_FORMAT, document, origin};
+use super::{ITERATIONS, JOB, JOB_FORMATS, JobId, MODEL, MODEL_FORMAT, PART, document, origin};
 use crate::layout::upload::Room;
 use crate::plan::Refresh;
 use crate::train::{Iterate, Returned, train_watched};
@@ -193,7 +194,25 @@ impl<R: Read + Seek + Send> Trainer<R> {
         let iterates = iterates?.into_iter().map(|iterate| lower(&self.evaluator, iterate)).collect::<Result<_>>()?;
         let (parameters, counts) = (self.evaluator.keys().parameters().clone(), self.evaluator.counts());
         let (plan, job, key) = (self.plan, self.job, self.key);
-        Ok(EncryptedModel { plan, job, key, parameters, iterates, counts, answer: None })
+        Ok(EncryptedModel { plan, job, key, parameters, iterates, counts, answer: None, part: None })
+    }
+
+    /// Trains some of the classes; [`super::part::merge`] makes the model of all parts. `after` as in
+    /// [`Trainer::train_watched`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::train`]; for a plan that has no such parts.
+    pub fn train_part(self, part: Part, mut after: impl FnMut(usize) + Send) -> Result<EncryptedModel> {
+        let (layout, weights) = part.layout(&self.plan)?;
+        let (schedule, evaluator) = (self.plan.schedule(), &*self.evaluator);
+        let upload = PartUpload::new(self.upload.into_upload(), &self.plan, weights);
+        let iterates =
+            rayon::scope(|_| train_watched(evaluator, &layout, &schedule, upload, Returned::Last, &mut after))?;
+        let iterates = iterates.into_iter().map(|iterate| lower(evaluator, iterate)).collect::<Result<_>>()?;
+        let (parameters, counts) = (evaluator.keys().parameters().clone(), evaluator.counts());
+        let (plan, job, key) = (self.plan, self.job, self.key);
+        Ok(EncryptedModel { plan, job, key, parameters, iterates, counts, answer: None, part: Some(part) })
     }
 }
 
@@ -224,14 +243,16 @@ fn lower(m: &Evaluator, iterate: Iterate<Ciphertext>) -> Result<Iterate<Cipherte
 
 /// A trained model, encrypted.
 pub struct EncryptedModel {
-    plan: Plan,
-    job: JobId,
-    key: KeyId,
-    parameters: Parameters,
-    iterates: Vec<Iterate<Ciphertext>>,
-    counts: Counts,
+    pub(super) plan: Plan,
+    pub(super) job: JobId,
+    pub(super) key: KeyId,
+    pub(super) parameters: Parameters,
+    pub(super) iterates: Vec<Iterate<Ciphertext>>,
+    pub(super) counts: Counts,
     /// Of the answer that the last gradient was taken at, in a training that is refreshed.
-    answer: Option<Digest>,
+    pub(super) answer: Option<Digest>,
+    /// Which part of the model it is, if it is not the whole.
+    pub(super) part: Option<Part>,
 }
 
 impl EncryptedModel {
@@ -251,6 +272,9 @@ impl EncryptedModel {
             .metadata(ITERATIONS, serde_json::to_string(&iterations).expect("a list of numbers"));
         if let Some(answer) = &self.answer {
             writer = writer.metadata(refresh::ANSWER_DIGEST, answer.to_string());
+        }
+        if let Some(part) = &self.part {
+            writer = writer.metadata(PART, part.to_string());
         }
         for iterate in &self.iterates {
             if let Some(carry) = &iterate.carry {

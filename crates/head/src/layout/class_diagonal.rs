@@ -150,6 +150,12 @@ impl ClassDiagonal {
         Self { shape: Shape { classes: self.shape.classes.min(self.together), ..self.shape }, ..*self }
     }
 
+    /// The same layout with the classes of some weight ciphertexts only, which lie in them as in the whole.
+    pub fn of_weight_ciphertexts(&self, weights: std::ops::Range<usize>) -> Self {
+        let end = (weights.end * self.together).min(self.shape.classes);
+        Self { shape: Shape { classes: end - weights.start * self.together, ..self.shape }, ..*self }
+    }
+
     /// The same layout with at most so many blocks: what happens to them happens to all.
     pub fn of_blocks(&self, most: usize) -> Self {
         self.of_rows(self.shape.rows.min(most * self.block_rows()))

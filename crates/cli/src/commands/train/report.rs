@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ciphertune_head::Plan;
+use ciphertune_head::job::part::Part;
 use serde_json::{Value, json};
 
 use crate::errors::Result;
@@ -15,6 +16,25 @@ pub fn report(plan: &Plan, trained: &Trained, out: &Path, json: bool) -> Result<
     if json {
         return Ok(say!("{:#}", describe(trained))?);
     }
+    say_work(plan, trained)?;
+    say!("  {}  {}, for the owner", out.display(), bytes(trained.model.len()))?;
+    let model = out.display();
+    say!("next, on the owner's side:\n  ciphertune decrypt --model {model} --keys KEYS/ --out head.safetensors")?;
+    Ok(())
+}
+
+/// The same of a part of the classes.
+pub fn report_part(plan: &Plan, part: Part, trained: &Trained, out: &Path, json: bool) -> Result<()> {
+    if json {
+        return Ok(say!("{:#}", describe(trained))?);
+    }
+    say_work(plan, trained)?;
+    say!("  {}  {}, part {part} of the model", out.display(), bytes(trained.model.len()))?;
+    say!("next, with the other parts:\n  ciphertune merge --part {} ... --out model.enc", out.display())?;
+    Ok(())
+}
+
+fn say_work(plan: &Plan, trained: &Trained) -> Result<()> {
     let (switches, products) = (trained.counts.key_switches as usize, trained.counts.products as usize);
     let work = format!("{}, {}", count(switches, "key switch"), count(products, "product"));
     let iterations = count(plan.recipe().iterations(), "iteration");
@@ -29,9 +49,6 @@ pub fn report(plan: &Plan, trained: &Trained, out: &Path, json: bool) -> Result<
     if let Some(peak) = memory::peak() {
         say!("  peak memory {}", bytes(peak))?;
     }
-    say!("  {}  {}, for the owner", out.display(), bytes(trained.model.len()))?;
-    let model = out.display();
-    say!("next, on the owner's side:\n  ciphertune decrypt --model {model} --keys KEYS/ --out head.safetensors")?;
     Ok(())
 }
 

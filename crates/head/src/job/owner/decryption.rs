@@ -6,7 +6,7 @@ use nalgebra::DMatrix;
 use rayon::prelude::*;
 
 use super::super::server::{carry_name, gradient_name};
-use super::super::{ITERATIONS, MODEL, MODEL_FORMAT, job_id_of, origin};
+use super::super::{ITERATIONS, MODEL, MODEL_FORMAT, PART, job_id_of, origin};
 use super::{Course, Keys, Record};
 use crate::layout::Layout;
 use crate::plan::estimate::ReturnedForm;
@@ -61,6 +61,11 @@ fn open_model<'a>(keys: &Keys, model: &'a [u8]) -> Result<Container<'a>> {
         return Err(HeadError::Mismatch(
             "the model was trained by another plan than the keys': use the keys of its plan".into(),
         ));
+    }
+    if let Some(part) = container.all_metadata().get(PART) {
+        return Err(HeadError::Mismatch(format!(
+            "this is part {part} of a model: put all parts together with ciphertune merge"
+        )));
     }
     Ok(container)
 }

@@ -56,7 +56,7 @@ impl<R: Read + Seek + Send> Trainer<R> {
             rayon::scope(|_| train_from(evaluator, layout, &schedule, upload, Returned::Last, standing, &mut saver))?;
         let iterates = iterates.into_iter().map(|iterate| lower(evaluator, iterate)).collect::<Result<_>>()?;
         let counts = self.evaluator.counts();
-        Ok(EncryptedModel { plan, job, key, parameters, iterates, counts, answer: None })
+        Ok(EncryptedModel { plan, job, key, parameters, iterates, counts, answer: None, part: None })
     }
 
     /// Reads a checkpoint and checks that this training could have come there.

@@ -153,6 +153,6 @@ impl<R: Read + Seek + Send> Refreshed<R> {
     fn model(&self, iterates: Vec<Iterate<Ciphertext>>, answer: Option<Digest>) -> EncryptedModel {
         let (plan, job, key, counts) = (self.plan.clone(), self.job, self.key, self.evaluator.counts());
         let parameters = self.evaluator.keys().parameters().clone();
-        EncryptedModel { plan, job, key, parameters, iterates, counts, answer }
+        EncryptedModel { plan, job, key, parameters, iterates, counts, answer, part: None }
     }
 }
