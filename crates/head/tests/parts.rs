@@ -3,8 +3,8 @@
 mod common;
 
 use ciphertune_head::job::owner::{self, Keys};
-use ciphertune_head::job::part::{Part, merge};
-use ciphertune_head::job::server::Trainer;
+use ciphertune_head::job::part::Part;
+use ciphertune_head::job::server::{Trainer, merge};
 use ciphertune_head::layout::{Layout, LayoutKind};
 use ciphertune_head::plan::{Constraints, Refresh};
 use ciphertune_head::train::Returned;
@@ -69,7 +69,7 @@ fn parts_that_do_not_make_a_model_are_refused_with_what_is_missing() {
     assert!(refused(&[a.clone(), c.clone()]).contains("missing: 2/3"));
     assert!(refused(&[a.clone(), b.clone(), b.clone(), c.clone()]).contains("twice: 2/3"));
     assert!(refused(&[a.clone(), b.clone(), training.part(1, 2)]).contains("one division"));
-    assert!(refused(&[training.model.clone()]).contains("whole"));
+    assert!(refused(std::slice::from_ref(&training.model)).contains("whole"));
     assert!(refused(&[]).contains("nothing to merge"));
     let other = Training::new(&table, &Recipe::default_for(2).unwrap(), 1);
     assert!(refused(&[a.clone(), b.clone(), other.part(3, 3)]).contains("another training"));

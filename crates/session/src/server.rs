@@ -11,8 +11,8 @@ use ciphertune_ckks::container::ContainerError;
 use ciphertune_ckks::{Counts, Evaluator};
 use ciphertune_head::Plan;
 use ciphertune_head::job::JobId;
-use ciphertune_head::job::part::{self, Part};
-use ciphertune_head::job::server::{Checkpoints, EncryptedModel, JobReader, KeyReader, Trainer};
+use ciphertune_head::job::part::Part;
+use ciphertune_head::job::server::{self as head, Checkpoints, EncryptedModel, JobReader, KeyReader, Trainer};
 use ciphertune_head::layout::upload::Room;
 use ciphertune_head::plan::Allotment;
 use ciphertune_head::train::Returned;
@@ -142,13 +142,13 @@ pub fn train_part(
 ///
 /// # Errors
 ///
-/// As [`part::merge`], with the file where one is at fault.
+/// As [`head::merge`], with the file where one is at fault.
 pub fn merge(parts: &[(&Path, &[u8])]) -> Result<Vec<u8>> {
     for (path, bytes) in parts {
-        Part::of_model(bytes).in_file(path)?;
+        head::part_of(bytes).in_file(path)?;
     }
     let documents: Vec<&[u8]> = parts.iter().map(|(_, bytes)| *bytes).collect();
-    Ok(part::merge(&documents)?)
+    Ok(head::merge(&documents)?)
 }
 
 /// As [`train`] of the last iterate, with a checkpoint for `checkpoints` after every iteration but the last; from a

@@ -13,22 +13,16 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use ciphertune_ckks::container::Container;
-use ciphertune_ckks::{Ciphertext, Counts, files};
-
-use super::server::{EncryptedModel, carry_name, gradient_name};
-use super::{ITERATIONS, MODEL, MODEL_FORMAT, PART, job_id_of, origin};
 use crate::layout::upload::{Upload, Working};
 use crate::layout::{AnyLayout, ClassDiagonal, Layout};
 use crate::plan::Refresh;
-use crate::train::Iterate;
 use crate::{HeadError, Plan, Result};
 
 /// One of the parts of a training, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
-    index: usize,
-    of: usize,
+    pub(super) index: usize,
+    pub(super) of: usize,
 }
 
 impl Part {
@@ -49,15 +43,6 @@ impl Part {
     /// How many parts there are.
     pub fn of(self) -> usize {
         self.of
-    }
-
-    /// Which part of a model a document is.
-    ///
-    /// # Errors
-    ///
-    /// For a document that is damaged, no model, or a whole one.
-    pub fn of_model(bytes: &[u8]) -> Result<Self> {
-        Ok(read(bytes)?.0)
     }
 
     /// Refuses a plan that has no such parts, with the most that it has.
@@ -167,77 +152,4 @@ impl<C, U: Upload<C>> Upload<C> for PartUpload<U> {
     fn working(&self) -> Working {
         self.whole.working()
     }
-}
-
-/// Puts the parts of a model together, in any order.
-///
-/// # Errors
-///
-/// For documents that are damaged or no parts of one model; [`HeadError::Mismatch`] for parts that are missing or given
-/// twice, with their numbers.
-pub fn merge(documents: &[&[u8]]) -> Result<Vec<u8>> {
-    let mismatch = |message: String| HeadError::Mismatch(message);
-    let mut parts = Vec::with_capacity(documents.len());
-    for bytes in documents {
-        parts.push(read(bytes)?);
-    }
-    parts.sort_by_key(|(part, _)| part.index);
-    let Some((first, head)) = parts.first() else { return Err(mismatch("there is nothing to merge".into())) };
-    let numbers = |wanted: &dyn Fn(usize) -> bool| {
-        let numbers = (1..=first.of).filter(|index| wanted(*index));
-        numbers.map(|index| format!("{index}/{}", first.of)).collect::<Vec<_>>().join(", ")
-    };
-    let times = |index: usize| parts.iter().filter(|(part, _)| part.index == index).count();
-    let (missing, twice) = (numbers(&|index| times(index) == 0), numbers(&|index| times(index) > 1));
-    if let Some((other, _)) = parts.iter().find(|(part, _)| part.of != first.of) {
-        return Err(mismatch(format!(
-            "{other} and {first} are not parts of one division: train all with the same number of parts"
-        )));
-    }
-    if !twice.is_empty() || !missing.is_empty() {
-        let (what, which) = if missing.is_empty() { ("given twice", twice) } else { ("missing", missing) };
-        return Err(mismatch(format!("parts are {what}: {which}")));
-    }
-    let ((plan, parameters, key), job) = (origin(head.header())?, job_id_of(head.header())?);
-    let iterations: Vec<usize> = iterations(head)?;
-    let mut iterates: Vec<Iterate<Ciphertext>> =
-        iterations.iter().map(|&iteration| Iterate { iteration, carry: None, gradient: Vec::new() }).collect();
-    for (part, container) in &parts {
-        let (found, id) = (origin(container.header())?, job_id_of(container.header())?);
-        if (&found.0, found.2, id) != (&plan, key, job) || self::iterations(container)? != iterations {
-            return Err(mismatch(format!(
-                "part {part} is of another training than part {first}: merge parts of one job"
-            )));
-        }
-        let expected = part.layout(&plan)?.1.len();
-        let read = |name: &str| -> Result<Vec<Ciphertext>> {
-            let ciphertexts = files::read_full(&parameters, container, name)?;
-            if ciphertexts.len() != expected {
-                return Err(HeadError::InvalidArtefact(format!("part {part} holds {} ciphertexts", ciphertexts.len())));
-            }
-            Ok(ciphertexts)
-        };
-        for iterate in &mut iterates {
-            iterate.gradient.extend(read(&gradient_name(iterate.iteration))?);
-            if container.tensor(&format!("{}.c0", carry_name(iterate.iteration))).is_ok() {
-                iterate.carry.get_or_insert_default().extend(read(&carry_name(iterate.iteration))?);
-            }
-        }
-    }
-    let counts = Counts::default();
-    let model = EncryptedModel { plan, job, key, parameters, iterates, counts, answer: None, part: None };
-    model.to_bytes()
-}
-
-fn read(bytes: &[u8]) -> Result<(Part, Container<'_>)> {
-    let container = Container::parse(bytes, MODEL, MODEL_FORMAT)?;
-    match container.all_metadata().get(PART) {
-        Some(part) => Ok((part.parse()?, container)),
-        None => Err(HeadError::Mismatch("the model is whole: there is nothing to merge it with".into())),
-    }
-}
-
-fn iterations(container: &Container) -> Result<Vec<usize>> {
-    serde_json::from_str(container.metadata(ITERATIONS)?)
-        .map_err(|e| HeadError::InvalidArtefact(format!("the model's iterations are no list of numbers: {e}")))
 }

@@ -18,9 +18,11 @@ use crate::train::{Iterate, Returned, train_watched};
 use crate::{HeadError, Plan, Result};
 
 mod checkpoint;
+mod merge;
 mod refreshed;
 
 pub use checkpoint::{CHECKPOINT, CHECKPOINT_FORMAT, Checkpoints};
+pub use merge::{merge, part_of};
 pub use refreshed::{Refreshed, Reply};
 
 /// The first format of jobs in which every ciphertext has a digest of its own.
@@ -197,7 +199,7 @@ impl<R: Read + Seek + Send> Trainer<R> {
         Ok(EncryptedModel { plan, job, key, parameters, iterates, counts, answer: None, part: None })
     }
 
-    /// Trains some of the classes; [`super::part::merge`] makes the model of all parts. `after` as in
+    /// Trains some of the classes; [`merge`] makes the model of all parts. `after` as in
     /// [`Trainer::train_watched`].
     ///
     /// # Errors
@@ -243,16 +245,16 @@ fn lower(m: &Evaluator, iterate: Iterate<Ciphertext>) -> Result<Iterate<Cipherte
 
 /// A trained model, encrypted.
 pub struct EncryptedModel {
-    pub(super) plan: Plan,
-    pub(super) job: JobId,
-    pub(super) key: KeyId,
-    pub(super) parameters: Parameters,
-    pub(super) iterates: Vec<Iterate<Ciphertext>>,
-    pub(super) counts: Counts,
+    plan: Plan,
+    job: JobId,
+    key: KeyId,
+    parameters: Parameters,
+    iterates: Vec<Iterate<Ciphertext>>,
+    counts: Counts,
     /// Of the answer that the last gradient was taken at, in a training that is refreshed.
-    pub(super) answer: Option<Digest>,
+    answer: Option<Digest>,
     /// Which part of the model it is, if it is not the whole.
-    pub(super) part: Option<Part>,
+    part: Option<Part>,
 }
 
 impl EncryptedModel {
