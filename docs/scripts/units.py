@@ -93,4 +93,5 @@ def main():
     folds("mixed scales", x * [1000, 1, 0.01, 1, 1], y, kind)
 
 
-main()
+if __name__ == "__main__":
+    main()

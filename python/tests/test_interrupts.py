@@ -83,9 +83,13 @@ def test_a_process_that_is_forked_in_the_middle_of_a_training_trains(fitted):
 
 def test_ctrl_c_ends_a_training_soon_and_leaves_nothing_behind(tmp_path):
     code = """
+import signal
 import sys
 import numpy as np
 from ciphertune import EncryptedLogisticRegression
+
+# A shell that starts tests in the background has them ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 X = np.random.default_rng(0).normal(size=(2000, 64))
 y = np.arange(2000) % 10

@@ -433,11 +433,14 @@ fn nothing_that_goes_to_the_server_holds_a_weight_or_the_secret() {
 #[test]
 fn the_bound_on_the_errors_of_all_iterations_holds_and_is_within_three_bits_of_them() {
     let rows = table(512, 24, 4, 1);
-    for iterations in [2, 10, 30] {
+    let batches = RecipeOverrides { batch: Some(128), ..Default::default() };
+    for (iterations, overrides) in
+        [(2, Default::default()), (10, Default::default()), (30, Default::default()), (12, batches)]
+    {
         const KEYS: usize = 8;
         let (mut squares, mut largest, mut bound) = (0.0, 0.0f64, 0.0);
         for _ in 0..KEYS {
-            let recipe = Recipe::default_for(iterations).unwrap();
+            let recipe = Preset::Default.recipe(iterations, &overrides).unwrap();
             let parties = Parties::new(&rows, &recipe, LayoutKind::ClassDiagonal);
             let rounds = train(&parties);
             let found = owner::decrypt_weights(&parties.keys, &record(&parties, &rounds), &rounds.model).unwrap();
