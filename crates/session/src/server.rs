@@ -40,6 +40,8 @@ pub struct Residence {
 pub struct Trained {
     /// The encrypted model's document.
     pub model: Vec<u8>,
+    /// Whether the owner ended the training before its last iteration.
+    pub ended: bool,
     /// The operations that it took.
     pub counts: Counts,
     /// What of the job was in memory.
@@ -200,9 +202,9 @@ fn watched(
     let trained = running.watch(|| done(&evaluator), || evaluator.stop(), work);
     let trained = trained.in_file(from.unwrap_or(&path))?;
     running.advance(all);
-    let (model, counts) = (trained.to_bytes()?, trained.counts());
+    let (model, counts, ended) = (trained.to_bytes()?, trained.counts(), trained.is_ended());
     let residence = Residence { kept, ciphertexts, read_again: read_again.load(Ordering::Relaxed) };
-    Ok(Trained { model, counts, residence, load_seconds, train_seconds: start.elapsed().as_secs_f64() })
+    Ok(Trained { model, ended, counts, residence, load_seconds, train_seconds: start.elapsed().as_secs_f64() })
 }
 
 /// A job with its keys, read and checked.

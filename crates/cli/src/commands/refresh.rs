@@ -122,7 +122,7 @@ impl Refresh {
                 break;
             }
         }
-        say!("every request is answered; when the server has written the model:")?;
+        say!("nothing is left to answer; when the server has written the model:")?;
         say!("  ciphertune decrypt --model model.enc --keys {} --out head.safetensors", self.keys.display())?;
         Ok(())
     }

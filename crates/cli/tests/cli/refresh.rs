@@ -88,9 +88,10 @@ fn a_training_ends_early_when_held_out_rows_are_judged_no_better() {
     let run = "run --train table.csv --test test.csv --validation held.csv --patience 2 --json";
     scratch.fails(2, &format!("{run} --iterations 2"), &["--refresh 1"]);
 
-    let mut server = start(&scratch, "resume --state STATE --wait --timeout 60");
+    let server = scratch.command("resume --state STATE --wait --timeout 60").stdout(Stdio::piped()).spawn().unwrap();
     let owner = scratch.succeeds("refresh --watch STATE --keys KEYS --validation held.csv --patience 2 --timeout 60");
-    assert!(server.wait().unwrap().success());
+    let server = String::from_utf8(server.wait_with_output().unwrap().stdout).unwrap();
+    assert!(server.contains("the owner ended the training on 60 encrypted rows early"), "{server}");
     assert!(owner.contains("the training ends here: iteration"), "{owner}");
     let answered = owner.lines().filter(|line| line.starts_with("answered")).count();
     assert!(answered < 19 && !scratch.path(&format!("STATE/request-{:04}.enc", answered + 1)).exists());

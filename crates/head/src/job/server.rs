@@ -263,6 +263,11 @@ impl EncryptedModel {
         self.counts
     }
 
+    /// Whether the owner ended the training before its last iteration, so that it has the model itself.
+    pub fn is_ended(&self) -> bool {
+        self.iterates.is_empty()
+    }
+
     /// The model as a document for the owner.
     ///
     /// # Errors

@@ -105,11 +105,12 @@ impl<'a> Refreshing<'a> {
         let reply = match reply {
             head::Reply::Request(request) => Reply::Request(request),
             head::Reply::Model(model) => {
-                let (counts, model) = (model.counts(), model.to_bytes().in_file(&self.path)?);
+                let (counts, ended) = (model.counts(), model.is_ended());
+                let model = model.to_bytes().in_file(&self.path)?;
                 let (kept, ciphertexts) = self.kept;
                 let residence = Residence { kept, ciphertexts, read_again: self.read_again.load(Ordering::Relaxed) };
                 let (load_seconds, train_seconds) = (self.load_seconds, self.train_seconds);
-                Reply::Model(Trained { model, counts, residence, load_seconds, train_seconds })
+                Reply::Model(Trained { model, ended, counts, residence, load_seconds, train_seconds })
             }
         };
         self.train_seconds += start.elapsed().as_secs_f64();

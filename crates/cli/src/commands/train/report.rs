@@ -39,7 +39,11 @@ fn say_work(plan: &Plan, trained: &Trained) -> Result<()> {
     let work = format!("{}, {}", count(switches, "key switch"), count(products, "product"));
     let iterations = count(plan.recipe().iterations(), "iteration");
     let (load, took) = (seconds(trained.load_seconds), seconds(trained.train_seconds));
-    say!("trained {iterations} on {} encrypted rows in {took}, after reading for {load}", plan.shape().rows)?;
+    let rows = plan.shape().rows;
+    match trained.ended {
+        false => say!("trained {iterations} on {rows} encrypted rows in {took}, after reading for {load}")?,
+        true => say!("the owner ended the training on {rows} encrypted rows early: {took}, after reading for {load}")?,
+    }
     say!("  {work}")?;
     let Residence { kept, ciphertexts, read_again } = trained.residence;
     if kept < ciphertexts {
@@ -56,6 +60,7 @@ fn say_work(plan: &Plan, trained: &Trained) -> Result<()> {
 fn describe(trained: &Trained) -> Value {
     let Residence { kept, ciphertexts, read_again } = trained.residence;
     json!({
+        "ended_early": trained.ended,
         "seconds": { "load": trained.load_seconds, "train": trained.train_seconds },
         "peak_memory_bytes": memory::peak(),
         "key_switches": trained.counts.key_switches,
