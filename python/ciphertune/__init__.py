@@ -8,7 +8,7 @@ The module itself needs NumPy alone. `EncryptedLogisticRegression` is a full est
 installed.
 """
 
-from ._native import Head, Job, Keys, Plan, Recipe, Record, __version__
+from ._native import Head, Job, Keys, Plan, Recipe, Record, __version__, merge
 from .datasets import load_digits
 from .errors import CiphertuneError, CiphertuneWarning, DiskFullError, FailedError, InputError
 from .roles import Owner, Server
@@ -30,6 +30,7 @@ __all__ = [
     "Server",
     "__version__",
     "load_digits",
+    "merge",
 ]
 
 

@@ -1,11 +1,12 @@
 """The native module: what it holds is offered by `ciphertune`."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Literal, final, overload
 
 from ._typing import Given, Matrix, Path, Progress, Wanted
 
-__all__ = ["Head", "Job", "Keys", "Opened", "Plan", "Recipe", "Record", "Rehearsed", "load_digits", "rehearse", "__version__"]
+__all__ = ["Head", "Job", "Keys", "Opened", "Plan", "Recipe", "Record", "Rehearsed", "load_digits", "merge", "rehearse", "__version__"]
 __version__: str
 
 @final
@@ -259,6 +260,7 @@ class Job:
         to: None = None,
         *,
         iterates: bool = False,
+        part: tuple[int, int] | None = None,
         memory: int | None = None,
         force: bool = False,
         progress: Progress | None = None,
@@ -270,6 +272,7 @@ class Job:
         to: Wanted | None = None,
         *,
         iterates: bool = False,
+        part: tuple[int, int] | None = None,
         memory: int | None = None,
         force: bool = False,
         progress: Progress | None = None,
@@ -312,3 +315,13 @@ def rehearse(
     progress: Progress | None = None,
 ) -> Rehearsed:
     """Makes keys, encrypts, trains on the ciphertexts and decrypts, all in this process. The keys vanish with the call."""
+
+@overload
+def merge(parts: Sequence[Given], to: None = None, *, force: bool = False) -> bytes: ...
+@overload
+def merge(parts: Sequence[Given], to: Wanted | None = None, *, force: bool = False) -> bytes | None:
+    """Puts the parts of a model together, in any order: the model that one server makes, byte for byte.
+
+    `parts` are documents that `Server.train` gave with `part`; the model goes to `to`, or is returned as bytes. Raises
+    InputError for parts of different models, and for parts that are missing or given twice, with their numbers.
+    """

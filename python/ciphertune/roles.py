@@ -163,6 +163,7 @@ class Server:
         to: Wanted | None = None,
         *,
         iterates: bool = False,
+        part: tuple[int, int] | None = None,
         force: bool = False,
         progress: bool | Progress | None = None,
     ) -> bytes | None:
@@ -175,6 +176,9 @@ class Server:
             Where the model goes.
         iterates : bool, default=False
             Returns the model after every iteration, not only the last.
+        part : (int, int), default=None
+            Trains some of the classes only: (2, 5) the second of five parts, which as many servers train at the same time
+            or not. `merge` makes the model of all of them.
         force : bool, default=False
             Replaces a file.
         progress : bool or callable, default=None
@@ -193,5 +197,11 @@ class Server:
         job = job if isinstance(job, Job) else Job(job)
         with reported(progress) as report:
             return job.train(
-                self._evaluation_keys, to, iterates=iterates, memory=self.memory, force=force, progress=report
+                self._evaluation_keys,
+                to,
+                iterates=iterates,
+                part=part,
+                memory=self.memory,
+                force=force,
+                progress=report,
             )

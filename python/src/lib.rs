@@ -34,7 +34,7 @@ mod _native {
     #[pymodule_export]
     use super::rehearsal::{Rehearsed, rehearse};
     #[pymodule_export]
-    use super::server::Job;
+    use super::server::{Job, merge};
 
     use super::{Bound, PyModule, PyResult, errors};
     use pyo3::types::PyModuleMethods;

@@ -1,5 +1,6 @@
 //! The server's side: `Job` and its training. Nothing here takes what an owner keeps.
 
+use ciphertune_head::job::part::Part;
 use ciphertune_head::train::Returned;
 use ciphertune_session::files::{Privacy, cannot_write};
 use ciphertune_session::job_folder::job_file;
@@ -44,7 +45,7 @@ impl Job {
     }
 
     /// What `Server.train` does.
-    #[pyo3(signature = (evaluation_keys, to = None, *, iterates = false, memory = None, force = false, progress = None))]
+    #[pyo3(signature = (evaluation_keys, to = None, *, iterates = false, part = None, memory = None, force = false, progress = None))]
     #[allow(clippy::too_many_arguments)] // They have names in Python.
     fn train<'py>(
         &self,
@@ -52,6 +53,7 @@ impl Job {
         evaluation_keys: &Bound<'py, PyAny>,
         to: Option<&Bound<'py, PyAny>>,
         iterates: bool,
+        part: Option<(i64, i64)>,
         memory: Option<i64>,
         force: bool,
         progress: Option<&Bound<'py, PyAny>>,
@@ -59,10 +61,18 @@ impl Job {
         let to = Wanted::from_python(to, force, Privacy::Public)?;
         let (keys, memory) = (Given::from_python(evaluation_keys)?, memory::limit(memory_bytes(memory)?));
         let returned = if iterates { Returned::Every } else { Returned::Last };
+        let part = part.map(|part| part_of(part, iterates)).transpose()?;
+        if let Some(part) = part {
+            part.check(&self.plan).map_err(errors::python)?;
+        }
         let (content, ()) = to.write(py, progress, |out, observer| {
             let job = server::Job::open(self.document.source(JOB)?)?;
             let room = job.allot(memory)?.room;
-            let trained = server::train(job, keys.source(KEYS)?, returned, room, observer)?;
+            let keys = keys.source(KEYS)?;
+            let trained = match part {
+                Some(part) => server::train_part(job, keys, part, room, observer)?,
+                None => server::train(job, keys, returned, room, observer)?,
+            };
             let written: Result<()> =
                 out.write_all(&trained.model).map_err(|error| cannot_write(to.name("the model"), &error));
             written
@@ -74,4 +84,37 @@ impl Job {
         let shape = self.plan.shape();
         format!("<Job of {} rows x {} features, {} classes>", shape.rows, shape.features, shape.classes)
     }
+}
+
+/// The second of five parts is (2, 5).
+fn part_of((index, of): (i64, i64), iterates: bool) -> PyResult<Part> {
+    if iterates {
+        return Err(errors::input("parts have their last iterate only: leave iterates out, or part".to_owned()));
+    }
+    let number = |number| usize::try_from(number).unwrap_or(0);
+    Part::new(number(index), number(of)).map_err(errors::python)
+}
+
+/// Puts the parts of a model together, in any order: the model that one server makes, byte for byte.
+///
+/// `parts` are documents that `Server.train` gave with `part`; the model goes to `to`, or is returned as bytes. Raises
+/// InputError for parts of different models, and for parts that are missing or given twice, with their numbers.
+#[pyfunction]
+#[pyo3(signature = (parts, to = None, *, force = false))]
+pub fn merge<'py>(
+    py: Python<'py>,
+    parts: Vec<Bound<'py, PyAny>>,
+    to: Option<&Bound<'py, PyAny>>,
+    force: bool,
+) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    let to = Wanted::from_python(to, force, Privacy::Public)?;
+    let parts = parts.iter().map(Given::from_python).collect::<PyResult<Vec<_>>>()?;
+    let (content, ()) = to.write(py, None, |out, _| {
+        let named = |(place, part): (usize, &Given)| part.document(&format!("part {} of the list", place + 1));
+        let documents = parts.iter().enumerate().map(named).collect::<Result<Vec<_>>>()?;
+        let documents: Vec<_> = documents.iter().map(|document| (&*document.path, &document.bytes[..])).collect();
+        let model = server::merge(&documents)?;
+        out.write_all(&model).map_err(|error| cannot_write(to.name("the model"), &error))
+    })?;
+    Ok(content)
 }

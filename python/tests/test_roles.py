@@ -65,6 +65,35 @@ def test_a_server_trains_several_jobs_and_knows_their_plans(keys, evaluation, da
         assert owner.decrypt(server.train(Job(job)), record).features == 6
 
 
+def test_parts_that_servers_train_apart_are_merged_into_the_model_of_one(tmp_path):
+    # So many rows that every class has a ciphertext of its own.
+    keys, (X, y) = Keys(Plan(2000, 20, 3)), table(2000, 20, 3)
+    job, record = Owner(keys).encrypt(X, y)
+    evaluation = keys.evaluation_keys()
+    whole, parts = Server(evaluation).train(job), [Server(evaluation).train(job, part=(i, 3)) for i in (1, 2, 3)]
+    assert ciphertune.merge(parts[::-1]) == whole
+    paths = [tmp_path / f"part-{i}.enc" for i in range(3)]
+    for path, part in zip(paths, parts, strict=True):
+        path.write_bytes(part)
+    assert ciphertune.merge([str(paths[0]), io.BytesIO(parts[1]), paths[2]], tmp_path / "model.enc") is None
+    assert (tmp_path / "model.enc").read_bytes() == whole
+    assert Owner(keys).decrypt((tmp_path / "model.enc"), record).features == 20
+    for wrong, message in [(parts[:2], "missing: 3/3"), ([whole], "the model is whole"), ([], "nothing to merge")]:
+        with pytest.raises(InputError, match=message):
+            ciphertune.merge(wrong)
+    with pytest.raises(InputError, match="part 2 of the list"):
+        ciphertune.merge([parts[0], b"no model", parts[2]])
+    with pytest.raises(InputError, match="ciphertune merge"):
+        Owner(keys).decrypt(parts[0], record)
+    for part, message in [((0, 3), "counted from 1/3"), ((1, 4), "take at most 3"), ((-1, -1), "no part")]:
+        with pytest.raises(InputError, match=message):
+            Server(evaluation).train(job, part=part)
+    with pytest.raises(InputError, match="last iterate only"):
+        Server(evaluation).train(job, part=(1, 3), iterates=True)
+    with pytest.raises(TypeError):
+        Server(evaluation).train(job, part="1/3")
+
+
 def test_every_iterate_is_returned_if_asked_for(keys, evaluation, encrypted, fitted):
     job, record = encrypted
     heads = Owner(keys).decrypt_iterates(Server(evaluation).train(job, iterates=True), record)
