@@ -49,12 +49,6 @@ pub struct Refresh {
     #[arg(long, value_name = "DIR", conflicts_with = "request")]
     watch: Option<PathBuf>,
 
-    #[command(flatten)]
-    stopping: StoppingFlags,
-
-    #[command(flatten)]
-    columns: ColumnFlags,
-
     /// Seconds to wait for one request [default: for ever]
     #[arg(long, value_name = "SECONDS", requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: Option<u64>,
@@ -62,6 +56,13 @@ pub struct Refresh {
     /// Replace an answer that is there
     #[arg(long)]
     force: bool,
+
+    // Behind the flags without a heading, which would come under theirs.
+    #[command(flatten)]
+    stopping: StoppingFlags,
+
+    #[command(flatten)]
+    columns: ColumnFlags,
 }
 
 impl Refresh {

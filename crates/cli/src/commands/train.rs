@@ -57,9 +57,6 @@ pub struct Train {
     #[arg(long, value_name = "STATE/")]
     state: Option<PathBuf>,
 
-    #[command(flatten)]
-    waiting: Waiting,
-
     /// Most memory that training may take, such as 8G; data for which it does not suffice are read again and again
     /// [default: what this machine has available]
     #[arg(long, value_name = "BYTES", value_parser = sizes::parse_size)]
@@ -72,6 +69,10 @@ pub struct Train {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+
+    // Behind the flags without a heading, which would come under its own.
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 impl Train {

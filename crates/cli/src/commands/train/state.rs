@@ -60,9 +60,6 @@ pub struct Resume {
     #[arg(long, value_name = "FILE", conflicts_with = "wait")]
     answer: Option<PathBuf>,
 
-    #[command(flatten)]
-    waiting: Waiting,
-
     /// Job, if it was moved
     #[arg(long, value_name = "JOB/")]
     job: Option<PathBuf>,
@@ -86,6 +83,10 @@ pub struct Resume {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+
+    // Behind the flags without a heading, which would come under its own.
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 impl Resume {
