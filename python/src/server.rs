@@ -112,7 +112,6 @@ pub fn merge<'py>(
     let (content, ()) = to.write(py, None, |out, _| {
         let named = |(place, part): (usize, &Given)| part.document(&format!("part {} of the list", place + 1));
         let documents = parts.iter().enumerate().map(named).collect::<Result<Vec<_>>>()?;
-        let documents: Vec<_> = documents.iter().map(|document| (&*document.path, &document.bytes[..])).collect();
         let model = server::merge(&documents)?;
         out.write_all(&model).map_err(|error| cannot_write(to.name("the model"), &error))
     })?;

@@ -2,9 +2,12 @@
 
 mod common;
 
+use ciphertune_ckks::container::{Container, ContainerWriter};
+use ciphertune_ckks::files;
 use ciphertune_head::job::owner::{self, Keys};
 use ciphertune_head::job::part::Part;
-use ciphertune_head::job::server::{Trainer, merge};
+use ciphertune_head::job::server::{ModelPart, Trainer, merge};
+use ciphertune_head::job::{MODEL, MODEL_FORMAT};
 use ciphertune_head::layout::{Layout, LayoutKind};
 use ciphertune_head::plan::{Constraints, Refresh};
 use ciphertune_head::train::Returned;
@@ -40,7 +43,7 @@ impl Training {
 }
 
 fn merged(parts: &[Vec<u8>]) -> ciphertune_head::Result<Vec<u8>> {
-    merge(&parts.iter().map(|part| &part[..]).collect::<Vec<_>>())
+    merge(parts.iter().map(|part| ModelPart::read(part)).collect::<Result<_, _>>()?)
 }
 
 #[test]
@@ -79,6 +82,13 @@ fn parts_that_do_not_make_a_model_are_refused_with_what_is_missing() {
         damaged[position] ^= 4;
         assert!(merged(&[a.clone(), b.clone(), damaged]).is_err(), "at {position}");
     }
+    // A number that a file says is no reason to count up to it.
+    let container = Container::parse(&a[..], MODEL, MODEL_FORMAT).unwrap();
+    let mut forged = ContainerWriter::new(MODEL, MODEL_FORMAT).metadata("part", format!("1/{}", usize::MAX));
+    for key in ["plan", "job-id", "iterations", files::KEY_ID, files::PARAMETERS_DIGEST] {
+        forged = forged.metadata(key, container.metadata(key).unwrap());
+    }
+    assert!(refused(&[forged.to_bytes().unwrap()]).contains("take at most 5"));
     // A part is no model.
     let refused = owner::decrypt(&training.keys, &training.job.record, &a).unwrap_err().to_string();
     assert!(refused.contains("part 1/3") && refused.contains("ciphertune merge"), "{refused}");

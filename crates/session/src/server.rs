@@ -140,17 +140,14 @@ pub fn train_part(
     })
 }
 
-/// Puts the parts of a model together, each with the name of its file.
+/// Puts the parts of a model together.
 ///
 /// # Errors
 ///
 /// As [`head::merge`], with the file where one is at fault.
-pub fn merge(parts: &[(&Path, &[u8])]) -> Result<Vec<u8>> {
-    for (path, bytes) in parts {
-        head::part_of(bytes).in_file(path)?;
-    }
-    let documents: Vec<&[u8]> = parts.iter().map(|(_, bytes)| *bytes).collect();
-    Ok(head::merge(&documents)?)
+pub fn merge(parts: &[Document]) -> Result<Vec<u8>> {
+    let parts = parts.iter().map(|part| head::ModelPart::read(&part.bytes).in_file(&part.path));
+    Ok(head::merge(parts.collect::<Result<_>>()?)?)
 }
 
 /// As [`train`] of the last iterate, with a checkpoint for `checkpoints` after every iteration but the last; from a

@@ -75,9 +75,12 @@ impl StepsFolder {
     ) -> Result<Answered> {
         let steps = self.iterations()?;
         let (done, t) = (steps.last().copied().unwrap_or(0), place.iteration);
-        let answered = |course: &Course, answer, again| {
-            let stopped = course.best().filter(|_| course.is_stopped());
-            Answered { job: place.job, iteration: t, answer, again, stopped }
+        let answered = |course: &Course, answer, again| Answered {
+            job: place.job,
+            iteration: t,
+            answer,
+            again,
+            stopped: course.ended(),
         };
         if t <= done {
             let refused = |message: String| Err(Error::input(message).in_file(&request.path));

@@ -91,10 +91,7 @@ impl Decrypt {
         if let Some(answer) = &self.logits {
             return inference::decrypt::decrypt(answer, self.scores, &self.keys, &self.out, self.force);
         }
-        if self.check.is_none() && (self.columns.label.is_some() || !self.columns.drop.is_empty()) {
-            let message = "--label and --drop are about the columns of the table of --check: leave them out";
-            return Err(CliError::input(message));
-        }
+        self.columns.refuse_without("--check", self.check.is_some())?;
         let privacy = if self.publish { Privacy::Public } else { Privacy::Private };
         let out = NewFile::plan(&self.out, privacy, self.force)?;
         let keys_folder = KeysFolder::open(&self.keys)?;
@@ -189,7 +186,7 @@ impl Decrypt {
     fn say_written(&self, from: &Opened, head: &Head, took: f64) -> Result<()> {
         say!("decrypted the model of job {} in {}", from.job, seconds(took))?;
         let shape = format!("{} x {}", count(head.classes().len(), "class"), count(head.features(), "feature"));
-        let ended = from.record.course().filter(|course| course.is_stopped()).and_then(Course::best);
+        let ended = from.record.course().and_then(Course::ended);
         let all = from.keys.plan().recipe().iterations();
         let iterations = count(ended.map_or(all, |best| best.iteration), "iteration");
         say!("  {}  {shape}, after {iterations}", self.out.display())?;

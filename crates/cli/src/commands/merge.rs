@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::commands::train::say_model;
 use crate::errors::Result;
-use crate::text::{bytes, count, say};
+use crate::text::{count, say};
 use ciphertune_session::files::{Document, NewFile, Privacy};
 
 /// Server: put the parts of a model together
@@ -32,14 +33,9 @@ impl Merge {
     pub fn execute(&self) -> Result<()> {
         let out = NewFile::plan(&self.out, Privacy::Public, self.force)?;
         let parts = self.part.iter().map(|path| Document::read(path)).collect::<std::result::Result<Vec<_>, _>>()?;
-        let documents: Vec<(&std::path::Path, &[u8])> =
-            parts.iter().map(|part| (&*part.path, &part.bytes[..])).collect();
-        let model = ciphertune_session::server::merge(&documents)?;
+        let model = ciphertune_session::server::merge(&parts)?;
         out.write(&model)?;
         say!("merged {} into the model of all classes", count(parts.len(), "part"))?;
-        say!("  {}  {}, for the owner", self.out.display(), bytes(model.len()))?;
-        let model = self.out.display();
-        say!("next, on the owner's side:\n  ciphertune decrypt --model {model} --keys KEYS/ --out head.safetensors")?;
-        Ok(())
+        say_model(&self.out, model.len())
     }
 }

@@ -71,10 +71,7 @@ impl Refresh {
         let folder = KeysFolder::open(&self.keys)?;
         let held_out = self.stopping.read(&self.columns, None)?;
         let rows = held_out.as_ref().map(|held_out| (&held_out.examples.table, held_out.stopping));
-        if rows.is_none() && (self.columns.label.is_some() || !self.columns.drop.is_empty()) {
-            let message = "--label and --drop are about the columns of the table of --validation: leave them out";
-            return Err(CliError::input(message));
-        }
+        self.columns.refuse_without("--validation", rows.is_some())?;
         if let Some(watched) = &self.watch {
             return self.watch(&folder, &folder.keys()?, watched, rows);
         }

@@ -133,9 +133,8 @@ impl Run {
             timed(|| rehearsal::decrypt(&plan, &keys.secret, &job.record, &rounds.courses, &model))?;
         (comparison, seconds.plaintext) = timed(|| rehearsal::compare(&plan, &outcome, &train.table, rows))?;
 
-        let last = rounds.courses.last().filter(|course| course.is_stopped());
-        let stopped = last.zip(rows).and_then(|(course, (rows, _))| {
-            let best = course.best()?;
+        let stopped = rounds.courses.last().zip(rows).and_then(|(course, (rows, _))| {
+            let best = course.ended()?;
             Some(Stopped { after: course.iteration(), best: best.iteration, right: best.right, rows: rows.rows() })
         });
         let [upload_bytes, key_bytes, upload_ciphertexts] = sizes;

@@ -19,6 +19,7 @@ use ciphertune_session::job_folder::job_file;
 use ciphertune_session::memory;
 use ciphertune_session::server;
 use ciphertune_session::state_folder::{StateFolder, Training};
+pub use report::say_model;
 pub use state::Resume;
 use state::{Waiting, advance};
 
@@ -88,7 +89,7 @@ impl Train {
             let keys = Source::open(&self.eval_keys)?;
             let trained = server::train_part(job, keys, part, allotment.room, &Terminal::new())?;
             out.write(&trained.model)?;
-            return report::report_part(&plan, part, &trained, &self.out, self.json);
+            return report::report(&plan, Some(part), &trained, &self.out, self.json);
         }
         if let Some(state) = &self.state {
             // Named before a state is begun that is of no use.
@@ -106,6 +107,6 @@ impl Train {
         let keys = Source::open(&self.eval_keys)?;
         let trained = server::train(job, keys, returned, allotment.room, &Terminal::new())?;
         out.write(&trained.model)?;
-        report::report(&plan, &trained, &self.out, self.json)
+        report::report(&plan, None, &trained, &self.out, self.json)
     }
 }

@@ -7,6 +7,8 @@ use ciphertune_session::examples::{Examples, Place};
 use ciphertune_session::{Observer, files};
 use clap::Args;
 
+use crate::errors::{CliError, Result};
+
 /// Which column is the label, and which are left out.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ColumnFlags {
@@ -18,6 +20,17 @@ pub struct ColumnFlags {
     /// Columns of a .csv to leave out, by name or number; may be given several times, or with commas
     #[arg(long, value_name = "NAME|NUMBER", value_delimiter = ',')]
     pub drop: Vec<String>,
+}
+
+impl ColumnFlags {
+    /// Refuses them where the table that they are about, of the flag `table`, is not given.
+    pub fn refuse_without(&self, table: &str, given: bool) -> Result<()> {
+        if given || (self.label.is_none() && self.drop.is_empty()) {
+            return Ok(());
+        }
+        let message = format!("--label and --drop are about the columns of the table of {table}: leave them out");
+        Err(CliError::input(message))
+    }
 }
 
 /// Whether a table is text with columns to choose from.

@@ -22,7 +22,7 @@ mod merge;
 mod refreshed;
 
 pub use checkpoint::{CHECKPOINT, CHECKPOINT_FORMAT, Checkpoints};
-pub use merge::{merge, part_of};
+pub use merge::{ModelPart, merge};
 pub use refreshed::{Refreshed, Reply};
 
 /// The first format of jobs in which every ciphertext has a digest of its own.
@@ -191,12 +191,8 @@ impl<R: Read + Seek + Send> Trainer<R> {
         // Inside the thread pool, so that the thousands of parallel steps do not each wait for a hand-over to it.
         let (evaluator, layout, upload) = (&*self.evaluator, self.plan.layout(), self.upload);
         let upload = upload.into_upload();
-        let iterates = rayon::scope(|_| train_watched(evaluator, layout, &schedule, upload, returned, &mut after));
-        // Limbs above the lowest carry nothing that the owner needs, beyond room for the message.
-        let iterates = iterates?.into_iter().map(|iterate| lower(&self.evaluator, iterate)).collect::<Result<_>>()?;
-        let (parameters, counts) = (self.evaluator.keys().parameters().clone(), self.evaluator.counts());
-        let (plan, job, key) = (self.plan, self.job, self.key);
-        Ok(EncryptedModel { plan, job, key, parameters, iterates, counts, answer: None, part: None })
+        let iterates = rayon::scope(|_| train_watched(evaluator, layout, &schedule, upload, returned, &mut after))?;
+        EncryptedModel::of_chain((self.plan, self.job, self.key), &self.evaluator, iterates, None)
     }
 
     /// Trains some of the classes; [`merge`] makes the model of all parts. `after` as in
@@ -211,10 +207,7 @@ impl<R: Read + Seek + Send> Trainer<R> {
         let upload = PartUpload::new(self.upload.into_upload(), &self.plan, weights);
         let iterates =
             rayon::scope(|_| train_watched(evaluator, &layout, &schedule, upload, Returned::Last, &mut after))?;
-        let iterates = iterates.into_iter().map(|iterate| lower(evaluator, iterate)).collect::<Result<_>>()?;
-        let (parameters, counts) = (evaluator.keys().parameters().clone(), evaluator.counts());
-        let (plan, job, key) = (self.plan, self.job, self.key);
-        Ok(EncryptedModel { plan, job, key, parameters, iterates, counts, answer: None, part: Some(part) })
+        EncryptedModel::of_chain((self.plan, self.job, self.key), &self.evaluator, iterates, Some(part))
     }
 }
 
@@ -258,6 +251,19 @@ pub struct EncryptedModel {
 }
 
 impl EncryptedModel {
+    /// Of a training whose steps the server made. Limbs above the lowest carry nothing that the owner needs, beyond room
+    /// for the message.
+    fn of_chain(
+        (plan, job, key): (Plan, JobId, KeyId),
+        evaluator: &Evaluator,
+        iterates: Vec<Iterate<Ciphertext>>,
+        part: Option<Part>,
+    ) -> Result<Self> {
+        let iterates = iterates.into_iter().map(|iterate| lower(evaluator, iterate)).collect::<Result<_>>()?;
+        let (parameters, counts) = (evaluator.keys().parameters().clone(), evaluator.counts());
+        Ok(Self { plan, job, key, parameters, iterates, counts, answer: None, part })
+    }
+
     /// Operations that the training took.
     pub fn counts(&self) -> Counts {
         self.counts

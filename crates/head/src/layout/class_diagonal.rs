@@ -229,7 +229,7 @@ impl ClassDiagonal {
     /// The largest scale of logits whose powers are precise, where a polynomial has many: divided by twice its range they
     /// are squared at twice a prime then ([`sigmoid`]).
     fn most_logit_scale(&self, scales: Scales) -> Option<f64> {
-        self.degree.range().map(|range| 2.0 * scales.prime / (2.0 * range))
+        self.degree.range().map(|range| scales.prime / range)
     }
 
     /// Data ciphertexts of one block.

@@ -11,26 +11,23 @@ use crate::text::{bytes, count, say, seconds, thousands};
 use ciphertune_session::memory;
 use ciphertune_session::server::{Residence, Trained};
 
-/// What a training took, and what is next; with `json` one object.
-pub fn report(plan: &Plan, trained: &Trained, out: &Path, json: bool) -> Result<()> {
+/// What a training of all classes, or of a part of them, took, and what is next; with `json` one object.
+pub fn report(plan: &Plan, part: Option<Part>, trained: &Trained, out: &Path, json: bool) -> Result<()> {
     if json {
         return Ok(say!("{:#}", describe(trained))?);
     }
     say_work(plan, trained)?;
-    say!("  {}  {}, for the owner", out.display(), bytes(trained.model.len()))?;
-    let model = out.display();
-    say!("next, on the owner's side:\n  ciphertune decrypt --model {model} --keys KEYS/ --out head.safetensors")?;
+    let Some(part) = part else { return say_model(out, trained.model.len()) };
+    say!("  {}  {}, part {part} of the model", out.display(), bytes(trained.model.len()))?;
+    say!("next, with the other parts:\n  ciphertune merge --part {} ... --out model.enc", out.display())?;
     Ok(())
 }
 
-/// The same of a part of the classes.
-pub fn report_part(plan: &Plan, part: Part, trained: &Trained, out: &Path, json: bool) -> Result<()> {
-    if json {
-        return Ok(say!("{:#}", describe(trained))?);
-    }
-    say_work(plan, trained)?;
-    say!("  {}  {}, part {part} of the model", out.display(), bytes(trained.model.len()))?;
-    say!("next, with the other parts:\n  ciphertune merge --part {} ... --out model.enc", out.display())?;
+/// Where a model of so many bytes is, and what its owner does with it.
+pub fn say_model(out: &Path, size: usize) -> Result<()> {
+    let model = out.display();
+    say!("  {model}  {}, for the owner", bytes(size))?;
+    say!("next, on the owner's side:\n  ciphertune decrypt --model {model} --keys KEYS/ --out head.safetensors")?;
     Ok(())
 }
 

@@ -137,7 +137,7 @@ pub fn advance(
     let plan = job.plan().clone();
     let folder = state.path().to_owned();
     match training::train(state, job, room, answers, out, &Terminal::new())? {
-        Progress::Done(trained) => report::report(&plan, &trained, &state.training().out, json),
+        Progress::Done(trained) => report::report(&plan, None, &trained, &state.training().out, json),
         Progress::Waits { iteration, request } => {
             let (request, folder, of) = (request.display(), folder.display(), plan.recipe().iterations());
             if json {

@@ -103,9 +103,9 @@ impl Course {
         self.best.as_ref().map(|(best, _)| *best)
     }
 
-    /// Whether the owner ended the training.
-    pub fn is_stopped(&self) -> bool {
-        self.stopped
+    /// The iterate that is the model, if the owner ended the training.
+    pub fn ended(&self) -> Option<Best> {
+        self.best().filter(|_| self.stopped)
     }
 
     /// The head of [`Self::weights`], for raw features. It must not be shown to anyone.

@@ -107,7 +107,7 @@ pub(super) fn decrypt_of_job(keys: &Keys, record: &Record, model: &[u8]) -> Resu
         }
     };
     let finished = course.finish(keys, &container, &gradient_name(last))?;
-    let of = finished.best().filter(|_| finished.is_stopped()).map_or(last, |best| best.iteration);
+    let of = finished.ended().map_or(last, |best| best.iteration);
     match finished.diverged().filter(|iteration| *iteration <= of) {
         None => Ok(vec![(of, finished.weights().clone())]),
         Some(iteration) => Err(HeadError::DivergedAt { iteration }),

@@ -10,7 +10,7 @@ use ciphertune_ckks::container::Container;
 use ciphertune_ckks::{Ciphertext, KeyId, Parameters, files};
 
 use super::super::{JobId, document, job_id_of, origin};
-use super::{EncryptedModel, Trainer, lower};
+use super::{EncryptedModel, Trainer};
 use crate::layout::Layout;
 use crate::train::{Listener, Returned, Standing, train_from};
 use crate::{HeadError, Plan, Result};
@@ -54,9 +54,7 @@ impl<R: Read + Seek + Send> Trainer<R> {
         let (evaluator, layout, upload) = (&*self.evaluator, plan.layout(), self.upload.into_upload());
         let iterates =
             rayon::scope(|_| train_from(evaluator, layout, &schedule, upload, Returned::Last, standing, &mut saver))?;
-        let iterates = iterates.into_iter().map(|iterate| lower(evaluator, iterate)).collect::<Result<_>>()?;
-        let counts = self.evaluator.counts();
-        Ok(EncryptedModel { plan, job, key, parameters, iterates, counts, answer: None, part: None })
+        EncryptedModel::of_chain((plan, job, key), &self.evaluator, iterates, None)
     }
 
     /// Reads a checkpoint and checks that this training could have come there.
