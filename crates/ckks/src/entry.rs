@@ -85,6 +85,11 @@ impl EntryMask {
         self.holder
     }
 
+    /// The highest level of a ciphertext that its key will serve.
+    pub fn level(&self) -> usize {
+        self.level
+    }
+
     /// Makes the entry key of an owner's secret.
     ///
     /// # Errors
@@ -198,6 +203,33 @@ impl EntryKey {
         let digits = rows.into_iter().zip(&seeds).map(|(b, seed)| (b, uniform(seed))).collect();
         Ok(Self { from, holder, level, digits, seeds })
     }
+}
+
+/// Enters the ciphertexts of several owners and adds them up: one of the key holder's, with the sum of what they hold.
+///
+/// # Errors
+///
+/// As [`EntryKey::enter`]; [`Error::Length`] for none, [`Error::LevelMismatch`] and [`Error::ScaleMismatch`] for
+/// ciphertexts that are not alike.
+pub fn enter_all(parameters: &Parameters, sent: &[(&EntryKey, Ciphertext)]) -> Result<Ciphertext> {
+    let ring = parameters.ring();
+    let Some(((key, first), rest)) = sent.split_first() else {
+        return Err(Error::Length { found: 0, expected: 1 });
+    };
+    let mut sum = key.enter(parameters, first)?;
+    for (key, ciphertext) in rest {
+        if ciphertext.level() != first.level() {
+            return Err(Error::LevelMismatch(first.level(), ciphertext.level()));
+        }
+        if ciphertext.scale() != first.scale() {
+            return Err(Error::ScaleMismatch(first.scale().log2(), ciphertext.scale().log2()));
+        }
+        let entered = key.enter(parameters, ciphertext)?;
+        let [c0, c1] =
+            [(&sum.c0, &entered.c0), (&sum.c1, &entered.c1)].map(|(a, b)| ring.add(&a.words(ring), &b.words(ring)));
+        sum = Ciphertext::new(c0, c1, first.scale());
+    }
+    Ok(sum)
 }
 
 /// A noise polynomial over the ciphertext primes up to a level and the special primes.

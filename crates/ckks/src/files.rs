@@ -21,7 +21,7 @@ use crate::container::{Container, ContainerWriter, Header, PackedShape};
 use crate::{Error, KeyId, Parameters, Result, SecretKey};
 
 pub use ciphertexts::{
-    SeededGroup, SeededReader, read_full, read_seeded, write_full, write_seeded, write_seeded_streamed,
+    Group, GroupReader, read_full, read_seeded, write_full, write_full_streamed, write_seeded, write_seeded_streamed,
 };
 pub use evaluation_keys::{EvaluationKeyFile, read_evaluation_keys};
 

@@ -48,7 +48,7 @@ pub use ciphertext::{Ciphertext, Product, SeededCiphertext};
 pub use ciphertune_ring::{Sampler, galois, release_memory, sampler::SIGMA};
 pub use encoder::Encoder;
 pub use encryption::{decrypt, encrypt};
-pub use entry::{ENTRY_FORMAT, ENTRY_KEY, ENTRY_MASK, EntryKey, EntryMask};
+pub use entry::{ENTRY_FORMAT, ENTRY_KEY, ENTRY_MASK, EntryKey, EntryMask, enter_all};
 pub use error::{Error, Result};
 pub use evaluator::{Counts, Evaluator, Plaintext};
 pub use keys::{EvaluationKeys, KeyId, KeySet, SecretKey};

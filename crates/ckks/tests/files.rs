@@ -178,7 +178,7 @@ fn ciphertexts_written_while_they_are_made_are_those_written_at_once() {
     let writer = || ContainerWriter::new("test", 1).metadata("plan", "none");
     let at_once = write_seeded(writer().with_row_digests(), &parameters, "data", data.clone());
     let at_once = write_seeded(at_once, &parameters, "labels", labels.clone()).to_bytes().unwrap();
-    let group = |name: &str, made: &[SeededCiphertext]| SeededGroup {
+    let group = |name: &str, made: &[SeededCiphertext]| Group {
         name: name.into(),
         level: 2,
         scales: vec![2f64.powi(40); made.len()],
@@ -208,7 +208,7 @@ fn what_was_not_kept_is_read_again_at_any_lower_level_and_refused_if_it_has_chan
     let mut changed = bytes.clone();
     let reader = |bytes| {
         let stream = ContainerStream::open(Cursor::new(bytes), "test", 1).unwrap();
-        SeededReader::new(&parameters, stream, &["data"]).unwrap()
+        GroupReader::new(&parameters, stream, &["data"]).unwrap()
     };
     let mut whole = reader(bytes.clone());
     assert!(whole.read_again(0, &[0], 2).is_err(), "nothing was checked yet");
@@ -245,7 +245,7 @@ fn what_was_not_kept_is_read_again_at_any_lower_level_and_refused_if_it_has_chan
     changed[at] ^= 1;
     let other = std::sync::Arc::default();
     let stream = ContainerStream::open(Swapped(Cursor::new(bytes), std::sync::Arc::clone(&other)), "test", 1).unwrap();
-    let mut reader = SeededReader::new(&parameters, stream, &["data"]).unwrap();
+    let mut reader = GroupReader::new(&parameters, stream, &["data"]).unwrap();
     reader.read_all(|_, _| false).unwrap();
     *other.lock().unwrap() = Some(changed);
     assert!(reader.read_again(0, &[4], 1).is_ok(), "the limb that changed is not wanted");

@@ -224,6 +224,9 @@ pub enum HeadError {
     /// An artefact whose content contradicts itself.
     #[error("the file's content is inconsistent ({0}): write it again")]
     InvalidArtefact(String),
+    /// Contributions of several owners that do not make a training.
+    #[error("{0}")]
+    Contributions(String),
     /// No parameters serve the training that was asked for.
     #[error("{0}")]
     NoPlan(String),

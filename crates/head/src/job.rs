@@ -9,6 +9,16 @@
 //!   head ◄─ decrypt ◄────── model ◄────────────────────  ┘
 //! ```
 //!
+//! Several owners may give to one job, each under a key of its own, for a key holder who has no data
+//! ([`crate::plan::contributions`]):
+//!
+//! ```text
+//! key holder   keys, masks of entry keys ─► each owner its own
+//! owner        rows ─ contribute ─► contribution ─┐
+//! server                                          ├─ enter ─► job ─ train ─► model
+//! key holder   model ─ open_weights ─► ReleasedWeights ─► owners, who have the scaler
+//! ```
+//!
 //! Several servers may train some of the classes each, see [`part`].
 //!
 //! A plan with refreshes ([`crate::plan::Refresh`]) has a round between every two iterations, see [`refresh`].
@@ -39,6 +49,14 @@ pub const RECORD: &str = "job-record";
 /// The format versions of jobs that are read. The last one is written: since 3 every ciphertext has a digest of its own
 /// ([`ciphertune_ckks::container`]).
 pub const JOB_FORMATS: RangeInclusive<u32> = 2..=3;
+/// Kind of an owner's contribution to a job of several.
+pub const CONTRIBUTION: &str = "contribution";
+/// The format version of contributions.
+pub const CONTRIBUTION_FORMAT: u32 = 1;
+/// Kind of weights that a key holder opened.
+pub const RELEASED_WEIGHTS: &str = "released-weights";
+/// The format version of released weights.
+pub const RELEASED_WEIGHTS_FORMAT: u32 = 1;
 /// The format version of encrypted models.
 pub const MODEL_FORMAT: u32 = 2;
 /// The format version of records.
@@ -52,6 +70,9 @@ const PLAN: &str = "plan";
 const JOB_ID: &str = "job-id";
 /// Metadata: the iterations that a model holds, as a JSON list.
 const ITERATIONS: &str = "iterations";
+
+/// Metadata: which contribution of its plan it is, from 0.
+const CONTRIBUTION_INDEX: &str = "contribution";
 
 /// Metadata: which part of a model it is, where it is not the whole.
 const PART: &str = "part";

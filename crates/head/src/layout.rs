@@ -85,6 +85,8 @@ pub struct Input {
     pub packing: Packing,
     /// Root mean square that is expected of its values, for the noise prediction.
     pub rms: f64,
+    /// The most owners whose ciphertexts are entered and added up for it; 0 where it comes under the training's own key.
+    pub senders: usize,
 }
 
 /// The levels that the parts of an upload are encrypted at.
@@ -116,6 +118,8 @@ pub struct Source<'a> {
     pub labels: &'a [usize],
     /// The row at every place, if not every row is at its own.
     pub order: Option<&'a [usize]>,
+    /// The place of the first row: others have those before it.
+    pub start: usize,
     /// z_0, if the training starts from weights other than zero.
     pub offset: Option<&'a [f64]>,
     /// The rate of the first step, folded into the labels.
@@ -125,6 +129,7 @@ pub struct Source<'a> {
 impl Source<'_> {
     /// The row at a place, if there is one.
     fn row(&self, place: usize) -> Option<usize> {
+        let place = place.checked_sub(self.start)?;
         match self.order {
             Some(order) => order.get(place).copied(),
             None => Some(place),

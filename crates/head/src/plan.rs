@@ -6,6 +6,7 @@
 
 mod allotment;
 mod circuit;
+pub mod contributions;
 pub mod cost;
 pub mod estimate;
 mod measure;
@@ -27,13 +28,15 @@ use crate::train::Schedule;
 use crate::{HeadError, Recipe, Result};
 
 pub use allotment::Allotment;
+pub use contributions::{Contribution, Gives};
 pub use estimate::Estimate;
 pub use refresh::{Exchange, Refresh};
 pub use search::{Constraints, choose, choose_refresh};
 
-/// The version of the plan's format: 3 for trainings that are refreshed, which earlier versions do not know, and
-/// [`FIRST_FORMAT`] for all others.
-const FORMAT: u32 = 3;
+/// The versions of the plan's format, by what earlier versions do not know: contributions of several owners, refreshes, and
+/// neither.
+const FORMAT: u32 = 4;
+const REFRESHED_FORMAT: u32 = 3;
 const FIRST_FORMAT: u32 = 2;
 /// The most ciphertexts of an upload that are thought about: hundreds of gigabytes of them.
 const MOST_UPLOADS: usize = 1 << 20;
@@ -48,6 +51,7 @@ pub struct Plan {
     parameters: ParametersLiteral,
     scale_bits: u32,
     refresh: Refresh,
+    contributions: Vec<Contribution>,
     toy: bool,
     estimate: Travelling<Estimate>,
 }
@@ -93,6 +97,9 @@ struct Document {
     /// Iterations between two refreshes; none without refreshes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refresh_every: Option<u32>,
+    /// What several owners give; none where one has all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    contributions: Vec<Contribution>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     insecure_toy: bool,
 }
@@ -106,18 +113,10 @@ enum Arrangement {
 }
 
 impl Plan {
-    /// Puts a plan together, or says what about it is impossible.
-    fn new(
-        shape: Shape,
-        recipe: Recipe,
-        layout: AnyLayout,
-        parameters: ParametersLiteral,
-        scale_bits: u32,
-        refresh: Refresh,
-        toy: bool,
-    ) -> Result<Self> {
-        let estimate = Travelling::default();
-        let plan = Self { shape, recipe, layout, parameters, scale_bits, refresh, toy, estimate };
+    /// The plan, or what about it is impossible.
+    fn checked(self) -> Result<Self> {
+        let plan = self;
+        let (toy, scale_bits, refresh) = (plan.toy, plan.scale_bits, plan.refresh);
         let bad = |reason: &str| HeadError::InvalidArtefact(format!("the plan {reason}"));
         // Bounded before anything is computed from them, because plans also come from files.
         if toy {
@@ -136,6 +135,7 @@ impl Plan {
         }
         refresh.check(&plan.recipe)?;
         check_layout(plan.layout_kind(), &plan.recipe)?;
+        contributions::check(&plan.contributions, (plan.shape, &plan.recipe, plan.layout_kind()), refresh)?;
         if let AnyLayout::ClassDiagonal(layout) = plan.layout
             && layout.batches().count() > 1
             && layout.top() == TopAxis::Classes
@@ -284,13 +284,14 @@ impl From<Plan> for Document {
             AnyLayout::VolleyRevolver(_) => Arrangement::VolleyRevolver,
         };
         Self {
-            format: if plan.refresh == Refresh::Never { FIRST_FORMAT } else { FORMAT },
+            format: plan.format(),
             shape: plan.shape,
             recipe: plan.recipe,
             layout,
             parameters: plan.parameters,
             scale_bits: plan.scale_bits,
             refresh_every: plan.refresh.every(),
+            contributions: plan.contributions,
             insecure_toy: plan.toy,
         }
     }
@@ -306,9 +307,6 @@ impl TryFrom<Document> for Plan {
             let message = format!("the plan has format {}, this program reads up to {FORMAT}", document.format);
             return Err(bad(message));
         }
-        if (document.format == FIRST_FORMAT) != (refresh == Refresh::Never) {
-            return Err(bad("the plan's format does not fit its refreshes".into()));
-        }
         let Shape { rows, features, classes } = document.shape;
         let sensible =
             (1..=1 << 32).contains(&rows) && (1..=1 << 20).contains(&features) && (1..=1 << 12).contains(&classes);
@@ -317,17 +315,28 @@ impl TryFrom<Document> for Plan {
             return Err(bad("the plan has an impossible shape or ring".into()));
         }
         let slots = 1 << (log_n - 1);
-        let layout = arrange(document.shape, slots, document.layout, &document.recipe)
+        let places = contributions::places(&document.contributions).max(rows);
+        if places > 1 << 40 {
+            return Err(bad("the plan has its rows in impossible places".into()));
+        }
+        let layout = arrange((document.shape, places), slots, document.layout, &document.recipe)
             .ok_or_else(|| bad("the plan has a layout that does not fit its ring".into()))?;
-        Self::new(
-            document.shape,
-            document.recipe,
+        let format = document.format;
+        let plan = Self {
+            shape: document.shape,
+            recipe: document.recipe,
             layout,
-            document.parameters,
-            document.scale_bits,
+            parameters: document.parameters,
+            scale_bits: document.scale_bits,
             refresh,
-            document.insecure_toy,
-        )
+            contributions: document.contributions,
+            toy: document.insecure_toy,
+            estimate: Travelling::default(),
+        };
+        if format != plan.format() {
+            return Err(bad("the plan's format does not fit its refreshes or contributions".into()));
+        }
+        plan.checked()
     }
 }
 
@@ -350,23 +359,38 @@ fn check_layout(layout: LayoutKind, recipe: &Recipe) -> Result<()> {
     Err(HeadError::InvalidRecipe(message))
 }
 
-/// A layout `class-diagonal` for what a recipe does.
-fn fit(layout: ClassDiagonal, recipe: &Recipe) -> AnyLayout {
-    let batches = recipe.batches(layout.shape().rows);
+/// A layout `class-diagonal` for what a recipe does, with rows in so many places: as many as there are rows, unless
+/// contributions leave some free.
+fn fit(layout: ClassDiagonal, recipe: &Recipe, places: usize) -> AnyLayout {
+    let batches = recipe.batches(places);
     AnyLayout::ClassDiagonal(layout.with_degree(recipe.sigmoid().degree()).with_batches(batches))
 }
 
-fn arrange(shape: Shape, slots: usize, arrangement: Arrangement, recipe: &Recipe) -> Option<AnyLayout> {
+fn arrange(
+    (shape, places): (Shape, usize),
+    slots: usize,
+    arrangement: Arrangement,
+    recipe: &Recipe,
+) -> Option<AnyLayout> {
     match arrangement {
         Arrangement::ClassDiagonal { width, block, giants, classes_together } => {
             let layout = ClassDiagonal::new(shape, slots, width, block, giants, classes_together)?;
-            Some(fit(layout, recipe))
+            Some(fit(layout, recipe, places))
         }
         Arrangement::VolleyRevolver => VolleyRevolver::new(shape, slots).map(AnyLayout::VolleyRevolver),
     }
 }
 
 impl Plan {
+    /// The version of the format that it is written in.
+    fn format(&self) -> u32 {
+        match (self.contributions.is_empty(), self.refresh) {
+            (true, Refresh::Never) => FIRST_FORMAT,
+            (true, Refresh::EveryIteration) => REFRESHED_FORMAT,
+            (false, _) => FORMAT,
+        }
+    }
+
     /// Which layout, by name.
     pub fn layout_kind(&self) -> LayoutKind {
         self.layout.kind()

@@ -34,9 +34,9 @@ pub fn write_seeded<'a>(
         .f64(&format!("{name}.scale"), &[count], scales)
 }
 
-/// A group of seeded ciphertexts that are to be made while they are written.
+/// A group of ciphertexts that are to be made while they are written.
 #[derive(Clone, Debug)]
-pub struct SeededGroup {
+pub struct Group {
     /// The group's name.
     pub name: String,
     /// The level of all of them.
@@ -58,7 +58,7 @@ const AT_ONCE: usize = 16;
 pub fn write_seeded_streamed<E: From<Error> + From<ContainerError>>(
     mut writer: ContainerWriter<'_>,
     parameters: &Parameters,
-    groups: &[SeededGroup],
+    groups: &[Group],
     out: &mut (impl Write + Seek),
     mut make: impl FnMut(usize, Range<usize>) -> std::result::Result<Vec<SeededCiphertext>, E>,
 ) -> std::result::Result<u64, E> {
@@ -95,11 +95,58 @@ pub fn write_seeded_streamed<E: From<Error> + From<ContainerError>>(
     })
 }
 
-/// What is known of a group of seeded ciphertexts before their rows are read.
+/// Writes a container of ciphertexts that are seeded no more, as computed ones are: `name.halves`, two packed rows each,
+/// c0 and c1, and `name.scale` f64 `[count]`. `make`, digests and what is returned as in [`write_seeded_streamed`].
+///
+/// # Errors
+///
+/// As [`write_seeded_streamed`].
+pub fn write_full_streamed<E: From<Error> + From<ContainerError>>(
+    mut writer: ContainerWriter<'_>,
+    parameters: &Parameters,
+    groups: &[Group],
+    out: &mut (impl Write + Seek),
+    mut make: impl FnMut(usize, Range<usize>) -> std::result::Result<Vec<Ciphertext>, E>,
+) -> std::result::Result<u64, E> {
+    let ring = parameters.ring();
+    writer = writer.with_row_digests();
+    for group in groups {
+        let (name, count, widths) = (&group.name, group.scales.len(), ring.widths(group.level + 1, 0));
+        let row_bytes = packed_bytes(ring.n(), widths.iter().copied());
+        writer = writer.packed_later(&format!("{name}.{HALVES}"), &widths, 2 * count, row_bytes).f64(
+            &format!("{name}.scale"),
+            &[count],
+            group.scales.clone(),
+        );
+    }
+    writer.write_streamed(out, |tensor, sink| {
+        let Some((name, HALVES)) = tensor.rsplit_once('.') else { return Ok(()) };
+        let Some(place) = groups.iter().position(|group| group.name == name) else { return Ok(()) };
+        let group = &groups[place];
+        for first in (0..group.scales.len()).step_by(AT_ONCE) {
+            let range = first..(first + AT_ONCE).min(group.scales.len());
+            let made = make(place, range.clone())?;
+            let fits = |(c, scale): (&Ciphertext, &f64)| c.level() == group.level && c.scale == *scale;
+            if made.len() != range.len() || !made.iter().zip(&group.scales[range]).all(fits) {
+                return Err(Error::File(format!("would hold other ciphertexts {name} than announced")).into());
+            }
+            let halves: Vec<&Half> = made.iter().flat_map(|c| [&c.c0, &c.c1]).collect();
+            let rows: Vec<Vec<u8>> = halves.into_par_iter().map(|half| pack_poly(ring, &half.words(ring))).collect();
+            rows.iter().try_for_each(|row| sink(row))?;
+        }
+        Ok(())
+    })
+}
+
+/// What a tensor with both halves of every ciphertext is called.
+const HALVES: &str = "halves";
+
+/// What is known of a group of ciphertexts before their rows are read.
 struct Expected {
     tensor: String,
     q_limbs: usize,
-    seeds: Vec<Seed>,
+    /// Of the uniform halves; `None` where both halves are in the file, c0 and c1 of one ciphertext after the other.
+    seeds: Option<Vec<Seed>>,
     scales: Vec<f64>,
     /// Of every row that was not kept, once all have been read; empty for the others.
     digests: Vec<Vec<LimbDigest>>,
@@ -121,31 +168,31 @@ pub fn read_seeded<R: Read + Seek + Send>(
     stream: ContainerStream<R>,
     names: &[&str],
 ) -> Result<Vec<Vec<Ciphertext>>> {
-    let groups = SeededReader::new(parameters, stream, names)?.read_all(|_, _| true)?;
+    let groups = GroupReader::new(parameters, stream, names)?.read_all(|_, _| true)?;
     Ok(groups.into_iter().map(|group| group.into_iter().flatten().collect()).collect())
 }
 
-/// The groups that [`write_seeded`] wrote, in a source that stays open: read and checked once as a whole, and then
-/// again whatever was not kept.
-pub struct SeededReader<R> {
+/// The groups that [`write_seeded`] or [`write_full_streamed`] wrote, in a source that stays open: read and checked once as
+/// a whole, and then again whatever was not kept.
+pub struct GroupReader<R> {
     parameters: Parameters,
     stream: ContainerStream<R>,
     groups: Vec<Expected>,
 }
 
-impl<R: Read + Seek + Send> SeededReader<R> {
+impl<R: Read + Seek + Send> GroupReader<R> {
     /// A reader of the groups under `names`, none of whose rows have been read.
     ///
     /// # Errors
     ///
     /// For a file that lacks one of the groups, or holds what is no ciphertext under the parameters.
     pub fn new(parameters: &Parameters, stream: ContainerStream<R>, names: &[&str]) -> Result<Self> {
-        let groups = names.iter().map(|name| expect(parameters, &stream, name)).collect::<Result<_>>()?;
+        let groups = names.iter().map(|name| Expected::new(parameters, &stream, name)).collect::<Result<_>>()?;
         Ok(Self { parameters: parameters.clone(), stream, groups })
     }
 
     /// Level and scale of the ciphertexts of a group.
-    pub fn forms(&self, group: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+    pub fn forms(&self, group: usize) -> impl ExactSizeIterator<Item = (usize, f64)> + '_ {
         let group = &self.groups[group];
         group.scales.iter().map(|scale| (group.q_limbs - 1, *scale))
     }
@@ -166,18 +213,18 @@ impl<R: Read + Seek + Send> SeededReader<R> {
                 .get(name)
                 .ok_or_else(|| Error::File(format!("holds ciphertexts {name:?} that are not known: fetch it again")))?;
             let group = &self.groups[place];
-            let c0 = read_poly(ring, row, group.q_limbs, 0)?;
-            if !keep(place, index) {
-                return Ok((None, digests(&c0)));
+            let half = read_poly(ring, row, group.q_limbs, 0)?;
+            if !keep(place, index / group.rows_each()) {
+                return Ok((None, digests(&half)));
             }
-            Ok::<_, Error>((Some(group.expand(ring, index, c0)), Vec::new()))
+            Ok::<_, Error>((Some(group.row(ring, index, half)), Vec::new()))
         });
         let mut read = read.map_err(named)?;
         let mut made = Vec::with_capacity(self.groups.len());
         for group in &mut self.groups {
-            let (ciphertexts, digests) = read.remove(&group.tensor).unwrap_or_default().into_iter().unzip();
+            let (rows, digests) = read.remove(&group.tensor).unwrap_or_default().into_iter().unzip();
             group.digests = digests;
-            made.push(ciphertexts);
+            made.push(group.ciphertexts(0..group.scales.len(), rows));
         }
         Ok(made)
     }
@@ -193,31 +240,77 @@ impl<R: Read + Seek + Send> SeededReader<R> {
         let group = &self.groups[group];
         let q_limbs = level.min(group.q_limbs - 1) + 1;
         let prefix = packed_bytes(ring.n(), ring.widths(q_limbs, 0));
-        self.stream.read_some(&group.tensor, indices, prefix, |index, row| {
-            let seen = group.digests.get(index).filter(|digests| digests.len() >= q_limbs);
-            let c0 = ring.packed_row(row, q_limbs, 0).filter(|c0| seen.is_some_and(|d| digests(c0) == d[..q_limbs]));
+        let each = group.rows_each();
+        let rows: Vec<usize> = indices.iter().flat_map(|index| each * index..each * (index + 1)).collect();
+        let read = self.stream.read_some(&group.tensor, &rows, prefix, |row, bytes| {
+            let seen = group.digests.get(row).filter(|digests| digests.len() >= q_limbs);
+            let half =
+                ring.packed_row(bytes, q_limbs, 0).filter(|half| seen.is_some_and(|d| digests(half) == d[..q_limbs]));
             let changed = || {
-                let which = place_of(&group.tensor, index, group.seeds.len());
+                let which = place_of(&group.tensor, row / each, group.scales.len());
                 Error::File(format!(
                     "has changed in {which} while it was being used: leave it alone until training is done, and start again"
                 ))
             };
-            Ok(group.expand(ring, index, c0.ok_or_else(changed)?))
-        })
+            half.ok_or_else(changed).map(|half| Some(group.row(ring, row, half)))
+        })?;
+        Ok(group.ciphertexts(indices.iter().copied(), read).into_iter().flatten().collect())
     }
 }
 
 impl Expected {
-    /// The ciphertext at a place, with its uniform half drawn from the seed.
-    fn expand(&self, ring: &Ring, index: usize, c0: PackedPoly) -> Ciphertext {
-        let c1 = sampler::uniform_packed(ring, &self.seeds[index], c0.q_limbs(), 0);
-        Ciphertext::new(c0, c1, self.scales[index])
+    fn new<R: Read + Seek + Send>(parameters: &Parameters, stream: &ContainerStream<R>, name: &str) -> Result<Self> {
+        let [c0, halves] = ["c0", HALVES].map(|part| format!("{name}.{part}"));
+        let is_full = stream.header().packed(&halves).is_ok();
+        let tensor = if is_full { halves } else { c0 };
+        let packed = stream.header().packed(&tensor)?;
+        let q_limbs = ciphertext_limbs(parameters.ring(), packed, 0, "ciphertexts")?;
+        let (count, seeds) = if is_full {
+            if packed.count % 2 == 1 {
+                let message = format!("holds ciphertexts {name} of which one has a half only: fetch the file again");
+                return Err(Error::File(message));
+            }
+            (packed.count / 2, None)
+        } else {
+            let seeds = stream.tensor(&format!("{name}.seed"))?.of_shape(&[packed.count, size_of::<Seed>()])?;
+            let (seeds, _) = seeds.u8s()?.as_chunks::<{ size_of::<Seed>() }>();
+            (packed.count, Some(seeds.to_vec()))
+        };
+        let scales = scales(stream.tensor(&format!("{name}.scale"))?, count, name)?;
+        Ok(Self { tensor, q_limbs, seeds, scales, digests: Vec::new() })
+    }
+
+    /// Rows of a ciphertext.
+    fn rows_each(&self) -> usize {
+        if self.seeds.is_some() { 1 } else { 2 }
+    }
+
+    /// A row that was read, with the uniform half of its ciphertext, if that is drawn from a seed.
+    fn row(&self, ring: &Ring, row: usize, half: PackedPoly) -> (PackedPoly, Option<PackedPoly>) {
+        let drawn = self.seeds.as_ref().map(|seeds| sampler::uniform_packed(ring, &seeds[row], half.q_limbs(), 0));
+        (half, drawn)
+    }
+
+    /// The ciphertexts of these places, from all their rows; `None` where rows were not kept.
+    fn ciphertexts(
+        &self,
+        places: impl IntoIterator<Item = usize>,
+        rows: Vec<Option<(PackedPoly, Option<PackedPoly>)>>,
+    ) -> Vec<Option<Ciphertext>> {
+        let mut rows = rows.into_iter();
+        let mut next = |place: usize| {
+            let first = rows.next()?;
+            let second = if self.seeds.is_none() { rows.next()? } else { None };
+            let (c0, drawn) = first?;
+            Some(Ciphertext::new(c0, drawn.or(second.map(|(c1, _)| c1))?, self.scales[place]))
+        };
+        places.into_iter().map(&mut next).collect()
     }
 }
 
 /// A ciphertext in words.
 fn place_of(tensor: &str, index: usize, count: usize) -> String {
-    let group = tensor.strip_suffix(".c0").unwrap_or(tensor);
+    let group = tensor.rsplit_once('.').map_or(tensor, |(group, _)| group);
     format!("ciphertext {} of {count} of its {group}", index + 1)
 }
 
@@ -225,7 +318,8 @@ fn place_of(tensor: &str, index: usize, count: usize) -> String {
 fn named(error: Error) -> Error {
     match error {
         Error::Container(ContainerError::DamagedRow { tensor, row, count }) => {
-            let which = place_of(&tensor, row, count);
+            let each = if tensor.ends_with(HALVES) { 2 } else { 1 };
+            let which = place_of(&tensor, row / each, count / each);
             Error::File(format!("is damaged in {which} (its digest does not match): fetch or write the file again"))
         }
         error => error,
@@ -234,16 +328,6 @@ fn named(error: Error) -> Error {
 
 fn digests(poly: &PackedPoly) -> Vec<LimbDigest> {
     (0..poly.limbs()).into_par_iter().map(|i| XxHash3_128::oneshot(poly.limb_bytes(i))).collect()
-}
-
-fn expect<R: Read + Seek + Send>(parameters: &Parameters, stream: &ContainerStream<R>, name: &str) -> Result<Expected> {
-    let tensor = format!("{name}.c0");
-    let packed = stream.header().packed(&tensor)?;
-    let q_limbs = ciphertext_limbs(parameters.ring(), packed, 0, "ciphertexts")?;
-    let seeds = stream.tensor(&format!("{name}.seed"))?.of_shape(&[packed.count, size_of::<Seed>()])?;
-    let (seeds, _) = seeds.u8s()?.as_chunks::<{ size_of::<Seed>() }>();
-    let scales = scales(stream.tensor(&format!("{name}.scale"))?, packed.count, name)?;
-    Ok(Expected { tensor, q_limbs, seeds: seeds.to_vec(), scales, digests: Vec::new() })
 }
 
 fn scales(tensor: Tensor<'_>, count: usize, name: &str) -> Result<Vec<f64>> {

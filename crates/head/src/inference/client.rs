@@ -4,7 +4,7 @@ use std::io::{Seek, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ciphertune_ckks::container::{Container, ContainerWriter};
-use ciphertune_ckks::files::{EvaluationKeyFile, SeededGroup};
+use ciphertune_ckks::files::{EvaluationKeyFile, Group};
 use ciphertune_ckks::{
     Ciphertext, Complex64, Encoder, KeyId, Parameters, SecretKey, decrypt as decrypt_slots, encrypt as encrypt_slots,
     files,
@@ -105,7 +105,7 @@ impl Keys {
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, count)?;
             Ok(ciphertext)
         };
-        let group = SeededGroup { name: name.into(), level: LEVEL, scales: vec![scale; count] };
+        let group = Group { name: name.into(), level: LEVEL, scales: vec![scale; count] };
         files::write_seeded_streamed(writer, &self.parameters, &[group], out, |_, range| {
             range.into_par_iter().map(encrypt).collect::<Result<Vec<_>>>()
         })

@@ -18,10 +18,12 @@ use crate::train::{Iterate, Returned, train_watched};
 use crate::{HeadError, Plan, Result};
 
 mod checkpoint;
+mod entry;
 mod merge;
 mod refreshed;
 
 pub use checkpoint::{CHECKPOINT, CHECKPOINT_FORMAT, Checkpoints};
+pub use entry::{ContributionReader, enter};
 pub use merge::{ModelPart, merge};
 pub use refreshed::{Refreshed, Reply};
 

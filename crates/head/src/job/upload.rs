@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ciphertune_ckks::container::ContainerStream;
-use ciphertune_ckks::files::SeededReader;
+use ciphertune_ckks::files::GroupReader;
 use ciphertune_ckks::{Ciphertext, Parameters};
 
 use super::group_name;
@@ -38,13 +38,10 @@ impl<R: Read + Seek + Send> StoredUpload<R> {
             )
         };
         let names: Vec<&str> = groups.iter().map(|(role, _)| group_name(*role)).collect();
-        // Before anything is computed from a shape that the file does not bear out.
-        for (name, (_, count)) in names.iter().zip(&groups) {
-            if job.header().packed(&format!("{name}.c0"))?.count != *count {
-                return Err(wrong());
-            }
+        let mut reader = GroupReader::new(parameters, job, &names)?;
+        if groups.iter().enumerate().any(|(group, (_, count))| reader.forms(group).len() != *count) {
+            return Err(wrong());
         }
-        let mut reader = SeededReader::new(parameters, job, &names)?;
         let starts: Vec<usize> = groups
             .iter()
             .scan(0, |next, (_, count)| {
@@ -89,7 +86,7 @@ impl<R: Read + Seek + Send> StoredUpload<R> {
 /// What is read again.
 pub(super) struct JobStore<R> {
     /// `None` if everything is kept.
-    source: Option<Mutex<SeededReader<R>>>,
+    source: Option<Mutex<GroupReader<R>>>,
     /// The first place of every group.
     starts: Vec<usize>,
     read_again: Arc<AtomicU64>,

@@ -86,13 +86,14 @@ impl ClassDiagonal {
         Self { degree, ..self }
     }
 
-    /// The same layout with the rows in batches, as many as `batches` has: each begins with a block of its own.
+    /// The same layout with the rows in batches, as many as `batches` has: each begins with a block of its own. They may be
+    /// batches of more places than there are rows, if places are left free.
     ///
     /// # Panics
     ///
-    /// If they are batches of another number of rows.
+    /// If they are batches of fewer places than rows.
     pub fn with_batches(self, batches: Batches) -> Self {
-        assert_eq!(batches.rows(), self.shape.rows, "batches of all rows");
+        assert!(batches.rows() >= self.shape.rows, "batches of all rows");
         Self { batches, ..self }
     }
 
@@ -158,7 +159,7 @@ impl ClassDiagonal {
 
     /// The same layout with at most so many blocks: what happens to them happens to all.
     pub fn of_blocks(&self, most: usize) -> Self {
-        self.of_rows(self.shape.rows.min(most * self.block_rows()))
+        self.of_rows(self.batches.rows().min(most * self.block_rows()))
     }
 
     /// The same layout with the rows of the largest batch only: what happens to one batch happens to all.
@@ -181,8 +182,21 @@ impl ClassDiagonal {
     }
 
     /// Rows that a block has room for: 2 B a group.
-    fn block_rows(&self) -> usize {
+    pub(crate) fn block_rows(&self) -> usize {
         2 * self.block * self.groups()
+    }
+
+    /// The places of a block's rows, where all are one batch.
+    pub(crate) fn block_places(&self, block: usize) -> std::ops::Range<usize> {
+        block * self.block_rows()..(block + 1) * self.block_rows()
+    }
+
+    /// The block that an upload belongs to.
+    pub(crate) fn block_of(&self, index: usize) -> usize {
+        match index.checked_sub(self.blocks() * self.uploads_per_block()) {
+            None => index / self.uploads_per_block(),
+            Some(index) => index % self.blocks(),
+        }
     }
 
     /// Row groups side by side in a ciphertext, A / C.
@@ -285,8 +299,10 @@ impl Layout for ClassDiagonal {
             scale: scale / balance / together as f64,
             packing,
             rms: (together as f64).sqrt(),
+            senders: 0,
         };
-        let slots = Input { role: Role::Labels, level: levels.labels, scale, packing: Packing::Slots, rms: 0.0 };
+        let slots =
+            Input { role: Role::Labels, level: levels.labels, packing: Packing::Slots, rms: 0.0, scale, ..data };
         let labels = Input { scale: scale * balance, ..slots };
         let mut inputs = vec![data; self.blocks() * self.uploads_per_block()];
         inputs.extend(vec![labels; self.weight_ciphertexts() * self.blocks()]);

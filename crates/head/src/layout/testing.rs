@@ -57,6 +57,7 @@ impl Problem {
             x_hat: &self.x_hat,
             labels: &self.labels,
             order: None,
+            start: 0,
             offset: self.offset.as_deref(),
             first_rate: self.step.first_rate,
         }

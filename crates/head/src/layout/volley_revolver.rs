@@ -139,7 +139,7 @@ impl Layout for VolleyRevolver {
 
     fn inputs(&self, levels: UploadLevels, scales: Scales) -> Vec<Input> {
         let scale = scales.weights;
-        let data = Input { role: Role::Data, level: levels.data, scale, packing: Packing::Slots, rms: 1.0 };
+        let data = Input { role: Role::Data, level: levels.data, scale, packing: Packing::Slots, rms: 1.0, senders: 0 };
         // A residual is a rate of about 4/n times a number near one: at n/4 times the scale it is as precise as all
         // else.
         let raised = scale * self.shape.rows.div_ceil(4).next_power_of_two() as f64;

@@ -3,7 +3,7 @@
 
 use super::refresh::Refresh;
 use super::tracer::{Traced, Tracer};
-use super::{Plan, UploadLevels};
+use super::{Plan, UploadLevels, contributions};
 use crate::Result;
 use crate::layout::{Input, Layout, Packing, Role, Upload, weight_rms};
 use crate::train::{Iterate, Returned, train_watched};
@@ -11,7 +11,13 @@ use crate::train::{Iterate, Returned, train_watched};
 impl Plan {
     /// The upload of a layout like the plan's.
     pub(super) fn inputs_of(&self, layout: &impl Layout) -> Vec<Input> {
-        layout.inputs(self.upload_levels(layout), self.scales())
+        let mut inputs = layout.inputs(self.upload_levels(layout), self.scales());
+        if !self.contributions.is_empty() {
+            let [data, labels] = [Role::Data, Role::Labels]
+                .map(|role| contributions::most_senders(&self.contributions, &self.layout, role));
+            inputs.iter_mut().for_each(|input| input.senders = if input.role == Role::Data { data } else { labels });
+        }
+        inputs
     }
 
     /// The levels of that upload.
@@ -24,7 +30,7 @@ impl Plan {
         // The role is that of what an owner encrypts beside the job; it is never among the inputs.
         let rms = self.schedule().stride() * weight_rms(self.shape, self.recipe.iterations());
         let scale = self.layout.fresh_scale(self.scales());
-        Input { role: Role::Weights, level: self.top_level(), scale, packing: Packing::Slots, rms }
+        Input { role: Role::Weights, level: self.top_level(), scale, packing: Packing::Slots, rms, senders: 0 }
     }
 
     /// Runs the training on a layout like the plan's. `after` hears of every iteration that is done; of a refreshed

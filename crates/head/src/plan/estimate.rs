@@ -1,9 +1,9 @@
 //! What a plan will take, predicted by running its circuit on the symbolic machine.
 
-use super::Plan;
-use super::cost::UnitCosts;
+use super::cost::{UnitCosts, Work};
 use super::refresh::{self, Refresh};
 use super::tracer::{Operations, Traced, TracedStore, Tracer};
+use super::{Plan, contributions, price};
 use crate::Result;
 use crate::layout::upload::{Room, Working};
 use crate::layout::{AnyLayout, ClassDiagonal, Layout, Role, VolleyRevolver};
@@ -20,6 +20,11 @@ pub const STATISTICAL_BITS: u32 = 30;
 fn noise_margin(iterations: usize) -> f64 {
     (iterations as f64).max(2.0)
 }
+
+/// By how much the norm of w independent normal numbers exceeds sqrt(w) with a probability below
+/// 2^-[`STATISTICAL_BITS`]: sqrt(2 ln 2 . 30), whatever w is (concentration of Lipschitz functions of Gaussians). Counts
+/// where there are few weights.
+const NORM_TAIL: f64 = 6.449;
 
 /// The most blocks whose every operation is traced.
 const MOST_TRACED_BLOCKS: usize = 8;
@@ -42,7 +47,7 @@ pub struct Estimate {
     precision: Precision,
     /// Ciphertexts of the upload: data, labels, offsets.
     pub upload_ciphertexts: [usize; 3],
-    /// Bytes of the upload.
+    /// Bytes of the upload: of several owners', the largest.
     pub upload_bytes: usize,
     /// Bytes of the evaluation keys in their file.
     pub key_bytes: usize,
@@ -68,8 +73,9 @@ impl Estimate {
     pub(super) fn new(plan: &Plan) -> Result<Self> {
         let (operations, deviation) = Self::traced(plan, plan.layout())?;
         let inputs = plan.inputs();
-
-        let upload_bytes = plan.upload_bytes();
+        let operations = Operations { work: operations.work + entry_work(plan), ..operations };
+        let contributions = plan.contributions().iter();
+        let upload_bytes = contributions.map(|c| plan.given_bytes(*c)).max().unwrap_or_else(|| plan.upload_bytes());
         let key_bytes = operations.keys.serialized_bytes(plan.literal());
         let count = |role| inputs.iter().filter(|input| input.role == role).count();
         let keys = operations.keys.expanded_bytes(plan.literal());
@@ -247,7 +253,9 @@ impl Estimate {
         self.precision.weight_bound()
     }
 
-    /// B: a bound on the Euclidean norm of the error of all weights together, which the noise flooding must hide.
+    /// B: a bound on the Euclidean norm of the error of all w weights together, which the noise flooding must hide: margin
+    /// times the predicted deviation of one times sqrt(w) + 6.45, which independent errors exceed with a probability below
+    /// 2^-30 even without the margin.
     pub fn norm_bound(&self) -> f64 {
         self.precision.norm_bound()
     }
@@ -272,6 +280,13 @@ impl Estimate {
     pub fn seconds(&self, plan: &Plan, costs: &UnitCosts) -> f64 {
         costs.seconds(plan.literal().log_n, self.operations.work)
     }
+}
+
+/// What the entry of several owners' ciphertexts takes.
+fn entry_work(plan: &Plan) -> Work {
+    let levels = plan.upload_levels(plan.layout());
+    let entries = contributions::entries(plan.contributions(), plan.layout());
+    price::entries(entries, levels, plan.literal().p.len())
 }
 
 /// log2 sqrt(d + 1): by so many bits is the noise of a logit of d whitened features larger than that of one weight.
@@ -302,7 +317,7 @@ impl Precision {
     }
 
     fn norm_bound(&self) -> f64 {
-        self.margin * self.deviation * (self.weights as f64).sqrt()
+        self.margin * self.deviation * ((self.weights as f64).sqrt() + NORM_TAIL)
     }
 
     fn flooding_deviation(&self, releases: u32) -> f64 {

@@ -25,7 +25,7 @@ impl UnitCosts {
         let message = Encoder::new(14).encode(&[Complex64::ONE], 1e9)?;
         let mut x = encrypt(&parameters, &owner, &message, 5, 1e9)?.expand(parameters.ring());
         let tracer = Tracer::new(&literal);
-        let input = Input { role: Role::Data, level: 5, scale: 1e9, packing: Packing::Slots, rms: 1.0 };
+        let input = Input { role: Role::Data, level: 5, scale: 1e9, packing: Packing::Slots, rms: 1.0, senders: 0 };
         tracer.rotate(&tracer.fresh(&input), 1)?;
         let predicted = Self::REFERENCE.seconds(14, tracer.operations().work);
         let mut best = f64::INFINITY;

@@ -107,6 +107,12 @@ pub fn upload_bytes(layout: &ClassDiagonal, log_n: u32, levels: UploadLevels, [b
     bytes.into_iter().fold(0, usize::saturating_add)
 }
 
+/// The work of entering so many ciphertexts of data and of labels.
+pub fn entries([data, labels]: [usize; 2], levels: UploadLevels, special: usize) -> Work {
+    let each = |count: usize, level| count as u64 * cost::key_switch(level, special, 0);
+    each(data, levels.data) + each(labels, levels.labels)
+}
+
 /// What goes to and fro in a refreshed training; primes as in [`upload_bytes`].
 pub fn exchange(layout: &ClassDiagonal, log_n: u32, iterations: usize, top: usize, [base, bits]: [u32; 2]) -> Exchange {
     let packed = |level: usize| ((base as usize + level * bits as usize) << log_n) / 8;

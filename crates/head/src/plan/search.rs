@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ciphertune_ckks::{ParametersLiteral, SECURITY_BOUNDS, security_bound};
 
+use super::contributions::{self, Contribution, Given};
 use super::cost::{UnitCosts, Work};
 use super::refresh::Refresh;
-use super::{Estimate, Plan, estimate, price};
-use crate::layout::{AnyLayout, ClassDiagonal, LayoutKind, Shape, TopAxis, VolleyRevolver};
+use super::{Estimate, Plan, Travelling, estimate, price};
+use crate::layout::{AnyLayout, ClassDiagonal, Layout, LayoutKind, Shape, TopAxis, VolleyRevolver};
 use crate::{HeadError, Recipe, Result};
 
 /// Bits of the lowest prime and of the special primes.
@@ -59,8 +60,17 @@ const MOST_TRACED: usize = 6;
 /// How fast an upload is unless told otherwise: a slow connection's.
 pub const UPLOAD_BYTES_PER_SECOND: f64 = 25e6;
 
+/// What owners give, in places of a layout: aligned where it leaves places free, dense elsewhere.
+fn placed(given: &[Given], shape: Shape, layout: &AnyLayout) -> Vec<Contribution> {
+    let unit = match layout {
+        AnyLayout::ClassDiagonal(layout) if layout.batches().rows() > shape.rows => layout.block_rows(),
+        _ => 1,
+    };
+    contributions::place(given, unit)
+}
+
 /// What a plan must respect.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Constraints {
     /// The layout.
     pub layout: LayoutKind,
@@ -79,6 +89,8 @@ pub struct Constraints {
     pub classes_together: Option<usize>,
     /// Who makes the steps.
     pub refresh: Refresh,
+    /// What several owners give; empty where one has all rows, and the training's key.
+    pub given: Vec<Given>,
     /// Any ring however small, with no security at all: for tests.
     pub insecure_toy: bool,
 }
@@ -93,6 +105,7 @@ impl Default for Constraints {
             upload_rate: UPLOAD_BYTES_PER_SECOND,
             classes_together: None,
             refresh: Refresh::Never,
+            given: Vec::new(),
             insecure_toy: false,
         }
     }
@@ -111,6 +124,14 @@ impl Default for Constraints {
 pub fn choose(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Result<Plan> {
     assert!(constraints.upload_rate > 0.0, "an upload at {} bytes a second never ends", constraints.upload_rate);
     super::check_layout(constraints.layout, recipe)?;
+    if !constraints.given.is_empty() {
+        contributions::check_recipe(recipe, constraints.layout, constraints.refresh)?;
+        let rows = contributions::rows(&constraints.given)?;
+        if rows != shape.rows {
+            let message = format!("the owners give {rows} rows, not {}", shape.rows);
+            return Err(HeadError::Contributions(message));
+        }
+    }
     let mut search = Search {
         shape,
         recipe,
@@ -150,7 +171,7 @@ const REFRESH_SECONDS: f64 = 0.2;
 ///
 /// As [`choose`], if there is no plan either way.
 pub fn choose_refresh(shape: Shape, recipe: &Recipe, constraints: &Constraints) -> Result<Plan> {
-    let plan = |refresh| choose(shape, recipe, &Constraints { refresh, ..*constraints });
+    let plan = |refresh| choose(shape, recipe, &Constraints { refresh, ..constraints.clone() });
     let (chain, refreshed) = (plan(Refresh::Never), plan(Refresh::EveryIteration));
     let seconds = |plan: &Plan| -> Result<f64> {
         let (estimate, exchange) = (plan.estimate()?, plan.exchange());
@@ -326,10 +347,20 @@ impl Search<'_> {
             for special in special {
                 let price = match &layout {
                     AnyLayout::ClassDiagonal(layout) => {
-                        let work = price::class_diagonal(layout, (iterations, offset, refresh), top, special);
+                        let mut work = price::class_diagonal(layout, (iterations, offset, refresh), top, special);
                         let bits = [BASE_BITS, prime_bits(log_n, top, special, self.constraints)];
                         let levels = refresh.upload_levels(layout, top, offset);
-                        let upload = price::upload_bytes(layout, log_n, levels, bits);
+                        let mut upload = price::upload_bytes(layout, log_n, levels, bits);
+                        if !self.constraints.given.is_empty() {
+                            let any = AnyLayout::ClassDiagonal(*layout);
+                            let contributions = placed(&self.constraints.given, self.shape, &any);
+                            work += price::entries(contributions::entries(&contributions, &any), levels, special);
+                            let most = contributions.iter().map(|c| contributions::entries(&[*c], &any));
+                            let most = most.map(|[data, labels]| data + labels).max().unwrap_or(0);
+                            // All ciphertexts are at one level.
+                            upload =
+                                (upload as f64 * most as f64 / layout.upload_count(false).unwrap_or(1) as f64) as usize;
+                        }
                         let exchanged = match refresh {
                             Refresh::Never => 0,
                             Refresh::EveryIteration => price::exchange(layout, log_n, iterations, top, bits).bytes(),
@@ -430,8 +461,18 @@ fn candidate(
         // Primes lie on both sides of their power of two, so the sum may miss the bound by a hair.
         if literal.log_qp() <= bound {
             let scale_bits = bits.min(most_scale);
-            let (refresh, toy) = (constraints.refresh, constraints.insecure_toy);
-            return Plan::new(shape, recipe.clone(), layout, literal, scale_bits, refresh, toy).map(Some);
+            let plan = Plan {
+                shape,
+                recipe: recipe.clone(),
+                contributions: placed(&constraints.given, shape, &layout),
+                layout,
+                parameters: literal,
+                scale_bits,
+                refresh: constraints.refresh,
+                toy: constraints.insecure_toy,
+                estimate: Travelling::default(),
+            };
+            return plan.checked().map(Some);
         }
         bits -= 1;
     }
@@ -461,7 +502,14 @@ fn geometries(shape: Shape, log_n: u32, recipe: &Recipe, constraints: &Constrain
             let geometries = class_diagonals(shape, slots, constraints.classes_together).into_iter();
             // A batch begins with a block of its own, which takes more than the classes of a few rows.
             let geometries = geometries.filter(|layout| batches == 1 || layout.top() != TopAxis::Classes);
-            geometries.map(|layout| super::fit(layout, recipe)).collect()
+            let fit = |layout: ClassDiagonal| {
+                let aligned = contributions::place(&constraints.given, layout.block_rows());
+                // Dense first, then with places that are left free, if that makes a difference.
+                let mut places = vec![shape.rows, contributions::places(&aligned).max(shape.rows)];
+                places.dedup();
+                places.into_iter().map(move |places| super::fit(layout, recipe, places))
+            };
+            geometries.flat_map(fit).collect()
         }
     }
 }

@@ -8,6 +8,13 @@ use crate::layout::{Role, TopAxis};
 use crate::recipe::{Fit, Preset, RecipeOverrides, Sigmoid};
 use crate::train::Returned;
 
+/// A plan for tests, with a scale of 2^40.
+fn toy(shape: Shape, recipe: Recipe, layout: AnyLayout, parameters: ParametersLiteral, refresh: Refresh) -> Plan {
+    let (contributions, estimate) = (Vec::new(), Travelling::default());
+    let plan = Plan { shape, recipe, layout, parameters, scale_bits: 40, refresh, contributions, toy: true, estimate };
+    plan.checked().unwrap()
+}
+
 fn shape(rows: usize, features: usize, classes: usize) -> Shape {
     Shape { rows, features, classes }
 }
@@ -145,7 +152,7 @@ fn what_is_said_of_many_blocks_is_what_tracing_them_all_would_say() {
         assert!(layout.blocks() > 8);
         let levels = layout.levels(2, recipe.initial_weight() != 0.0);
         let literal = ParametersLiteral::choose(13, 50, 40, levels, 3).unwrap();
-        Plan::new(shape, recipe, AnyLayout::ClassDiagonal(layout), literal, 40, Refresh::Never, true).unwrap()
+        toy(shape, recipe, AnyLayout::ClassDiagonal(layout), literal, Refresh::Never)
     };
     let full = |plan: &Plan, room| {
         let tracer = tracer::Tracer::new(plan.literal());
@@ -186,8 +193,7 @@ fn what_is_said_of_many_blocks_of_volley_revolver_is_what_tracing_them_all_would
         let layout = VolleyRevolver::new(shape, 1 << 11).unwrap();
         let levels = layout.levels(recipe.iterations(), recipe.initial_weight() != 0.0);
         let literal = ParametersLiteral::choose(12, 50, 40, levels, 3).unwrap();
-        let plan =
-            Plan::new(shape, recipe, AnyLayout::VolleyRevolver(layout), literal, 40, Refresh::Never, true).unwrap();
+        let plan = toy(shape, recipe, AnyLayout::VolleyRevolver(layout), literal, Refresh::Never);
 
         let tracer = tracer::Tracer::new(plan.literal());
         let (upload, _) = tracer::TracedStore::upload(&tracer, plan.inputs(), Room::PLENTY);
@@ -302,7 +308,7 @@ fn prices_in_closed_form_are_what_the_circuits_count() {
             let top = refresh.levels(&layout, &recipe);
             let literal = ParametersLiteral::choose(log_n, 50, 40, top, 3).unwrap();
             let any = AnyLayout::ClassDiagonal(layout);
-            let plan = Plan::new(shape, recipe.clone(), any, literal, 40, refresh, true).unwrap();
+            let plan = toy(shape, recipe.clone(), any, literal, refresh);
             let traced = plan.estimate().unwrap().operations.work;
             let priced = price::class_diagonal(&layout, (recipe.iterations(), offset, refresh), top, 3);
             for (traced, priced) in
@@ -382,7 +388,7 @@ fn what_is_said_of_a_refreshed_training_is_what_tracing_all_of_it_would_say() {
     let literal = ParametersLiteral::choose(13, 50, 40, layout.gradient_levels(), 3).unwrap();
     let recipe = Recipe::default_for(7).unwrap();
     let any = AnyLayout::ClassDiagonal(layout);
-    let plan = Plan::new(shape, recipe, any, literal, 40, Refresh::EveryIteration, true).unwrap();
+    let plan = toy(shape, recipe, any, literal, Refresh::EveryIteration);
 
     let tracer = tracer::Tracer::new(plan.literal());
     let (upload, _) = tracer::TracedStore::upload(&tracer, plan.inputs(), Room::PLENTY);

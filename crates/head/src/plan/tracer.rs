@@ -128,7 +128,11 @@ impl Tracer {
 
     /// A fresh ciphertext without the limbs above `level`, packed as uploads are.
     fn fresh_at(&self, input: &Input, level: usize) -> Traced {
-        let (level, variance) = (level.min(input.level), self.noise.fresh() / (input.scale * input.scale));
+        let noise = match input.senders {
+            0 => self.noise.fresh(),
+            senders => senders as f64 * (self.noise.fresh() + self.noise.entry(input.level)),
+        };
+        let (level, variance) = (level.min(input.level), noise / (input.scale * input.scale));
         self.made_in(self.packed[level], level, input.scale, input.rms, variance)
     }
 

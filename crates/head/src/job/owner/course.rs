@@ -11,7 +11,7 @@
 mod file;
 
 use ciphertune_ckks::container::Container;
-use ciphertune_ckks::files::SeededGroup;
+use ciphertune_ckks::files::Group;
 use ciphertune_ckks::{
     Ciphertext, Complex64, Encoder, KeyId, decrypt as decrypt_slots, encrypt as encrypt_slots, files,
 };
@@ -248,7 +248,7 @@ impl Course {
         let (plan, encoder) = (&keys.plan, Encoder::new(keys.plan.literal().log_n));
         let form = plan.fresh_weights();
         let packed = plan.layout().pack_weights(&self.v);
-        let group = SeededGroup { name: WEIGHTS.into(), level: form.level, scales: vec![form.scale; packed.len()] };
+        let group = Group { name: WEIGHTS.into(), level: form.level, scales: vec![form.scale; packed.len()] };
         let encrypt = |slots: &Vec<Complex64>| -> Result<_> {
             let coefficients = encoder.encode(slots, form.scale)?;
             Ok(encrypt_slots(&keys.parameters, &keys.secret, &coefficients, form.level, form.scale)?)

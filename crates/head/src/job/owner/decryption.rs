@@ -6,7 +6,7 @@ use nalgebra::DMatrix;
 use rayon::prelude::*;
 
 use super::super::server::{carry_name, gradient_name};
-use super::super::{ITERATIONS, MODEL, MODEL_FORMAT, PART, job_id_of, origin};
+use super::super::{ITERATIONS, JobId, MODEL, MODEL_FORMAT, PART, job_id_of, origin};
 use super::{Course, Keys, Record};
 use crate::layout::Layout;
 use crate::plan::estimate::ReturnedForm;
@@ -80,6 +80,20 @@ fn decrypt_iterates(keys: &Keys, container: &Container) -> Result<Vec<(usize, DM
     }
     let forms = Estimate::returned(&keys.plan)?;
     iterations.into_iter().map(|t| Ok((t, decrypt_iterate(keys, container, t, forms[t - 1])?))).collect()
+}
+
+/// As [`decrypt_weights`], of a job that the holder of these keys has no record of, since others gave to it.
+///
+/// # Errors
+///
+/// As [`decrypt`].
+pub fn decrypt_weights_of(keys: &Keys, job: JobId, model: &[u8]) -> Result<Vec<(usize, DMatrix<f64>)>> {
+    let container = open_model(keys, model)?;
+    let found = job_id_of(container.header())?;
+    if found != job {
+        return Err(HeadError::Mismatch(format!("the model belongs to job {found}, and job {job} is to be opened")));
+    }
+    decrypt_iterates(keys, &container)
 }
 
 /// The iterates of a model, which must be of the record's job.

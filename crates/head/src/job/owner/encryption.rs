@@ -3,7 +3,7 @@
 use std::io::{Seek, Write};
 
 use ciphertune_ckks::container::ContainerWriter;
-use ciphertune_ckks::files::SeededGroup;
+use ciphertune_ckks::files::Group;
 use ciphertune_ckks::{Encoder, KeyId, encrypt as encrypt_slots, files};
 use nalgebra::DMatrix;
 use rayon::prelude::*;
@@ -59,17 +59,18 @@ pub fn encrypt(
         x_hat: &problem.x_hat,
         labels: &labels,
         order: order.as_deref(),
+        start: 0,
         offset: problem.offset.as_deref(),
         first_rate: schedule.first_rate(),
     };
     let job = KeyId::random()?;
     let writer = document(JOB, *JOB_FORMATS.end(), plan, job, keys.id());
-    let (bytes, ciphertexts) = write_upload(keys, &source, writer, out, progress)?;
+    let everything: Vec<usize> = (0..plan.inputs().len()).collect();
+    let (bytes, ciphertexts) = write_upload(keys, &source, &everything, writer, out, progress)?;
     let provenance = table.provenance().cloned();
     let names = table.names().cloned();
     let covariance = Covariance::of(&problem.x_hat);
-    let rate = schedule.first_rate() / schedule.stride() * batches.mean_rows() / 4.0;
-    let magnitude = magnitude(&problem.x_hat, covariance.as_ref(), rate);
+    let magnitude = magnitude(&problem.x_hat, covariance.as_ref(), rate_of(plan));
     let (unscale, w0) = (problem.unscale, problem.w0);
     let kept = Some(kept::of(table, &labels, classes.len())?);
     let course = None;
@@ -88,22 +89,22 @@ fn check_shape(plan: &Plan, table: &FeatureTable, classes: &Classes) -> Result<(
     )))
 }
 
-/// Encrypts the upload and writes it. Returns bytes and ciphertexts.
-fn write_upload(
+/// Encrypts some ciphertexts of the upload, in order, and writes them. Returns bytes and ciphertexts.
+pub(super) fn write_upload(
     keys: &Keys,
     source: &Source,
+    wanted: &[usize],
     writer: ContainerWriter<'_>,
     out: &mut (impl Write + Seek),
     progress: &(dyn Fn(usize, usize) -> Result<()> + Sync),
 ) -> Result<(u64, usize)> {
     let (plan, inputs) = (&keys.plan, keys.plan.inputs());
-    let runs: Vec<&[Input]> = inputs.chunk_by(|a, b| a.role == b.role).collect();
-    let group = |run: &&[Input]| SeededGroup {
-        name: group_name(run[0].role).into(),
-        level: run[0].level,
-        scales: run.iter().map(|input| input.scale).collect(),
+    let runs: Vec<&[usize]> = wanted.chunk_by(|a, b| inputs[*a].role == inputs[*b].role).collect();
+    let group = |run: &&[usize]| {
+        let Input { role, level, .. } = inputs[run[0]];
+        Group { name: group_name(role).into(), level, scales: run.iter().map(|index| inputs[*index].scale).collect() }
     };
-    let groups: Vec<SeededGroup> = runs.iter().map(group).collect();
+    let groups: Vec<Group> = runs.iter().map(group).collect();
     let encoder = Encoder::new(plan.literal().log_n);
     let done = std::sync::atomic::AtomicUsize::new(0);
     let encrypt = |index: usize| {
@@ -113,15 +114,24 @@ fn write_upload(
             Plain::Subring(parts) => encoder.encode_subring(&parts, input.scale)?,
         };
         let ciphertext = encrypt_slots(&keys.parameters, &keys.secret, &coefficients, input.level, input.scale)?;
-        progress(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, inputs.len())?;
+        progress(done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1, wanted.len())?;
         Ok(ciphertext)
     };
-    let starts: Vec<usize> = (0..runs.len()).map(|place| runs[..place].iter().map(|run| run.len()).sum()).collect();
     let bytes = files::write_seeded_streamed(writer, &keys.parameters, &groups, out, |place, range| {
-        let wanted = starts[place] + range.start..starts[place] + range.end;
-        wanted.into_par_iter().map(encrypt).collect::<Result<Vec<_>>>()
+        runs[place][range].par_iter().map(|index| encrypt(*index)).collect::<Result<Vec<_>>>()
     })?;
-    Ok((bytes, inputs.len()))
+    Ok((bytes, wanted.len()))
+}
+
+/// The first rate, in units of 4/n, beside that which the plan reckons with.
+fn rate_of(plan: &Plan) -> f64 {
+    let schedule = plan.schedule();
+    schedule.first_rate() / schedule.stride() * plan.batch_rows() / 4.0
+}
+
+/// See [`Record::magnitude`], of a plan's problem.
+pub(super) fn magnitude_of(plan: &Plan, x_hat: &DMatrix<f64>) -> f64 {
+    magnitude(x_hat, Covariance::of(x_hat).as_ref(), rate_of(plan))
 }
 
 /// See [`Record::magnitude`]; the rate, in units of 4/n, is that beside which the plan reckons with.

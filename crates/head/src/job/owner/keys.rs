@@ -1,10 +1,10 @@
 //! The owner's keys for a plan.
 
 use ciphertune_ckks::files::EvaluationKeyFile;
-use ciphertune_ckks::{KeyId, Parameters, SecretKey, files};
+use ciphertune_ckks::{EntryKey, EntryMask, KeyId, Parameters, SecretKey, files};
 
 use super::super::PLAN;
-use crate::{Plan, Result};
+use crate::{HeadError, Plan, Result};
 
 /// The owner's keys for a plan.
 pub struct Keys {
@@ -53,6 +53,27 @@ impl Keys {
     /// Only if the container cannot be written.
     pub fn secret_key_to_bytes(&self) -> Result<impl std::ops::Deref<Target = Vec<u8>> + use<>> {
         Ok(files::secret_key_to_bytes(&self.parameters, &self.secret)?)
+    }
+
+    /// A key holder's part of an owner's entry key, for contributions to the plan: of each owner its own, for its eyes only.
+    ///
+    /// # Errors
+    ///
+    /// If the random generator fails.
+    pub fn entry_mask(&self) -> Result<EntryMask> {
+        Ok(EntryMask::generate(&self.parameters, &self.secret, self.plan.entry_level())?)
+    }
+
+    /// Makes the entry key of these keys from the holder's mask, for the server alone.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::Mismatch`] for the mask of another plan; if the random generator fails.
+    pub fn entry_key(&self, mask: EntryMask) -> Result<EntryKey> {
+        if mask.level() != self.plan.entry_level() {
+            return Err(HeadError::Mismatch("the mask of the entry key was made for another plan".into()));
+        }
+        Ok(mask.complete(&self.parameters, &self.secret)?)
     }
 
     /// Makes the evaluation keys that the plan's training needs and writes them as a file for the server.

@@ -154,4 +154,4 @@ impl Record {
 }
 
 /// The largest [`Record::magnitude`] that the margin in the plan's prediction of errors covers.
-const MOST_MAGNITUDE: f64 = 1.25;
+pub(super) const MOST_MAGNITUDE: f64 = 1.25;

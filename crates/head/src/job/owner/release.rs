@@ -103,7 +103,7 @@ pub fn flood(keys: &Keys, record: &Record, model: &[u8], releases: u32) -> Resul
     Ok(Flooded { head, release })
 }
 
-fn add_noise(plan: &Plan, releases: u32, u: &mut DMatrix<f64>) -> Result<Release> {
+pub(super) fn add_noise(plan: &Plan, releases: u32, u: &mut DMatrix<f64>) -> Result<Release> {
     let deviation = plan.estimate()?.flooding_deviation(releases);
     let mut sampler = Sampler::from_os().map_err(ciphertune_ckks::Error::from)?;
     u.apply(|x| *x += deviation * sampler.normal());

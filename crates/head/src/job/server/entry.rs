@@ -1,0 +1,182 @@
+//! The contributions of several owners become one job: each ciphertext is switched from its owner's secret to the key
+//! holder's, and those of one block are added up.
+//!
+//! The job that is written has both halves of every ciphertext. It is trained as any other is, and it is the same byte for
+//! byte whoever makes it of the same contributions and entry keys.
+
+use std::io::{Read, Seek, Write};
+
+use ciphertune_ckks::container::ContainerStream;
+use ciphertune_ckks::files::{Group, GroupReader};
+use ciphertune_ckks::{Ciphertext, EntryKey, KeyId, Parameters, enter_all, files};
+use rayon::prelude::*;
+
+use super::super::{
+    CONTRIBUTION, CONTRIBUTION_FORMAT, CONTRIBUTION_INDEX, JOB, JOB_FORMATS, JobId, document, group_name, job_id_of,
+    origin,
+};
+use crate::layout::Input;
+use crate::{HeadError, Plan, Result};
+
+/// A contribution of which only the header was read.
+pub struct ContributionReader<R> {
+    stream: ContainerStream<R>,
+    plan: Plan,
+    parameters: Parameters,
+    job: JobId,
+    key: KeyId,
+    index: usize,
+}
+
+impl<R: Read + Seek + Send> ContributionReader<R> {
+    /// Reads the header of a contribution.
+    ///
+    /// # Errors
+    ///
+    /// For a source that is no contribution, or one that its plan does not have.
+    pub fn open(source: R) -> Result<Self> {
+        let stream = ContainerStream::open(source, CONTRIBUTION, CONTRIBUTION_FORMAT)?;
+        let header = stream.header();
+        let (plan, parameters, key) = origin(header)?;
+        let job = job_id_of(header)?;
+        let index: usize = header.parse_metadata(CONTRIBUTION_INDEX)?;
+        if index >= plan.contributions().len() {
+            let message = format!("the contribution is number {index}, of {} in its plan", plan.contributions().len());
+            return Err(HeadError::InvalidArtefact(message));
+        }
+        Ok(Self { stream, plan, parameters, job, key, index })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Which contribution of the plan it is.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The job that it belongs to.
+    pub fn job(&self) -> JobId {
+        self.job
+    }
+
+    /// The owner's key that it is encrypted under.
+    pub fn key(&self) -> KeyId {
+        self.key
+    }
+
+    /// Reads and checks the ciphertexts, and keeps none.
+    fn checked(self) -> Result<Checked<R>> {
+        let inputs = self.plan.inputs();
+        let given = self.plan.given(self.plan.contributions()[self.index]);
+        let runs: Vec<&[usize]> = given.chunk_by(|a, b| inputs[*a].role == inputs[*b].role).collect();
+        let names: Vec<&str> = runs.iter().map(|run| group_name(inputs[run[0]].role)).collect();
+        let wrong = || {
+            let message = "the contribution's ciphertexts are not those that its plan asks for: encrypt them again with this version";
+            HeadError::InvalidArtefact(message.into())
+        };
+        let mut reader = GroupReader::new(&self.parameters, self.stream, &names)?;
+        let fits = |((level, scale), index): ((usize, f64), &usize)| {
+            level == inputs[*index].level && scale == inputs[*index].scale
+        };
+        let matches = |(group, run): (usize, &&[usize])| {
+            reader.forms(group).len() == run.len() && reader.forms(group).zip(run.iter()).all(fits)
+        };
+        if !runs.iter().enumerate().all(matches) {
+            return Err(wrong());
+        }
+        reader.read_all(|_, _| false)?;
+        let runs = runs.iter().map(|run| run.to_vec()).collect();
+        Ok(Checked { reader, runs })
+    }
+}
+
+/// A contribution that was read as a whole.
+struct Checked<R> {
+    reader: GroupReader<R>,
+    /// Of every group, what of the upload its ciphertexts are.
+    runs: Vec<Vec<usize>>,
+}
+
+impl<R: Read + Seek + Send> Checked<R> {
+    /// Those of some ciphertexts of the upload that are there, each with its place in the upload.
+    fn read(&mut self, wanted: std::ops::Range<usize>) -> Result<Vec<(usize, Ciphertext)>> {
+        let mut found = Vec::new();
+        for (group, run) in self.runs.iter().enumerate() {
+            let places =
+                run.partition_point(|index| *index < wanted.start)..run.partition_point(|index| *index < wanted.end);
+            if !places.is_empty() {
+                let indices: Vec<usize> = places.clone().collect();
+                let read = self.reader.read_again(group, &indices, usize::MAX)?;
+                found.extend(run[places].iter().copied().zip(read));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Enters the contributions of one job, each with its owner's entry key, and writes the job to `out`. `progress` is told
+/// ciphertexts that were entered, and in all. Returns bytes and ciphertexts of the job.
+///
+/// # Errors
+///
+/// [`HeadError::Mismatch`] for contributions and keys that do not belong together, or of which one is missing or there twice;
+/// for what is damaged; if `out` fails.
+pub fn enter<R: Read + Seek + Send>(
+    contributions: Vec<(ContributionReader<R>, EntryKey)>,
+    out: &mut (impl Write + Seek),
+    progress: &(dyn Fn(usize, usize) -> Result<()> + Sync),
+) -> Result<(u64, usize)> {
+    let mismatch = |reason: String| HeadError::Mismatch(reason);
+    let Some((first, key)) = contributions.first() else {
+        return Err(mismatch("there is no contribution".into()));
+    };
+    let (plan, parameters, job, holder) = (first.plan.clone(), first.parameters.clone(), first.job, key.holder());
+    let mut found = vec![false; plan.contributions().len()];
+    for (contribution, key) in &contributions {
+        let number = contribution.index;
+        if contribution.plan != plan || contribution.job != job {
+            return Err(mismatch(format!("contribution {number} is of another plan or job than the first")));
+        }
+        if key.from() != contribution.key || key.holder() != holder {
+            return Err(mismatch(format!("the entry key of contribution {number} is of another owner or key holder")));
+        }
+        if key.level() < plan.entry_level() {
+            return Err(mismatch(format!("the entry key of contribution {number} is for another plan")));
+        }
+        if std::mem::replace(&mut found[number], true) {
+            return Err(mismatch(format!("contribution {number} is there twice")));
+        }
+    }
+    if let Some(missing) = found.iter().position(|found| !found) {
+        return Err(mismatch(format!("contribution {missing} is missing")));
+    }
+    let inputs = plan.inputs();
+    let runs: Vec<&[Input]> = inputs.chunk_by(|a, b| a.role == b.role).collect();
+    let starts: Vec<usize> = (0..runs.len()).map(|place| runs[..place].iter().map(|run| run.len()).sum()).collect();
+    let group = |run: &&[Input]| Group {
+        name: group_name(run[0].role).into(),
+        level: run[0].level,
+        scales: run.iter().map(|input| input.scale).collect(),
+    };
+    let groups: Vec<Group> = runs.iter().map(group).collect();
+    let (readers, keys): (Vec<ContributionReader<R>>, Vec<EntryKey>) = contributions.into_iter().unzip();
+    let mut readers = readers.into_iter().map(ContributionReader::checked).collect::<Result<Vec<_>>>()?;
+    let writer = document(JOB, *JOB_FORMATS.end(), &plan, job, holder);
+    let bytes = files::write_full_streamed(writer, &parameters, &groups, out, |place, range| {
+        let wanted = starts[place] + range.start..starts[place] + range.end;
+        let mut sent: Vec<Vec<(&EntryKey, Ciphertext)>> = wanted.clone().map(|_| Vec::new()).collect();
+        for (reader, key) in readers.iter_mut().zip(&keys) {
+            for (index, ciphertext) in reader.read(wanted.clone())? {
+                sent[index - wanted.start].push((key, ciphertext));
+            }
+        }
+        let entered = sent.into_par_iter().map(|sent| Ok(enter_all(&parameters, &sent)?));
+        let entered = entered.collect::<Result<Vec<_>>>()?;
+        progress(wanted.end, inputs.len())?;
+        Ok::<_, HeadError>(entered)
+    })?;
+    Ok((bytes, inputs.len()))
+}
