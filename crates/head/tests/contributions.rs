@@ -90,7 +90,7 @@ impl Training {
         let parameters = self.plan.parameters()?;
         let open = |sent: &Sent| -> Result<_> {
             let key = EntryKey::from_bytes(&parameters, &sent.entry_key)?;
-            Ok((ContributionReader::open(Cursor::new(sent.contribution.clone()))?, key))
+            Ok((ContributionReader::open(Cursor::new(sent.contribution.clone()))?.read()?, key))
         };
         let mut out = Cursor::new(Vec::new());
         enter(sent.iter().map(open).collect::<Result<_>>()?, &mut out, &|_, _| Ok(()))?;

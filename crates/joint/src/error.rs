@@ -17,6 +17,9 @@ pub enum JointError {
     /// A table, a scaler or a recipe.
     #[error(transparent)]
     Head(#[from] HeadError),
+    /// A key or ciphertext.
+    #[error(transparent)]
+    Ckks(#[from] ciphertune_ckks::Error),
     /// A name that is no owner's.
     #[error("{0:?} is no name of an owner: use 1 to 32 of a-z, 0-9 and -, and begin with a letter or digit")]
     Name(String),
@@ -127,6 +130,42 @@ pub enum JointError {
         name: String,
         /// Its owner.
         from: String,
+    },
+    /// An artefact whose content does not pass.
+    #[error("{name} of {from} is refused: {error}")]
+    Refused {
+        /// The artefact's name.
+        name: String,
+        /// Its owner.
+        from: String,
+        /// Why.
+        error: HeadError,
+    },
+    /// A payload that is missing, or another than its artefact says.
+    #[error("{name} is missing or not what {from} signed: ask {from} to send it again")]
+    Payload {
+        /// Its name.
+        name: String,
+        /// Who made it.
+        from: String,
+    },
+    /// Features and labels of different rows.
+    #[error(
+        "the rows of {one} and of {other} are not the same, or not in the same order: sort both by the identifier, leave out what only one has, and make a new session"
+    )]
+    OtherRows {
+        /// An owner.
+        one: String,
+        /// Its partner.
+        other: String,
+    },
+    /// A model that a verifier made otherwise.
+    #[error(
+        "the server's model is not the one that {verifier} made of the same contributions: nobody may open it; ask both for their versions of this program"
+    )]
+    NotVerified {
+        /// The verifier.
+        verifier: String,
     },
     /// A second table in one session.
     #[error(

@@ -1,4 +1,4 @@
-//! Sessions of several owners whose rows must not be put together.
+//! Sessions of several owners whose rows, or whose features and labels, must not be put together.
 //!
 //! Everything here works on bytes: artefacts come from somewhere and go somewhere, through a [`store::Store`], and no
 //! step knows a folder, a socket or a terminal. From the bottom up:
@@ -8,6 +8,7 @@
 //! * [`proposal`]: `session.json`, which all owners agree on by its fingerprint;
 //! * [`artefact`]: what owners send, each signed and written once;
 //! * [`masked`]: sums of integers of which nobody sees a part;
+//! * [`held`]: what members of a session with a key holder send, and make of it;
 //! * [`moments`]: what a scaler needs to know of all rows, as such sums; [`training`]: gradients;
 //! * [`round`]: the rounds of a session and what is sent in them; [`party`]: an owner's turn.
 //!
@@ -16,6 +17,7 @@
 pub mod artefact;
 mod error;
 pub mod hash;
+pub mod held;
 pub mod identity;
 pub mod masked;
 pub mod moments;

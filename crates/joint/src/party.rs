@@ -11,14 +11,16 @@
 use crate::artefact::{Artefact, Place};
 use crate::error::{JointError, Result};
 use crate::hash::Digest;
+use crate::held::{Member, Received};
 use crate::identity::Identity;
 use crate::masked::{self, Masker, Vector, Width};
 use crate::moments::{self, Means};
-use crate::proposal::{self, Proposal};
+use crate::proposal::{self, Mode, Proposal, Role};
 use crate::round::{Group, Join, Round, Secrets};
 use crate::store::Store;
 use crate::training::{self, Course};
-use ciphertune_head::{FeatureTable, Head, Scaler, ScalerKind};
+use ciphertune_head::job::owner::OwnRows;
+use ciphertune_head::{Classes, DMatrix, FeatureTable, Head, Scaler, ScalerKind};
 use serde::{Deserialize, Serialize};
 
 /// The digest of the table, in an owner's store.
@@ -27,6 +29,9 @@ pub const TABLE: &str = "table";
 pub const SECRETS: &str = "secrets";
 /// That an owner stopped waiting, in its store.
 pub const ABORTED: &str = "aborted";
+
+/// The scaler of an owner who has all features, in its store.
+const OWN_SCALER: &str = "own-scaler";
 
 /// So many rows a feature are pooled at least, unless all owners accept what fewer tell about them.
 const ROWS_A_FEATURE: usize = 10;
@@ -41,6 +46,54 @@ pub struct Party<'a> {
     pub own: &'a dyn Store,
     /// Seconds since 1970-01-01, UTC.
     pub now: u64,
+    /// Bytes of memory that a training may take here.
+    pub memory: usize,
+}
+
+/// What a member takes its turn with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Turn<'a> {
+    /// Features, with labels if it has them; for owners of rows or features.
+    pub table: Option<&'a FeatureTable>,
+    /// A label a row; for owners of labels alone.
+    pub labels: Option<&'a [String]>,
+    /// An identifier a row; where features and labels are compared.
+    pub ids: Option<&'a [String]>,
+}
+
+impl<'a> Turn<'a> {
+    /// That of an owner of features.
+    pub fn of(table: &'a FeatureTable) -> Self {
+        Turn { table: Some(table), ..Turn::default() }
+    }
+
+    /// Refuses what is not this role's.
+    fn check(&self, role: Role) -> Result<()> {
+        let refuse = |reason: &str| Err(JointError::Proposal(reason.to_owned()));
+        match (role, self.table.is_some(), self.labels.is_some()) {
+            (Role::Rows | Role::Features, true, false) | (Role::Labels, false, true) => Ok(()),
+            (Role::Holder | Role::Server | Role::Verifier, false, false) => Ok(()),
+            (Role::Rows, ..) => {
+                refuse("this member has rows in the session: give its table with --train, and nothing else")
+            }
+            (Role::Features, ..) => {
+                refuse("this member has features in the session: give its table with --train, and no labels")
+            }
+            (Role::Labels, ..) => {
+                refuse("this member has labels in the session: give them with --only-labels, and no table")
+            }
+            _ => refuse("this member has no data in the session: leave out --train and --only-labels"),
+        }
+    }
+
+    /// The labels, of the table or alone.
+    fn own_labels(&self, role: Role) -> Option<&'a [String]> {
+        match role {
+            Role::Rows => self.table.and_then(FeatureTable::labels),
+            Role::Labels => self.labels,
+            _ => None,
+        }
+    }
 }
 
 /// Where a session stands, for one owner.
@@ -58,13 +111,13 @@ pub struct Progress {
     pub outcome: Option<Outcome>,
 }
 
-/// What all owners have at the end.
+/// What a member has at the end.
 #[derive(Debug)]
 pub struct Outcome {
     /// Rows of all owners.
     pub rows: usize,
-    /// The scaler of all rows.
-    pub scaler: Scaler,
+    /// The scaler of all rows, for who has features.
+    pub scaler: Option<Scaler>,
     /// The head that was trained on all rows, if there was a training.
     pub head: Option<Head>,
 }
@@ -125,12 +178,14 @@ pub fn read_aborted(own: &dyn Store) -> Result<Option<Aborted>> {
     own.get(ABORTED)?.map(|bytes| serde_json::from_slice(&bytes).map_err(damaged)).transpose()
 }
 
-/// The digest of a table: its numbers and labels, in order.
-pub fn table_digest(table: &FeatureTable) -> Digest {
-    let shape = [table.rows() as u64, table.columns() as u64].map(u64::to_le_bytes);
-    let numbers: Vec<u8> = table.features().iter().flat_map(|x| x.to_bits().to_le_bytes()).collect();
-    let labels = table.labels().unwrap_or_default().iter().map(String::as_bytes);
-    let fields = [&shape[0][..], &shape[1], &numbers].into_iter().chain(labels);
+/// The digest of what a member takes its turn with: numbers and labels, in order.
+fn table_digest(turn: &Turn) -> Digest {
+    let empty = DMatrix::zeros(0, 0);
+    let features = turn.table.map_or(&empty, FeatureTable::features);
+    let shape = [features.nrows() as u64, features.ncols() as u64].map(u64::to_le_bytes);
+    let numbers: Vec<u8> = features.iter().flat_map(|x| x.to_bits().to_le_bytes()).collect();
+    let labels = turn.table.and_then(FeatureTable::labels).or(turn.labels).unwrap_or_default();
+    let fields = [&shape[0][..], &shape[1], &numbers].into_iter().chain(labels.iter().map(String::as_bytes));
     Digest::of("ciphertune table 1", fields)
 }
 
@@ -171,21 +226,31 @@ impl Party<'_> {
         }
     }
 
-    /// Takes the owner's turn with its table, as often as there is one. `earlier` are its other sessions.
+    /// Takes the member's turn with its table, as often as there is one. `earlier` are its other sessions.
     ///
     /// # Errors
     ///
     /// Whatever is wrong with another's artefact, by its name; [`JointError::OtherTable`] and [`JointError::UsedTable`] if
     /// taking part with this table could show what is another owner's alone.
-    pub fn next(&self, proposal: &Proposal, table: &FeatureTable, earlier: &[Earlier]) -> Result<Progress> {
-        proposal.check_table(table)?;
-        let digest = table_digest(table);
+    pub fn next(&self, proposal: &Proposal, turn: &Turn, earlier: &[Earlier]) -> Result<Progress> {
+        let place = proposal.place(&self.identity.card())?;
+        let role = proposal.members[place].role;
+        turn.check(role)?;
+        if let Some(table) = turn.table {
+            proposal.check_table(role, table)?;
+            proposal.check_rows(place, table.rows())?;
+        }
+        if let (Some(labels), Some(training)) = (turn.labels, &proposal.training) {
+            proposal.check_rows(place, labels.len())?;
+            Classes::from_names(training.classes.clone())?.indices(labels)?;
+        }
+        let digest = table_digest(turn);
         self.check_earlier(proposal, digest, earlier)?;
         match self.own.put(TABLE, digest.to_string().as_bytes()) {
             Err(JointError::Rewritten(_)) => return Err(JointError::OtherTable),
             put => put?,
         }
-        self.run(proposal, Some(table))
+        self.run(proposal, Some(turn))
     }
 
     /// Where the session stands. Sends nothing.
@@ -199,7 +264,8 @@ impl Party<'_> {
 
     fn check_earlier(&self, proposal: &Proposal, table: Digest, earlier: &[Earlier]) -> Result<()> {
         let roster = |proposal: &Proposal| {
-            let mut keys: Vec<_> = proposal.owners.iter().map(|owner| owner.card.sign).collect();
+            let mut keys: Vec<_> =
+                proposal.summing().into_iter().map(|place| proposal.members[place].card.sign).collect();
             keys.sort_unstable();
             keys
         };
@@ -212,11 +278,11 @@ impl Party<'_> {
         }
     }
 
-    fn run(&self, proposal: &Proposal, table: Option<&FeatureTable>) -> Result<Progress> {
+    fn run(&self, proposal: &Proposal, turn: Option<&Turn>) -> Result<Progress> {
         let mut walk = Walk {
             party: self,
             proposal,
-            table,
+            turn,
             place: proposal.place(&self.identity.card())?,
             aborted: read_aborted(self.own)?,
             transcript: proposal.digest(),
@@ -239,7 +305,7 @@ struct Walk<'a> {
     party: &'a Party<'a>,
     proposal: &'a Proposal,
     /// `None` if nothing is to be sent.
-    table: Option<&'a FeatureTable>,
+    turn: Option<&'a Turn<'a>>,
     place: usize,
     aborted: Option<Aborted>,
     /// Of all rounds before.
@@ -258,6 +324,11 @@ struct Knowledge {
     course: Option<Course>,
     /// Of all sums.
     sums: Vec<Digest>,
+    /// With a key holder: the artefacts of its keys, of the contributions and of the model.
+    keys: Vec<Artefact>,
+    contributions: Vec<Artefact>,
+    model: Vec<Artefact>,
+    head: Option<Head>,
 }
 
 /// The rounds come in order.
@@ -266,15 +337,18 @@ const ORDER: &str = "the rounds before have told it";
 impl Walk<'_> {
     fn at(&self, round: Round, seq: u64, owner: usize) -> Place {
         let session = self.knowledge.group.as_ref().map_or_else(|| self.proposal.digest(), |group| group.session);
-        Place { name: round.to_string(), session, from: self.proposal.owners[owner].card.name.clone(), seq }
+        Place { name: round.to_string(), session, from: self.proposal.members[owner].card.name.clone(), seq }
     }
 
-    /// The artefacts of a round in the order of the roster, this owner's made and sent if need be; `None` if one is
+    /// The artefacts of a round in the order of the roster, this member's made and sent if need be; `None` if one is
     /// missing.
     fn round(&mut self, round: Round, seq: u64) -> Result<Option<Vec<Artefact>>> {
         let mine = self.at(round, seq, self.place).file();
+        let senders = round.senders(self.proposal);
         let mut bytes = self.party.own.get(&mine)?;
-        let may_send = self.table.is_some() && self.aborted.is_none() && self.party.now <= self.proposal.deadline;
+        let is_sender = senders.contains(&self.place);
+        let may_send =
+            is_sender && self.turn.is_some() && self.aborted.is_none() && self.party.now <= self.proposal.deadline;
         if bytes.is_none() && may_send {
             let made = self.make(round, seq)?;
             bytes = Some(keep(self.party.own, &mine, &made)?);
@@ -283,17 +357,21 @@ impl Walk<'_> {
             && may_send
             && self.party.shared.get(&mine)?.is_none()
         {
+            // First what the artefact speaks of.
+            if round.has_payload() {
+                self.member().share_payload(&mine)?;
+            }
             self.party.shared.put(&mine, bytes)?;
             self.sent.push(mine.clone());
         }
-        let mut artefacts = Vec::with_capacity(self.proposal.owners.len());
-        for owner in 0..self.proposal.owners.len() {
+        let mut artefacts = Vec::with_capacity(senders.len());
+        for owner in senders {
             let place = self.at(round, seq, owner);
             let Some(there) = self.party.shared.get(&place.file())? else { return Ok(None) };
             if owner == self.place && bytes.as_ref() != Some(&there) {
                 return Err(JointError::Rewritten(mine));
             }
-            let artefact = Artefact::from_bytes(&there, &place, &self.proposal.owners[owner].card)?;
+            let artefact = Artefact::from_bytes(&there, &place, &self.proposal.members[owner].card)?;
             if artefact.transcript != self.transcript {
                 return Err(JointError::Transcript { name: place.file(), from: place.from });
             }
@@ -307,6 +385,14 @@ impl Walk<'_> {
         let body = match round {
             Round::Join => Join::body(self.proposal, self.party.identity, self.secrets(true)?)?,
             Round::Done => self.result().0.to_vec(),
+            Round::Keys => self.member().make_keys(&place.file())?,
+            Round::Ids => self.member().make_ids(self.turn.and_then(|turn| turn.ids))?,
+            Round::Contribution => self.contribution(&place.file())?,
+            Round::Model | Round::Verified => {
+                let (keys, contributions) = (self.received(Round::Keys), self.received(Round::Contribution));
+                Member::model_body(self.member().make_model(&place.file(), &keys[0], &contributions)?)
+            }
+            Round::Head => self.member().make_head(&self.received(Round::Model)[0])?,
             sum => {
                 let masked = self.mask(sum, self.vector(sum)?)?;
                 let group = self.knowledge.group.as_ref().expect(ORDER);
@@ -316,9 +402,60 @@ impl Walk<'_> {
         Artefact { place, transcript: self.transcript, body }.to_bytes(self.party.identity)
     }
 
+    /// This member, where a key holder is one.
+    fn member(&self) -> Member<'_> {
+        let Party { identity, shared, own, memory, .. } = *self.party;
+        let session = self.knowledge.group.as_ref().expect(ORDER).session;
+        Member { proposal: self.proposal, session, identity, place: self.place, own, shared, memory }
+    }
+
+    /// The artefacts of an earlier round with a key holder.
+    fn received(&self, round: Round) -> Vec<Received<'_>> {
+        let artefacts = match round {
+            Round::Keys => &self.knowledge.keys,
+            Round::Contribution => &self.knowledge.contributions,
+            _ => &self.knowledge.model,
+        };
+        self.received_of(round, artefacts)
+    }
+
+    fn received_of<'b>(&self, round: Round, artefacts: &'b [Artefact]) -> Vec<Received<'b>> {
+        let places = round.senders(self.proposal).into_iter();
+        let received = |(place, artefact): (usize, &'b Artefact)| Received {
+            place,
+            file: artefact.place.file(),
+            body: &artefact.body,
+        };
+        places.zip(artefacts).map(received).collect()
+    }
+
+    /// This owner's rows, encrypted.
+    fn contribution(&self, file: &str) -> Result<Vec<u8>> {
+        let (turn, member) = (self.turn.expect("nothing is made without a turn"), self.member());
+        let training = self.proposal.training.as_ref().expect("a session with a key holder has a training");
+        let classes = Classes::from_names(training.classes.clone())?;
+        let scaler = match (&self.knowledge.scaler, turn.table) {
+            (Some(scaler), _) => Some(scaler.clone()),
+            (None, Some(table)) => Some(self.alone(table)?),
+            (None, None) => None,
+        };
+        let features = turn.table.zip(scaler.as_ref());
+        let labels = turn.own_labels(self.proposal.members[self.place].role);
+        member.make_contribution(file, &self.received(Round::Keys)[0], &OwnRows { features, labels, classes: &classes })
+    }
+
+    /// The scaler of an owner who has all features, which it keeps for the head.
+    fn alone(&self, table: &FeatureTable) -> Result<Scaler> {
+        let bytes = match self.party.own.get(OWN_SCALER)? {
+            Some(bytes) => bytes,
+            None => keep(self.party.own, OWN_SCALER, &self.member().own_scaler(table)?.to_bytes()?)?,
+        };
+        Ok(Scaler::from_bytes(&bytes)?)
+    }
+
     /// This owner's numbers of a round.
     fn vector(&self, round: Round) -> Result<Vector> {
-        let table = self.table.expect("nothing is made without a table");
+        let table = self.turn.and_then(|turn| turn.table).expect("sums are made of tables");
         let known = &self.knowledge;
         match round {
             Round::Means => moments::means(table.features()),
@@ -334,7 +471,8 @@ impl Walk<'_> {
     fn mask(&self, round: Round, vector: Vector) -> Result<Vector> {
         let group = self.knowledge.group.as_ref().expect(ORDER);
         let secret = self.knowledge.secrets.as_ref().expect(ORDER).exchange();
-        let masker = Masker { session: group.session, secret: &secret, owners: &group.owners, place: self.place };
+        let place = group.place.expect("who makes sums is one of those");
+        let masker = Masker { session: group.session, secret: &secret, owners: &group.owners, place };
         let what = match round {
             Round::Means => "means",
             Round::Moments => "moments",
@@ -364,8 +502,8 @@ impl Walk<'_> {
         match round {
             Round::Join => {
                 let mut joins = Vec::with_capacity(artefacts.len());
-                for Artefact { place, body, .. } in &artefacts {
-                    let join = Join::parse(body, self.proposal.owners.len());
+                for (member, Artefact { place, body, .. }) in artefacts.iter().enumerate() {
+                    let join = Join::parse(self.proposal, member, body);
                     joins.push(join.ok_or_else(|| JointError::Body { name: place.file(), from: place.from.clone() })?);
                 }
                 self.secrets(false)?;
@@ -387,12 +525,46 @@ impl Walk<'_> {
                     }
                 }
             }
+            Round::Keys => {
+                self.knowledge.keys = artefacts;
+                Ok(())
+            }
+            Round::Ids => self.member().check_ids(&self.received_of(round, &artefacts)),
+            Round::Contribution => {
+                self.knowledge.contributions = artefacts;
+                Ok(())
+            }
+            Round::Model => {
+                self.knowledge.model = artefacts;
+                Ok(())
+            }
+            Round::Verified => {
+                let member = self.member();
+                let model = member.model_digest(&self.received(Round::Model)[0])?;
+                member.check_verified(model, &self.received_of(round, &artefacts))
+            }
+            Round::Head => self.learn_head(&artefacts),
+            // The sums are not for these eyes.
+            _ if !self.knowledge.group.as_ref().expect(ORDER).reads_sums() => Ok(()),
             sum => {
                 let total = self.sum(sum, &artefacts)?;
                 self.knowledge.sums.push(Digest::of("ciphertune sum 1", [total.as_bytes()]));
                 self.learn_sum(sum, &total)
             }
         }
+    }
+
+    fn learn_head(&mut self, artefacts: &[Artefact]) -> Result<()> {
+        if self.knowledge.scaler.is_none()
+            && let Some(bytes) = self.party.own.get(OWN_SCALER)?
+        {
+            self.knowledge.scaler = Some(Scaler::from_bytes(&bytes)?);
+        }
+        if let Some(scaler) = &self.knowledge.scaler {
+            let head = self.member().head(&self.received_of(Round::Head, artefacts)[0], scaler)?;
+            self.knowledge.head = head;
+        }
+        Ok(())
     }
 
     fn sum(&self, round: Round, artefacts: &[Artefact]) -> Result<Vector> {
@@ -418,6 +590,10 @@ impl Walk<'_> {
         match round {
             Round::Means => {
                 let means = Means::from_sums(total, self.proposal.features.count)?;
+                let plan = self.proposal.training.as_ref().and_then(|training| training.plan.as_ref());
+                if plan.is_some_and(|plan| plan.shape().rows != means.rows) {
+                    return Err(JointError::Sums("means"));
+                }
                 if self.proposal.scaler.kind == ScalerKind::Whiten {
                     let least = ROWS_A_FEATURE * self.proposal.features.count;
                     if means.rows < least && !self.proposal.accept_disclosure {
@@ -433,23 +609,24 @@ impl Walk<'_> {
             }
             _ => known.course.as_mut().expect(ORDER).advance(total),
         }
-        if let (Some(training), Some(means), Some(_), None) =
-            (&self.proposal.training, &known.means, &known.scaler, &known.course)
+        if let (Mode::SecureSum, Some(training), Some(means), Some(_), None) =
+            (self.proposal.mode, &self.proposal.training, &known.means, &known.scaler, &known.course)
         {
             known.course = Some(Course::new(training, means.rows, self.proposal.features.count));
         }
         Ok(())
     }
 
-    /// The digest of all sums.
+    /// The digest of all sums; of none with a key holder, where not everyone may know them.
     fn result(&self) -> Digest {
-        Digest::of("ciphertune result 1", self.knowledge.sums.iter().map(|digest| &digest.0[..]))
+        let sums = if self.proposal.mode == Mode::SecureSum { &self.knowledge.sums[..] } else { &[] };
+        Digest::of("ciphertune result 1", sums.iter().map(|digest| &digest.0[..]))
     }
 
     /// An artefact is missing: waits for it, or stops waiting.
     fn wait(mut self, round: Round, seq: u64) -> Result<Progress> {
         let mut missing = Vec::new();
-        for owner in 0..self.proposal.owners.len() {
+        for owner in round.senders(self.proposal) {
             let place = self.at(round, seq, owner);
             if self.party.shared.get(&place.file())?.is_none() {
                 missing.push(place.from);
@@ -457,7 +634,7 @@ impl Walk<'_> {
         }
         let is_late = self.party.now > self.proposal.deadline;
         // The sums are all there if only the last word is missing.
-        if is_late && self.aborted.is_none() && self.table.is_some() && round != Round::Done {
+        if is_late && self.aborted.is_none() && self.turn.is_some() && round != Round::Done {
             let aborted = Aborted { round: round.to_string(), missing: missing.clone() };
             let json = serde_json::to_vec(&aborted).expect("names are JSON");
             self.party.own.put(ABORTED, &json)?;
@@ -469,10 +646,11 @@ impl Walk<'_> {
     fn progress(self, round: Round, waiting: Vec<String>) -> Result<Progress> {
         let outcome = match round {
             Round::Done => {
-                let Knowledge { means, scaler, course, .. } = self.knowledge;
-                let (means, scaler) = (means.expect(ORDER), scaler.expect(ORDER));
-                let head = course.map(|course| course.head(self.proposal, &scaler)).transpose()?;
-                Some(Outcome { rows: means.rows, scaler, head })
+                let Knowledge { means, scaler, course, head, .. } = self.knowledge;
+                let plan = self.proposal.training.as_ref().and_then(|training| training.plan.as_ref());
+                let rows = means.map(|means| means.rows).or(plan.map(|plan| plan.shape().rows)).expect(ORDER);
+                let trained = course.zip(scaler.as_ref()).map(|(course, scaler)| course.head(self.proposal, scaler));
+                Some(Outcome { rows, head: trained.transpose()?.or(head), scaler })
             }
             _ => None,
         };

@@ -7,8 +7,9 @@
 use crate::error::{JointError, Result};
 use crate::hash::Digest;
 use crate::identity::Card;
+use ciphertune_head::plan::{Contribution, Gives};
 use ciphertune_head::recipe::{Bound, Gradient};
-use ciphertune_head::{Classes, ColumnNames, FeatureTable, Provenance, Recipe, ScalerKind};
+use ciphertune_head::{Classes, ColumnNames, FeatureTable, Plan, Provenance, Recipe, ScalerKind};
 use serde::{Deserialize, Serialize};
 
 /// The proposal's name in a store.
@@ -34,8 +35,8 @@ pub struct Proposal {
     pub title: String,
     /// How the owners work together.
     pub mode: Mode,
-    /// Whose rows: in the order that all sums are told in.
-    pub owners: Vec<Owner>,
+    /// Who takes part: in the order that all sums are told in.
+    pub members: Vec<Member>,
     /// What a row is.
     pub features: Features,
     /// The map of the features that is fitted to all rows together.
@@ -54,21 +55,46 @@ pub struct Proposal {
 pub enum Mode {
     /// By masked sums ([`crate::masked`]): everyone is online in every round.
     SecureSum,
+    /// Owners encrypt under keys of their own, a server trains on the ciphertexts, and a key holder, who has no data, opens
+    /// the model ([`crate::held`]).
+    KeyHolder,
 }
 
-/// What an owner gives to a session.
+/// What a member does in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Whole rows: features and, for a training, labels.
+    /// Has whole rows: features and, for a training, labels.
     Rows,
+    /// Has features, whose labels another owner has.
+    Features,
+    /// Has labels, whose features another owner has.
+    Labels,
+    /// Has the key that models are encrypted under, and no data.
+    Holder,
+    /// Trains on ciphertexts.
+    Server,
+    /// Repeats what the server does, before the model is opened.
+    Verifier,
+}
+
+impl Role {
+    /// What an owner with this role gives to a training; `None` for who is no owner.
+    pub fn gives(self) -> Option<Gives> {
+        match self {
+            Role::Rows => Some(Gives::Rows),
+            Role::Features => Some(Gives::Features),
+            Role::Labels => Some(Gives::Labels),
+            Role::Holder | Role::Server | Role::Verifier => None,
+        }
+    }
 }
 
 /// A line of the roster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Owner {
-    /// What it gives.
+pub struct Member {
+    /// What it does.
     pub role: Role,
     /// Its name and public keys.
     pub card: Card,
@@ -96,7 +122,7 @@ pub struct PooledScaler {
     pub lambda: Option<f64>,
 }
 
-/// A training by sums of gradients.
+/// A training: by sums of gradients, or on ciphertexts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
@@ -104,6 +130,13 @@ pub struct Training {
     pub classes: Vec<String>,
     /// The hyperparameters.
     pub recipe: Recipe,
+    /// With a key holder, the plan: who gives which rows, ring and layout. Its contributions are the owners', in the order of
+    /// the roster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    /// Whether owners of features and of their labels compare the identifiers of their rows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compare_ids: bool,
 }
 
 /// What a proposal is made of.
@@ -111,8 +144,10 @@ pub struct Training {
 pub struct Contents {
     /// For people.
     pub title: String,
-    /// The owners' cards, in the order of the roster.
-    pub cards: Vec<Card>,
+    /// How the owners work together.
+    pub mode: Mode,
+    /// Roles and cards, in the order of the roster.
+    pub members: Vec<Member>,
     /// What a row is.
     pub features: Features,
     /// The scaler.
@@ -126,17 +161,15 @@ pub struct Contents {
 }
 
 impl Proposal {
-    /// A proposal by which owners add up what they have.
+    /// A proposal.
     ///
     /// # Errors
     ///
     /// [`JointError::Proposal`] for what no session does, with the remedy; as [`Card::check`].
     pub fn new(contents: Contents) -> Result<Self> {
-        let owners = contents.cards.into_iter().map(|card| Owner { role: Role::Rows, card }).collect();
-        let Contents { title, features, scaler, training, accept_disclosure, deadline, .. } = contents;
-        let mode = Mode::SecureSum;
+        let Contents { title, mode, members, features, scaler, training, accept_disclosure, deadline } = contents;
         let proposal =
-            Proposal { format: FORMAT, title, mode, owners, features, scaler, training, accept_disclosure, deadline };
+            Proposal { format: FORMAT, title, mode, members, features, scaler, training, accept_disclosure, deadline };
         proposal.check()?;
         Ok(proposal)
     }
@@ -169,27 +202,27 @@ impl Proposal {
 
     fn check(&self) -> Result<()> {
         let refuse = |reason: String| Err(JointError::Proposal(reason));
-        for owner in &self.owners {
+        for owner in &self.members {
             owner.card.check()?;
         }
-        match self.owners.len() {
+        match self.giving().len() {
             0 | 1 => return refuse("a session has at least two owners: with one, train alone".to_owned()),
-            2 if !self.accept_disclosure => {
-                return refuse(
-                    "of two owners each learns the other's sums exactly: let a third take part, or say --accept-disclosure if both owners want that".to_owned(),
-                );
-            }
             n if n > MAX_OWNERS => {
                 return refuse(format!("{n} owners are too many: a session has at most {MAX_OWNERS}"));
             }
             _ => {}
         }
-        for (place, owner) in self.owners.iter().enumerate() {
-            let same = |other: &&Owner| {
+        if self.summing().len() == 2 && !self.accept_disclosure {
+            return refuse(
+                "of two owners each learns the other's sums exactly: let a third take part, or say --accept-disclosure if both owners want that".to_owned(),
+            );
+        }
+        for (place, owner) in self.members.iter().enumerate() {
+            let same = |other: &&Member| {
                 let (a, b) = (&owner.card, &other.card);
                 a.name == b.name || a.sign == b.sign || a.seal == b.seal
             };
-            if let Some(other) = self.owners[..place].iter().find(same) {
+            if let Some(other) = self.members[..place].iter().find(same) {
                 let (a, b) = (&other.card.name, &owner.card.name);
                 return refuse(format!("{a} and {b} have the same name or key: every owner has its own, once"));
             }
@@ -209,6 +242,7 @@ impl Proposal {
         {
             return refuse("lambda belongs to whitening, and lies between 1e-6 and 1e6".to_owned());
         }
+        self.check_roles()?;
         let Some(training) = &self.training else {
             return match self.scaler.kind {
                 ScalerKind::None => refuse("scaler none needs no session: choose whiten, or a training".to_owned()),
@@ -228,7 +262,88 @@ impl Proposal {
         if recipe.batch().is_some() {
             return refuse("a session takes gradients of all rows of all owners: leave out --batch".to_owned());
         }
+        match (self.mode, &training.plan) {
+            (Mode::SecureSum, None) => Ok(()),
+            (Mode::SecureSum, Some(_)) => refuse("a training by sums has no plan".to_owned()),
+            (Mode::KeyHolder, None) => refuse("a training on ciphertexts needs a plan".to_owned()),
+            (Mode::KeyHolder, Some(plan)) => self.check_plan(training, plan),
+        }
+    }
+
+    /// Refuses members that do not make a session of its mode.
+    fn check_roles(&self) -> Result<()> {
+        let refuse = |reason: &str| Err(JointError::Proposal(reason.to_owned()));
+        let count = |role| self.members.iter().filter(|member| member.role == role).count();
+        match self.mode {
+            Mode::SecureSum if count(Role::Rows) < self.members.len() => {
+                refuse("sums are of owners with whole rows, and of nobody else: leave out all other roles")
+            }
+            Mode::SecureSum => Ok(()),
+            Mode::KeyHolder if self.training.is_none() => refuse("a key holder is there for a training: say which"),
+            Mode::KeyHolder if count(Role::Holder) != 1 || count(Role::Server) != 1 => {
+                refuse("a session with a key holder has one key holder and one server")
+            }
+            // Whitening of all rows keeps what is encrypted as large as plans take for granted.
+            Mode::KeyHolder if self.summing().len() > 1 && self.scaler.kind != ScalerKind::Whiten => {
+                refuse("features of several owners are whitened together here: choose --scaler whiten")
+            }
+            Mode::KeyHolder => Ok(()),
+        }
+    }
+
+    /// Refuses a plan that is not of this training and these owners.
+    fn check_plan(&self, training: &Training, plan: &Plan) -> Result<()> {
+        let refuse = |reason: &str| Err(JointError::Proposal(reason.to_owned()));
+        let shape = plan.shape();
+        if (shape.features, shape.classes) != (self.features.count, training.classes.len())
+            || *plan.recipe() != training.recipe
+        {
+            return refuse("the session's plan is of another training: let the coordinator propose it again");
+        }
+        let given = plan.contributions().iter().map(|contribution| Some(contribution.gives));
+        if !given.eq(self.giving().into_iter().map(|place| self.members[place].role.gives())) {
+            return refuse("the session's plan is of other owners: let the coordinator propose it again");
+        }
+        // Only tests may do without security.
+        if plan.is_toy() && !cfg!(test) {
+            return refuse("the session's plan hides nothing: do not go on");
+        }
         Ok(())
+    }
+
+    /// The owners' places in the roster: who gives features, labels, or both.
+    pub fn giving(&self) -> Vec<usize> {
+        self.places(|role| role.gives().is_some())
+    }
+
+    /// The places of those with whom sums are made: all owners of features, if there are several.
+    pub fn summing(&self) -> Vec<usize> {
+        let places = self.places(|role| role.gives().is_some_and(Gives::features));
+        if self.mode == Mode::SecureSum || places.len() > 1 { places } else { Vec::new() }
+    }
+
+    /// The places of the members whose role is of some kind.
+    pub fn places(&self, is: impl Fn(Role) -> bool) -> Vec<usize> {
+        (0..self.members.len()).filter(|place| is(self.members[*place].role)).collect()
+    }
+
+    /// What a member gives to the plan's training: number and contribution.
+    pub fn contribution(&self, place: usize) -> Option<(usize, Contribution)> {
+        let plan = self.training.as_ref()?.plan.as_ref()?;
+        let number = self.giving().iter().position(|giving| *giving == place)?;
+        Some((number, plan.contributions()[number]))
+    }
+
+    /// Of an owner of features or labels, who has the other half of its rows.
+    pub fn partner(&self, place: usize) -> Option<usize> {
+        let (_, own) = self.contribution(place)?;
+        let other = |role: Role| match own.gives {
+            Gives::Rows => false,
+            Gives::Features => role == Role::Labels,
+            Gives::Labels => role == Role::Features,
+        };
+        let meets = |place: &usize| self.contribution(*place).is_some_and(|(_, c)| c.start == own.start);
+        self.places(other).into_iter().find(meets)
     }
 
     /// SHA-256 over the proposal's bytes.
@@ -267,9 +382,9 @@ impl Proposal {
     ///
     /// [`JointError::Proposal`] if the roster does not have this card.
     pub fn place(&self, card: &Card) -> Result<usize> {
-        self.owners.iter().position(|owner| owner.card == *card).ok_or_else(|| {
+        self.members.iter().position(|owner| owner.card == *card).ok_or_else(|| {
             let name = &card.name;
-            JointError::Proposal(match self.owners.iter().any(|owner| owner.card.name == *name) {
+            JointError::Proposal(match self.members.iter().any(|owner| owner.card.name == *name) {
                 true => format!(
                     "the session's roster has other keys for {name} than these: do not go on, and ask the coordinator"
                 ),
@@ -280,15 +395,15 @@ impl Proposal {
 
     /// The owners' names, in the order of the roster.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.owners.iter().map(|owner| owner.card.name.as_str())
+        self.members.iter().map(|owner| owner.card.name.as_str())
     }
 
-    /// Refuses a table whose rows are not what the session is about. Where features come from must be equal, known or not.
+    /// Refuses a table of features whose rows are not what the session is about, for a member of this role. Where features come from must be equal, known or not.
     ///
     /// # Errors
     ///
     /// Those of [`HeadError`](ciphertune_head::HeadError) about tables and labels, [`JointError::Proposal`].
-    pub fn check_table(&self, table: &FeatureTable) -> Result<()> {
+    pub fn check_table(&self, role: Role, table: &FeatureTable) -> Result<()> {
         let features = &self.features;
         if table.columns() != features.count {
             let reason = format!("the table has {} features a row, the session {}", table.columns(), features.count);
@@ -305,10 +420,27 @@ impl Proposal {
         if let Some(names) = &features.names {
             ColumnNames::check(table.names(), Some(&ColumnNames::new(names.clone(), None)?), "training table")?;
         }
-        if let Some(training) = &self.training {
+        if let Some(training) = &self.training
+            && role == Role::Rows
+        {
             Classes::from_names(training.classes.clone())?.indices(table.require_labels()?)?;
         }
         Ok(())
+    }
+
+    /// Refuses another number of rows than the plan has of a member.
+    ///
+    /// # Errors
+    ///
+    /// [`JointError::Proposal`].
+    pub fn check_rows(&self, place: usize, rows: usize) -> Result<()> {
+        match self.contribution(place) {
+            Some((_, contribution)) if contribution.rows != rows => Err(JointError::Proposal(format!(
+                "the table has {rows} rows, and the session's plan {} of this owner: ask the coordinator for another session",
+                contribution.rows
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -2,7 +2,19 @@
 
 use crate::error::{JointError, Result};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io::{Cursor, Read, Seek, Write};
 use std::sync::Mutex;
+
+/// What is read in place.
+pub trait Source: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> Source for T {}
+
+/// What is written to.
+pub trait Sink: Write + Seek {}
+
+impl<T: Write + Seek> Sink for T {}
 
 /// A place for named bytes that are written once and never changed: what all owners share, or what one keeps.
 pub trait Store {
@@ -19,6 +31,20 @@ pub trait Store {
     ///
     /// [`JointError::Rewritten`] if there are others; [`JointError::Store`] if it cannot be written.
     fn put(&self, name: &str, bytes: &[u8]) -> Result<()>;
+
+    /// Opens a name for reading, if it is there: for what is too large to be held.
+    ///
+    /// # Errors
+    ///
+    /// [`JointError::Store`] if it cannot be read.
+    fn open(&self, name: &str) -> Result<Option<Box<dyn Source>>>;
+
+    /// Writes a name that is not there, whole or not at all: not if `write` fails.
+    ///
+    /// # Errors
+    ///
+    /// [`JointError::Rewritten`] if it is there; [`JointError::Store`] if it cannot be written; those of `write`.
+    fn create(&self, name: &str, write: &mut dyn FnMut(&mut dyn Sink) -> Result<()>) -> Result<()>;
 }
 
 /// A store in memory.
@@ -52,6 +78,22 @@ impl Store for MemoryStore {
         match self.lock().entry(name.to_owned()).or_insert_with(|| bytes.to_vec()) {
             there if *there == bytes => Ok(()),
             _ => Err(JointError::Rewritten(name.to_owned())),
+        }
+    }
+
+    fn open(&self, name: &str) -> Result<Option<Box<dyn Source>>> {
+        Ok(self.get(name)?.map(|bytes| Box::new(Cursor::new(bytes)) as Box<dyn Source>))
+    }
+
+    fn create(&self, name: &str, write: &mut dyn FnMut(&mut dyn Sink) -> Result<()>) -> Result<()> {
+        let mut sink = Cursor::new(Vec::new());
+        write(&mut sink)?;
+        match self.lock().entry(name.to_owned()) {
+            Entry::Occupied(_) => Err(JointError::Rewritten(name.to_owned())),
+            Entry::Vacant(place) => {
+                place.insert(sink.into_inner());
+                Ok(())
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ mod merge;
 mod refreshed;
 
 pub use checkpoint::{CHECKPOINT, CHECKPOINT_FORMAT, Checkpoints};
-pub use entry::{ContributionReader, enter};
+pub use entry::{ContributionReader, ContributionUpload, enter};
 pub use merge::{ModelPart, merge};
 pub use refreshed::{Refreshed, Reply};
 

@@ -1,7 +1,7 @@
 //! Tests of whole sessions in memory: pooled scalers and heads of split digits, and everything that is refused.
 
 use super::*;
-use crate::proposal::{Contents, Features, PooledScaler, Training};
+use crate::proposal::{Contents, Features, Member, PooledScaler, Training};
 use crate::store::MemoryStore;
 use ciphertune_head::{Classes, DMatrix, Recipe, twin};
 
@@ -30,10 +30,11 @@ fn contents(identities: &[Identity], features: usize, iterations: usize) -> Cont
     let recipe = Recipe::default_for(iterations).unwrap();
     Contents {
         title: "digits".to_owned(),
-        cards: identities.iter().map(Identity::card).collect(),
+        mode: Mode::SecureSum,
+        members: identities.iter().map(|identity| Member { role: Role::Rows, card: identity.card() }).collect(),
         features: Features { count: features, names: None, provenance: None },
         scaler: PooledScaler { kind: ScalerKind::Whiten, lambda: None },
-        training: Some(Training { classes, recipe }),
+        training: Some(Training { classes, recipe, plan: None, compare_ids: false }),
         accept_disclosure: false,
         deadline: DEADLINE,
     }
@@ -60,11 +61,17 @@ impl Owners {
     }
 
     fn party(&self, owner: usize, now: u64) -> Party<'_> {
-        Party { identity: &self.identities[owner], shared: &self.shared, own: &self.own[owner], now }
+        Party {
+            identity: &self.identities[owner],
+            shared: &self.shared,
+            own: &self.own[owner],
+            now,
+            memory: usize::MAX,
+        }
     }
 
     fn next(&self, owner: usize, table: &FeatureTable) -> Result<Progress> {
-        self.party(owner, 0).next(&self.proposal, table, &[])
+        self.party(owner, 0).next(&self.proposal, &Turn::of(table), &[])
     }
 
     /// Everyone's turn, until all are done.
@@ -137,11 +144,13 @@ fn owners_of_disjoint_classes_train_the_head_of_the_pooled_rows() {
         assert_eq!(outcome.rows, 1_200);
         assert_near(outcome.head.as_ref().unwrap(), &head);
         let expected = scaler.apply(table.features()).unwrap();
-        let difference = (outcome.scaler.apply(table.features()).unwrap() - &expected).amax() / expected.amax();
+        let difference =
+            (outcome.scaler.as_ref().unwrap().apply(table.features()).unwrap() - &expected).amax() / expected.amax();
         assert!(difference < 1e-9, "{difference:e}");
         // The same for all, to the last bit: all have the same integers.
         assert_eq!(outcome.head, outcomes[0].head);
-        assert_eq!(outcome.scaler.to_bytes().unwrap(), outcomes[0].scaler.to_bytes().unwrap());
+        let bytes = |outcome: &Outcome| outcome.scaler.as_ref().unwrap().to_bytes().unwrap();
+        assert_eq!(bytes(outcome), bytes(&outcomes[0]));
     }
     let rest = digits(1_797).select(&(1_200..1_797).collect::<Vec<_>>());
     let right = |head: &Head| head.evaluate(&rest).unwrap().right;
@@ -170,7 +179,8 @@ fn a_session_without_training_gives_the_scaler_alone() {
         assert!(outcomes[0].head.is_none());
         let fitted = Scaler::fit(kind, None, table.features()).unwrap();
         let expected = fitted.apply(table.features()).unwrap();
-        let difference = (outcomes[0].scaler.apply(table.features()).unwrap() - &expected).amax() / expected.amax();
+        let difference = (outcomes[0].scaler.as_ref().unwrap().apply(table.features()).unwrap() - &expected).amax()
+            / expected.amax();
         assert!(difference < 1e-9, "{kind}: {difference:e}");
     }
 }
@@ -206,13 +216,13 @@ fn an_owner_who_does_not_send_is_named_and_the_round_is_void_after_the_deadline(
             (round.to_owned(), &["owner-1".to_owned()][..])
         );
         assert!(progress.outcome.is_none() && !progress.aborted && progress.sent.is_empty());
-        let late = owners.party(0, DEADLINE + 1).next(&owners.proposal, &tables[0], &[]).unwrap();
+        let late = owners.party(0, DEADLINE + 1).next(&owners.proposal, &Turn::of(&tables[0]), &[]).unwrap();
         assert!(late.aborted && late.outcome.is_none(), "{round}");
         let aborted = read_aborted(&owners.own[0]).unwrap().unwrap();
         assert_eq!(aborted, Aborted { round: round.to_owned(), missing: vec!["owner-1".to_owned()] });
         // Who is late sends nothing any more, and an aborted session stays so.
         let before = owners.shared.names();
-        assert!(owners.party(1, DEADLINE + 1).next(&owners.proposal, &tables[1], &[]).unwrap().aborted);
+        assert!(owners.party(1, DEADLINE + 1).next(&owners.proposal, &Turn::of(&tables[1]), &[]).unwrap().aborted);
         assert!(owners.next(0, &tables[0]).unwrap().aborted);
         assert_eq!(owners.shared.names(), before);
     }
@@ -265,20 +275,20 @@ fn two_tables_in_one_session_and_one_table_with_other_owners_are_refused() {
     let join = |earlier: &Earlier, table: &FeatureTable, owners: &Owners| {
         let (own, shared) = (MemoryStore::default(), MemoryStore::default());
         let party = Party { own: &own, shared: &shared, ..owners.party(0, 0) };
-        party.next(&owners.proposal, table, std::slice::from_ref(earlier)).map(drop)
+        party.next(&owners.proposal, &Turn::of(table), std::slice::from_ref(earlier)).map(drop)
     };
     let error = join(&earlier, &tables[0], &others).unwrap_err();
     assert!(matches!(&error, JointError::UsedTable { title } if title == "digits"), "{error}");
     // Other rows, the same owners, or a first sum that nobody can complete, are no danger.
     join(&earlier, &tables[1], &others).unwrap();
     join(&earlier, &tables[0], &owners).unwrap();
-    owners.party(0, DEADLINE + 1).next(&owners.proposal, &tables[0], &[]).unwrap();
+    owners.party(0, DEADLINE + 1).next(&owners.proposal, &Turn::of(&tables[0]), &[]).unwrap();
     let void = Earlier::read(&owners.own[0], "owner-0").unwrap().unwrap();
     assert!(!void.may_be_complete);
     join(&void, &tables[0], &others).unwrap();
     // Later rounds leave a complete first sum behind.
     let (owners, tables) = up_to("moments", 1);
-    owners.party(0, DEADLINE + 1).next(&owners.proposal, &tables[0], &[]).unwrap();
+    owners.party(0, DEADLINE + 1).next(&owners.proposal, &Turn::of(&tables[0]), &[]).unwrap();
     assert!(Earlier::read(&owners.own[0], "owner-0").unwrap().unwrap().may_be_complete);
     assert!(Earlier::read(&MemoryStore::default(), "owner-0").unwrap().is_none());
 }
@@ -332,7 +342,7 @@ fn an_owner_that_read_other_artefacts_is_noticed_before_anything_more_is_sent() 
     let joins: Vec<Join> = (0..3)
         .map(|k| {
             let (join, _) = Artefact::parse(&owners.shared.get(&format!("join.owner-{k}")).unwrap().unwrap()).unwrap();
-            Join::parse(&join.body, 3).unwrap()
+            Join::parse(&owners.proposal, k, &join.body).unwrap()
         })
         .collect();
     let secrets = Secrets::from_bytes(&owners.own[2].get(SECRETS).unwrap().unwrap()).unwrap();

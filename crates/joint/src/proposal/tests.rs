@@ -5,15 +5,22 @@ use crate::identity::Identity;
 use ciphertune_head::DMatrix;
 use ciphertune_head::recipe::{Preset, RecipeOverrides};
 
+fn member(role: Role, name: &str) -> Member {
+    Member { role, card: Identity::generate(name).unwrap().card() }
+}
+
 fn contents(owners: usize) -> Contents {
     Contents {
         title: "three clinics".to_owned(),
-        cards: (0..owners).map(|k| Identity::generate(&format!("owner-{k}")).unwrap().card()).collect(),
+        mode: Mode::SecureSum,
+        members: (0..owners).map(|k| member(Role::Rows, &format!("owner-{k}"))).collect(),
         features: Features { count: 3, names: None, provenance: None },
         scaler: PooledScaler { kind: ScalerKind::Whiten, lambda: None },
         training: Some(Training {
             classes: vec!["a".to_owned(), "b".to_owned()],
             recipe: Recipe::default_for(2).unwrap(),
+            plan: None,
+            compare_ids: false,
         }),
         accept_disclosure: false,
         deadline: 2_000_000_000,
@@ -53,22 +60,22 @@ fn a_fingerprint_has_sixteen_digits_and_changes_with_every_key_in_the_roster() {
     assert!(fingerprint.split(' ').all(|group| group.len() == 4 && group.bytes().all(|b| b.is_ascii_digit())));
     proposal.check_fingerprint(&fingerprint.replace(' ', "-")).unwrap();
     let mut swapped = proposal.clone();
-    swapped.owners[1].card = Card { name: "owner-1".into(), ..Identity::generate("mallory").unwrap().card() };
+    swapped.members[1].card = Card { name: "owner-1".into(), ..Identity::generate("mallory").unwrap().card() };
     let error = swapped.check_fingerprint(&fingerprint).unwrap_err();
     assert!(matches!(error, JointError::Fingerprint { .. }), "{error}");
-    let error = swapped.place(&proposal.owners[1].card).unwrap_err().to_string();
+    let error = swapped.place(&proposal.members[1].card).unwrap_err().to_string();
     assert!(error.contains("other keys for owner-1"), "{error}");
 }
 
 #[test]
 fn sessions_that_nobody_can_run_are_refused_with_a_remedy() {
-    assert!(refused(|c| c.cards.truncate(1)).contains("train alone"));
-    assert!(refused(|c| c.cards.truncate(2)).contains("each learns the other's sums exactly"));
+    assert!(refused(|c| c.members.truncate(1)).contains("train alone"));
+    assert!(refused(|c| c.members.truncate(2)).contains("each learns the other's sums exactly"));
     let two = Contents { accept_disclosure: true, ..contents(2) };
     assert_eq!(Proposal::new(two).unwrap().names().count(), 2);
-    assert!(refused(|c| c.cards[2] = c.cards[0].clone()).contains("owner-0 and owner-0 have the same name"));
-    assert!(refused(|c| c.cards[2].seal = c.cards[1].seal).contains("owner-1 and owner-2"));
-    assert!(refused(|c| c.cards[1].name = "B".into()).contains("\"B\" is no name"));
+    assert!(refused(|c| c.members[2] = c.members[0].clone()).contains("owner-0 and owner-0 have the same name"));
+    assert!(refused(|c| c.members[2].card.seal = c.members[1].card.seal).contains("owner-1 and owner-2"));
+    assert!(refused(|c| c.members[1].card.name = "B".into()).contains("\"B\" is no name"));
     assert!(refused(|c| c.features.count = 0).contains("0 features"));
     assert!(refused(|c| c.features.count = MAX_FEATURES + 1).contains("1 to 4096"));
     assert!(refused(|c| c.features.names = Some(vec!["x".into()])).contains("have 1 names"));
@@ -104,8 +111,8 @@ fn tables_of_other_features_labels_or_origin_are_refused() {
     let table = |columns: usize, label: &str| {
         FeatureTable::new(DMatrix::zeros(2, columns), Some(vec![label.to_owned(); 2])).unwrap()
     };
-    proposal.check_table(&table(3, "b")).unwrap();
-    let message = |table: &FeatureTable| proposal.check_table(table).unwrap_err().to_string();
+    proposal.check_table(Role::Rows, &table(3, "b")).unwrap();
+    let message = |table: &FeatureTable| proposal.check_table(Role::Rows, table).unwrap_err().to_string();
     assert!(message(&table(4, "b")).contains("4 features a row, the session 3"));
     assert!(message(&table(3, "c")).contains("\"c\""));
     assert!(message(&FeatureTable::new(DMatrix::zeros(2, 3), None).unwrap()).contains("no labels"));
@@ -116,6 +123,6 @@ fn tables_of_other_features_labels_or_origin_are_refused() {
         ..contents(3)
     })
     .unwrap();
-    of_backbone.check_table(&table(3, "b").with_provenance(provenance)).unwrap();
-    assert!(of_backbone.check_table(&table(3, "b")).unwrap_err().to_string().contains("unknown origin"));
+    of_backbone.check_table(Role::Rows, &table(3, "b").with_provenance(provenance)).unwrap();
+    assert!(of_backbone.check_table(Role::Rows, &table(3, "b")).unwrap_err().to_string().contains("unknown origin"));
 }

@@ -67,8 +67,12 @@ impl<R: Read + Seek + Send> ContributionReader<R> {
         self.key
     }
 
-    /// Reads and checks the ciphertexts, and keeps none.
-    fn checked(self) -> Result<Checked<R>> {
+    /// Reads and checks the ciphertexts, and keeps none: they are read again when they are entered.
+    ///
+    /// # Errors
+    ///
+    /// For a contribution that is damaged or does not hold what its plan says.
+    pub fn read(self) -> Result<ContributionUpload<R>> {
         let inputs = self.plan.inputs();
         let given = self.plan.given(self.plan.contributions()[self.index]);
         let runs: Vec<&[usize]> = given.chunk_by(|a, b| inputs[*a].role == inputs[*b].role).collect();
@@ -89,20 +93,26 @@ impl<R: Read + Seek + Send> ContributionReader<R> {
         }
         reader.read_all(|_, _| false)?;
         let runs = runs.iter().map(|run| run.to_vec()).collect();
-        Ok(Checked { reader, runs })
+        let Self { plan, parameters, job, key, index, .. } = self;
+        Ok(ContributionUpload { plan, parameters, job, key, index, reader, runs })
     }
 }
 
-/// A contribution that was read as a whole.
-struct Checked<R> {
+/// A contribution that was read and checked as a whole.
+pub struct ContributionUpload<R> {
+    plan: Plan,
+    parameters: Parameters,
+    job: JobId,
+    key: KeyId,
+    index: usize,
     reader: GroupReader<R>,
     /// Of every group, what of the upload its ciphertexts are.
     runs: Vec<Vec<usize>>,
 }
 
-impl<R: Read + Seek + Send> Checked<R> {
+impl<R: Read + Seek + Send> ContributionUpload<R> {
     /// Those of some ciphertexts of the upload that are there, each with its place in the upload.
-    fn read(&mut self, wanted: std::ops::Range<usize>) -> Result<Vec<(usize, Ciphertext)>> {
+    fn read_again(&mut self, wanted: std::ops::Range<usize>) -> Result<Vec<(usize, Ciphertext)>> {
         let mut found = Vec::new();
         for (group, run) in self.runs.iter().enumerate() {
             let places =
@@ -125,7 +135,7 @@ impl<R: Read + Seek + Send> Checked<R> {
 /// [`HeadError::Mismatch`] for contributions and keys that do not belong together, or of which one is missing or there twice;
 /// for what is damaged; if `out` fails.
 pub fn enter<R: Read + Seek + Send>(
-    contributions: Vec<(ContributionReader<R>, EntryKey)>,
+    contributions: Vec<(ContributionUpload<R>, EntryKey)>,
     out: &mut (impl Write + Seek),
     progress: &(dyn Fn(usize, usize) -> Result<()> + Sync),
 ) -> Result<(u64, usize)> {
@@ -162,14 +172,13 @@ pub fn enter<R: Read + Seek + Send>(
         scales: run.iter().map(|input| input.scale).collect(),
     };
     let groups: Vec<Group> = runs.iter().map(group).collect();
-    let (readers, keys): (Vec<ContributionReader<R>>, Vec<EntryKey>) = contributions.into_iter().unzip();
-    let mut readers = readers.into_iter().map(ContributionReader::checked).collect::<Result<Vec<_>>>()?;
+    let (mut uploads, keys): (Vec<ContributionUpload<R>>, Vec<EntryKey>) = contributions.into_iter().unzip();
     let writer = document(JOB, *JOB_FORMATS.end(), &plan, job, holder);
     let bytes = files::write_full_streamed(writer, &parameters, &groups, out, |place, range| {
         let wanted = starts[place] + range.start..starts[place] + range.end;
         let mut sent: Vec<Vec<(&EntryKey, Ciphertext)>> = wanted.clone().map(|_| Vec::new()).collect();
-        for (reader, key) in readers.iter_mut().zip(&keys) {
-            for (index, ciphertext) in reader.read(wanted.clone())? {
+        for (upload, key) in uploads.iter_mut().zip(&keys) {
+            for (index, ciphertext) in upload.read_again(wanted.clone())? {
                 sent[index - wanted.start].push((key, ciphertext));
             }
         }
