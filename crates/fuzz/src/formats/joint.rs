@@ -7,7 +7,7 @@ use ciphertune_head::{Recipe, ScalerKind};
 use ciphertune_joint::artefact::{Artefact, Place};
 use ciphertune_joint::hash::Digest;
 use ciphertune_joint::identity::{self, Card, Identity};
-use ciphertune_joint::proposal::{Contents, Features, PooledScaler, Proposal, Training};
+use ciphertune_joint::proposal::{Contents, Features, Member, Mode, PooledScaler, Proposal, Role, Training};
 
 use super::{Format, bytes, hash};
 
@@ -21,12 +21,15 @@ fn identity(name: &str, byte: u8) -> Identity {
 fn proposal() -> Proposal {
     let contents = Contents {
         title: "damaged".to_owned(),
-        cards: (1..4).map(|k| identity(&format!("owner-{k}"), k).card()).collect(),
+        mode: Mode::SecureSum,
+        members: (1..4).map(|k| Member { role: Role::Rows, card: identity(&format!("owner-{k}"), k).card() }).collect(),
         features: Features { count: 2, names: Some(vec!["a".to_owned(), "b".to_owned()]), provenance: None },
         scaler: PooledScaler { kind: ScalerKind::Whiten, lambda: None },
         training: Some(Training {
             classes: vec!["0".to_owned(), "1".to_owned()],
             recipe: Recipe::default_for(2).expect("a recipe"),
+            plan: None,
+            compare_ids: false,
         }),
         accept_disclosure: false,
         deadline: 2_000_000_000,

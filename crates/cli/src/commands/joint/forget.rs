@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ciphertune_joint::held::SECRET_KEY;
 use ciphertune_joint::party::{Party, SECRETS};
 use ciphertune_joint::store::Store;
 use ciphertune_session::files;
+use ciphertune_session::memory;
 use clap::Args;
 
 use super::keys::{OwnerFolder, proposed, shared};
@@ -44,12 +46,19 @@ impl Forget {
         if wiped.exists() {
             overwrite(&wiped)?;
         }
-        if own.get(SECRETS)?.is_none() {
+        let key = own.file(SECRET_KEY);
+        if own.get(SECRETS)?.is_none() && !key.exists() {
             say!("nothing is kept of this session's secrets")?;
             return Ok(());
         }
         if !self.anyway {
-            let party = Party { identity: &owner.identity, shared: &shared, own: &own, now: now() };
+            let party = Party {
+                identity: &owner.identity,
+                shared: &shared,
+                own: &own,
+                now: now(),
+                memory: memory::limit(None),
+            };
             let progress = party.status(&proposal)?;
             if !progress.aborted && (progress.outcome.is_none() || !progress.waiting.is_empty()) {
                 let waiting = progress.waiting.join(", ");
@@ -60,8 +69,14 @@ impl Forget {
                 return Err(CliError::input(message));
             }
         }
-        fs::rename(&path, &wiped).map_err(|error| files::cannot_write(&path, &error))?;
-        overwrite(&wiped)?;
+        // The key that rows or models are encrypted under first: what is left says that there was a session.
+        if key.exists() {
+            overwrite(&key)?;
+        }
+        if path.exists() {
+            fs::rename(&path, &wiped).map_err(|error| files::cannot_write(&path, &error))?;
+            overwrite(&wiped)?;
+        }
         say!("forgot the secrets of the session; scaler, head and the digest of the table stay")?;
         Ok(())
     }

@@ -1,14 +1,15 @@
 //! `joint next`: an owner's turn.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ciphertune_head::LabelColumn;
-use ciphertune_joint::party::{Outcome, Party, Progress};
-use ciphertune_joint::proposal::Proposal;
+use ciphertune_joint::party::{Outcome, Party, Progress, Turn};
+use ciphertune_joint::proposal::{Proposal, Role};
 use ciphertune_session::examples::Reader;
-use ciphertune_session::files::{NewFile, Privacy};
+use ciphertune_session::files::{self, NewFile, Privacy};
+use ciphertune_session::memory;
 use clap::Args;
 
 use super::folder::FolderStore;
@@ -16,6 +17,7 @@ use super::keys::{OwnerFolder, proposed, shared};
 use crate::errors::{CliError, Result};
 use crate::inputs::{BackboneFlags, TrainFlags};
 use crate::progress::Terminal;
+use crate::sizes::parse_size;
 use crate::text::{count, say};
 
 /// The scaler that comes out of a session.
@@ -28,6 +30,7 @@ pub const HEAD: &str = "head.safetensors";
 /// The first time, give the fingerprint that the coordinator read aloud. Run it again until it says that the session is
 /// done: it never does anything twice, and says for whom it waits. It may be stopped at any time.
 #[derive(Args)]
+#[command(mut_group("training", |group| group.required(false)))]
 pub struct Next {
     /// Folder that all owners share
     #[arg(long, value_name = "DIR")]
@@ -45,11 +48,34 @@ pub struct Next {
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     wait: u64,
 
+    /// For who has labels only: a text file with one label a line, in the order of the features' rows
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["train", "images"])]
+    only_labels: Option<PathBuf>,
+
+    /// For who has features or labels only: a text file with the identifier of every row, one a line
+    #[arg(long, value_name = "FILE")]
+    ids: Option<PathBuf>,
+
+    /// Most memory that a server or verifier may take, such as 8G [default: what is free]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    memory: Option<usize>,
+
     #[command(flatten)]
     train: TrainFlags,
 
     #[command(flatten)]
     backbone: BackboneFlags,
+}
+
+/// The lines of a text file, without the spaces around them; empty ones at its end do not count.
+fn lines(path: &Path) -> Result<Vec<String>> {
+    let text = String::from_utf8(files::read(path)?)
+        .map_err(|_| CliError::input("this is no text in UTF-8: write one entry a line").in_file(path))?;
+    let lines: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_owned()).collect();
+    match lines.iter().position(String::is_empty) {
+        Some(line) => Err(CliError::input(format!("line {} is empty: write one entry a line", line + 1)).in_file(path)),
+        None => Ok(lines),
+    }
 }
 
 /// Seconds since 1970-01-01, UTC.
@@ -64,7 +90,8 @@ impl Next {
         let (shared, owner) = (shared(&self.dir)?, OwnerFolder::open(&self.keys)?);
         let proposal = proposed(&shared)?;
         let own = owner.session(&proposal);
-        let party = |now| Party { identity: &owner.identity, shared: &shared, own: &own, now };
+        let memory = memory::limit(self.memory);
+        let party = |now| Party { identity: &owner.identity, shared: &shared, own: &own, now, memory };
         match &self.fingerprint {
             Some(fingerprint) => drop(party(now()).agree(fingerprint)?),
             None if party(now()).agreed()?.is_none() => {
@@ -73,13 +100,24 @@ impl Next {
             }
             None => {}
         }
+        let role = proposal.members[proposal.place(&owner.identity.card())?].role;
         let place = self.train.place();
-        let reader = Reader::new(self.backbone.choice(), proposal.features.provenance.as_ref(), &[place], &terminal)?;
-        let table = reader.read(&place, LabelColumn::Present)?.table;
+        let table = match place.table.or(place.images) {
+            None => None,
+            Some(_) => {
+                let provenance = proposal.features.provenance.as_ref();
+                let reader = Reader::new(self.backbone.choice(), provenance, &[place], &terminal)?;
+                let labels = if role == Role::Features { LabelColumn::Absent } else { LabelColumn::Present };
+                Some(reader.read(&place, labels)?.table)
+            }
+        };
+        let [labels, ids] = [&self.only_labels, &self.ids].map(|path| path.as_deref().map(lines).transpose());
+        let (labels, ids) = (labels?, ids?);
+        let turn = Turn { table: table.as_ref(), labels: labels.as_deref(), ids: ids.as_deref() };
         let earlier = owner.earlier(&proposal)?;
         let begin = Instant::now();
         loop {
-            let progress = party(now()).next(&proposal, &table, &earlier)?;
+            let progress = party(now()).next(&proposal, &turn, &earlier)?;
             for sent in &progress.sent {
                 say!("sent {sent}")?;
             }
@@ -112,7 +150,9 @@ fn write_outcome(own: &FolderStore, outcome: Option<&Outcome>) -> Result<()> {
         true => Ok(()),
         false => NewFile::plan(&own.file(name), Privacy::Private, false)?.write(&bytes),
     };
-    write(SCALER, outcome.scaler.to_bytes()?)?;
+    if let Some(scaler) = &outcome.scaler {
+        write(SCALER, scaler.to_bytes()?)?;
+    }
     if let Some(head) = &outcome.head {
         write(HEAD, head.to_bytes()?)?;
     }
@@ -135,8 +175,10 @@ pub fn tell(proposal: &Proposal, own: &FolderStore, progress: &Progress) -> Resu
         say!("  until the deadline, in {} h {:02} min; run the same command again", left / 60, left % 60)?;
         return Ok(());
     };
-    say!("done: {} of {}", count(outcome.rows, "row"), count(proposal.owners.len(), "owner"))?;
-    say!("  {}  the scaler of all rows", own.file(SCALER).display())?;
+    say!("done: {} of {}", count(outcome.rows, "row"), count(proposal.giving().len(), "owner"))?;
+    if outcome.scaler.is_some() {
+        say!("  {}  the scaler of all rows", own.file(SCALER).display())?;
+    }
     if outcome.head.is_some() {
         say!("  {}  the head, for all owners the same", own.file(HEAD).display())?;
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ciphertune_joint::party::Party;
+use ciphertune_session::memory;
 use clap::Args;
 
 use super::keys::{OwnerFolder, proposed, shared};
@@ -35,7 +36,8 @@ impl Status {
             say!("  {}, recipe {}, {iterations}", count(training.classes.len(), "class"), training.recipe.name())?;
         }
         let own = owner.session(&proposal);
-        let party = Party { identity: &owner.identity, shared: &shared, own: &own, now: now() };
+        let party =
+            Party { identity: &owner.identity, shared: &shared, own: &own, now: now(), memory: memory::limit(None) };
         if party.agreed()?.is_none() {
             say!("this owner has not agreed to it yet; next: ciphertune joint next with the fingerprint")?;
             return Ok(());
