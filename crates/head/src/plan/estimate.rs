@@ -253,9 +253,9 @@ impl Estimate {
         self.precision.weight_bound()
     }
 
-    /// B: a bound on the Euclidean norm of the error of all w weights together, which the noise flooding must hide: margin
-    /// times the predicted deviation of one times sqrt(w) + 6.45, which independent errors exceed with a probability below
-    /// 2^-30 even without the margin.
+    /// B: a bound on the Euclidean norm of the error of all w weights together, which the noise flooding must hide: the
+    /// predicted deviation of one times margin sqrt(w), or three quarters of that plus 6.45 where there are few weights:
+    /// the norm of independent errors exceeds sqrt(w) by 6.45 with a probability below 2^-30.
     pub fn norm_bound(&self) -> f64 {
         self.precision.norm_bound()
     }
@@ -317,7 +317,8 @@ impl Precision {
     }
 
     fn norm_bound(&self) -> f64 {
-        self.margin * self.deviation * ((self.weights as f64).sqrt() + NORM_TAIL)
+        let usual = self.margin * (self.weights as f64).sqrt();
+        self.deviation * usual.max(0.75 * usual + NORM_TAIL)
     }
 
     fn flooding_deviation(&self, releases: u32) -> f64 {
