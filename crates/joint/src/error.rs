@@ -139,7 +139,7 @@ pub enum JointError {
         /// Its owner.
         from: String,
         /// Why.
-        error: HeadError,
+        error: Box<HeadError>,
     },
     /// A payload that is missing, or another than its artefact says.
     #[error("{name} is missing or not what {from} signed: ask {from} to send it again")]

@@ -306,7 +306,11 @@ impl Member<'_> {
     }
 
     fn refused(&self, received: &Received, error: ciphertune_head::HeadError) -> JointError {
-        JointError::Refused { name: received.file.clone(), from: self.name(received.place).to_owned(), error }
+        JointError::Refused {
+            name: received.file.clone(),
+            from: self.name(received.place).to_owned(),
+            error: Box::new(error),
+        }
     }
 
     /// Server or verifier: enters all contributions and trains. Returns the digest of the model, which is kept as the
