@@ -156,3 +156,128 @@ fn who_is_missing_is_named_and_what_must_not_be_is_refused() {
     scratch.succeeds(&format!("{new} --owners ada,bo --accept-disclosure --train no"));
     scratch.fails(2, "joint join --dir OTHER --keys ada/KEYS --name dee", &["the keys of ada"]);
 }
+
+/// Starts every member's turns, each in a process of its own, and waits until all have ended well.
+fn all_turns(scratch: &Scratch, turns: &[String]) -> Vec<String> {
+    let children: Vec<Child> = turns.iter().map(|turn| started(scratch, turn)).collect();
+    let ended = children.into_iter().map(|child| child.wait_with_output().expect("it ends"));
+    ended
+        .map(|output| {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+            text
+        })
+        .collect()
+}
+
+fn fingerprint(out: &str) -> String {
+    let line = out.lines().find(|line| line.contains("fingerprint ")).expect("a fingerprint");
+    line.split("fingerprint ").nth(1).expect("digits").replace(' ', "-")
+}
+
+fn held(names: &[&str], new: &str) -> (Scratch, String) {
+    let (scratch, _) = joined();
+    scratch.make("HELD");
+    for name in names {
+        scratch.make(name);
+        scratch.succeeds(&format!("joint join --dir HELD --keys {name}/KEYS --name {name}"));
+    }
+    let out = scratch.succeeds(&format!("joint new --dir HELD --like all.csv --iterations 2 --train server {new}"));
+    assert!(out.contains("evaluation keys"), "{out}");
+    let digits = fingerprint(&out);
+    (scratch, digits)
+}
+
+fn right(scratch: &Scratch, owner: &str) -> usize {
+    let head = Head::from_bytes(&outcome_of(scratch, owner, "head.safetensors")).unwrap();
+    let table = FeatureTable::parse(&scratch.read("all.csv"), TableFormat::Csv, LabelColumn::Present).unwrap();
+    head.evaluate(&table).unwrap().right
+}
+
+/// Of the one session that ended with it.
+fn outcome_of(scratch: &Scratch, owner: &str, name: &str) -> Vec<u8> {
+    let sessions = fs::read_dir(scratch.path(&format!("{owner}/KEYS/sessions"))).expect("sessions");
+    let files = sessions.map(|entry| entry.expect("an entry").path().join(name));
+    fs::read(files.into_iter().find(|path| path.exists()).expect("an outcome")).expect("it is read")
+}
+
+#[test]
+fn owners_send_ciphertexts_and_get_a_head_from_a_holder_who_has_no_data() {
+    let (scratch, digits) = held(
+        &["ada", "bo", "cyd", "hal", "sam", "vic"],
+        "--owners ada,bo,cyd --rows 80,80,80 --holder hal --server sam --verifiers vic",
+    );
+    let mut turns: Vec<String> =
+        OWNERS.iter().map(|owner| format!("--keys {owner}/KEYS --train {owner}/rows.csv")).collect();
+    turns.extend(["hal", "sam", "vic"].map(|name| format!("--keys {name}/KEYS")));
+    let turns: Vec<String> =
+        turns.iter().map(|turn| format!("joint next --dir HELD --fingerprint {digits} --wait 300 {turn}")).collect();
+    let said = all_turns(&scratch, &turns);
+    assert!(said[3].contains("sent keys.hal") && said[4].contains("sent model.sam"), "{said:?}");
+    let heads: Vec<Vec<u8>> = OWNERS.iter().map(|owner| outcome_of(&scratch, owner, "head.safetensors")).collect();
+    assert!(heads[0] == heads[1] && heads[1] == heads[2]);
+    let table = FeatureTable::parse(&scratch.read("all.csv"), TableFormat::Csv, LabelColumn::Present).unwrap();
+    let pooled = pooled_head(&scratch).evaluate(&table).unwrap().right;
+    assert!(right(&scratch, "ada") + 6 > pooled, "{} {pooled}", right(&scratch, "ada"));
+    // Secrets go when they are told to, and nobody but the owners has a scaler.
+    for name in ["ada", "hal"] {
+        scratch.succeeds(&format!("joint forget --dir HELD --keys {name}/KEYS"));
+    }
+    for name in ["ada", "hal", "sam"] {
+        let sessions = fs::read_dir(scratch.path(&format!("{name}/KEYS/sessions"))).unwrap();
+        for folder in sessions.map(|entry| entry.unwrap().path()) {
+            assert!(!folder.join("secret.key").exists(), "{name}");
+            assert_eq!(folder.join("scaler.safetensors").exists(), name == "ada", "{name}");
+        }
+    }
+}
+
+#[test]
+fn features_and_labels_in_different_hands_make_a_head_and_other_orders_are_refused() {
+    let new = "--features ada --labels bo --rows 240 --holder hal --server sam";
+    for swapped in [true, false] {
+        let (scratch, digits) = held(&["ada", "bo", "hal", "sam"], new);
+        let all = String::from_utf8(scratch.read("all.csv")).unwrap();
+        let mut ids: Vec<String> = (0..240).map(|row| format!("patient {row}")).collect();
+        let halves: (Vec<&str>, Vec<&str>) = all.lines().map(|line| line.split_once(',').unwrap()).unzip();
+        scratch.write("labels.txt", halves.0.join("\n"));
+        scratch.write("features.csv", halves.1.join("\n"));
+        scratch.write("ids.txt", ids.join("\n"));
+        ids.swap(1, 2);
+        scratch.write("other.txt", ids.join("\n"));
+        let others = if swapped { "other.txt" } else { "ids.txt" };
+        let turn = |turn: String| format!("joint next --dir HELD --fingerprint {digits} --wait 200 {turn}");
+        let ada = turn("--keys ada/KEYS --train features.csv --ids ids.txt".into());
+        let bo = turn(format!("--keys bo/KEYS --only-labels labels.txt --ids {others}"));
+        let turns = [ada, bo, turn("--keys hal/KEYS".into()), turn("--keys sam/KEYS".into())];
+        if !swapped {
+            all_turns(&scratch, &turns);
+            assert!(right(&scratch, "ada") > 200, "{}", right(&scratch, "ada"));
+            continue;
+        }
+        let joins = turns.iter().map(|turn| turn.replace("--wait 200", "--wait 0"));
+        joins.for_each(|turn| drop(scratch.succeeds(&turn)));
+        scratch.succeeds(&turns[0].replace("--wait 200", "--wait 0"));
+        // It sends what tells so, and nothing more.
+        assert!(!scratch.ciphertune(&turns[1].replace("--wait 200", "--wait 0")).status.success());
+        for turn in &turns[..2] {
+            let turn = turn.replace("--wait 200", "--wait 0");
+            scratch.fails(2, &turn, &["the rows of ada and of bo are not the same"]);
+        }
+    }
+}
+
+#[test]
+fn sessions_with_a_key_holder_that_cannot_be_are_refused_with_the_remedy() {
+    let scratch = Scratch::new();
+    scratch.write("all.csv", table(240, 6, 3, 1));
+    scratch.make("NEW");
+    let refused = |more: &str, part: &str| {
+        scratch.fails(2, &format!("joint new --dir NEW --like all.csv {more}"), &[part]);
+    };
+    refused("--owners ada,bo,cyd --holder hal", "--train server");
+    refused("--owners ada,bo,cyd --train server --rows 1,2,3", "--holder");
+    let server = "--owners ada,bo,cyd --train server --holder hal --server sam";
+    refused(&format!("{server} --rows 80,80"), "2 numbers of rows for 3 owners");
+    refused(&format!("{server} --rows 80,80,80"), "ada has not joined");
+}

@@ -63,7 +63,7 @@ pub struct New {
     without_ids: bool,
 
     /// A table like those of all owners: its columns, their names and, without --classes, its labels are taken over; no row
-    /// of it is
+    /// of it is. With --features and --classes, a table of features alone
     #[arg(long, value_name = "FILE")]
     like: PathBuf,
 

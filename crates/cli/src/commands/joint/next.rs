@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ciphertune_head::LabelColumn;
 use ciphertune_joint::party::{Outcome, Party, Progress, Turn};
-use ciphertune_joint::proposal::{Proposal, Role};
+use ciphertune_joint::proposal::{Mode, Proposal, Role};
 use ciphertune_session::examples::Reader;
 use ciphertune_session::files::{self, NewFile, Privacy};
 use ciphertune_session::memory;
@@ -164,7 +164,7 @@ pub fn tell(proposal: &Proposal, own: &FolderStore, progress: &Progress) -> Resu
     let waiting = progress.waiting.join(", ");
     if progress.aborted {
         let message = format!(
-            "the deadline is past and {} of {waiting} is missing, so the sum is void: make a new session with the others, by ciphertune joint new in another folder",
+            "the deadline is past and {} of {waiting} is missing, so the session is void: make a new session with the others, by ciphertune joint new in another folder",
             progress.round
         );
         return Err(CliError::input(message));
@@ -183,6 +183,9 @@ pub fn tell(proposal: &Proposal, own: &FolderStore, progress: &Progress) -> Resu
         say!("  {}  the head, for all owners the same", own.file(HEAD).display())?;
     }
     match waiting.is_empty() {
+        true if proposal.mode == Mode::KeyHolder => {
+            say!("all have read the same; next: ciphertune joint forget wipes the secrets of this session")?;
+        }
         true => say!("all owners have the same sums; next: ciphertune joint forget wipes the secrets of this session")?,
         false => say!("waiting for the last word of {waiting}: that all have read the same")?,
     }
