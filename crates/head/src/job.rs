@@ -36,8 +36,10 @@ mod upload;
 use std::ops::RangeInclusive;
 
 use ciphertune_ckks::container::{ContainerWriter, Header};
+use ciphertune_ckks::files::Group;
 use ciphertune_ckks::{KeyId, Parameters, files};
 
+use crate::layout::Input;
 use crate::{HeadError, Plan, Result};
 
 /// Kind of a job: the encrypted features and labels.
@@ -88,6 +90,16 @@ fn group_name(role: crate::layout::Role) -> &'static str {
         crate::layout::Role::Offset => "offset",
         crate::layout::Role::Weights => "weights",
     }
+}
+
+/// Some ciphertexts of an upload, by their places in it, as a document groups them: in runs of one role.
+fn in_groups<'a>(inputs: &[Input], wanted: &'a [usize]) -> Vec<(&'a [usize], Group)> {
+    let runs = wanted.chunk_by(|a, b| inputs[*a].role == inputs[*b].role);
+    let group = |run: &'a [usize]| {
+        let (Input { role, level, .. }, scales) = (inputs[run[0]], run.iter().map(|index| inputs[*index].scale));
+        (run, Group { name: group_name(role).into(), level, scales: scales.collect() })
+    };
+    runs.map(group).collect()
 }
 
 /// The plan in a document.

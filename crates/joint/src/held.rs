@@ -28,7 +28,7 @@ use ciphertune_head::job::owner::{self, Keys, OwnRows, ReleasedWeights};
 use ciphertune_head::job::server::{ContributionReader, JobReader, enter};
 use ciphertune_head::plan::Contribution;
 use ciphertune_head::train::Returned;
-use ciphertune_head::{Classes, ColumnNames, FeatureTable, Head, Plan, Scaler};
+use ciphertune_head::{FeatureTable, Head, Plan, Scaler};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256};
 
@@ -49,8 +49,8 @@ pub fn payload(file: &str) -> String {
     format!("{file}.data")
 }
 
-/// A member of a session whose digest is known.
-pub struct Member<'a> {
+/// A member at work, in a session whose digest is known.
+pub struct Actor<'a> {
     /// What all agree on.
     pub proposal: &'a Proposal,
     /// The session.
@@ -131,7 +131,7 @@ fn copy(source: &mut dyn Read, sinks: &mut [&mut dyn Write]) -> Result<()> {
     }
 }
 
-impl Member<'_> {
+impl Actor<'_> {
     fn training(&self) -> (&Training, &Plan) {
         let training = self.proposal.training.as_ref().expect("a session with a key holder has a training");
         (training, training.plan.as_ref().expect("and a plan"))
@@ -399,10 +399,8 @@ impl Member<'_> {
         if weights.job() != self.job() {
             return Err(self.no_body(received));
         }
-        let head = weights.head(plan, scaler, Classes::from_names(training.classes.clone())?).map_err(refused)?;
-        let features = &self.proposal.features;
-        let names = features.names.clone().map(|names| ColumnNames::new(names, None)).transpose()?;
-        Ok(Some(head.with_provenance(features.provenance.clone()).with_names(names)?))
+        let head = weights.head(plan, scaler, training.all_classes()?).map_err(refused)?;
+        self.proposal.features.mark(head).map(Some)
     }
 
     /// The scaler of an owner who has all features; of several they fit it together.

@@ -11,7 +11,7 @@
 use crate::artefact::{Artefact, Place};
 use crate::error::{JointError, Result};
 use crate::hash::Digest;
-use crate::held::{Member, Received};
+use crate::held::{Actor, Received};
 use crate::identity::Identity;
 use crate::masked::{self, Masker, Vector, Width};
 use crate::moments::{self, Means};
@@ -20,7 +20,7 @@ use crate::round::{Group, Join, Round, Secrets};
 use crate::store::Store;
 use crate::training::{self, Course};
 use ciphertune_head::job::owner::OwnRows;
-use ciphertune_head::{Classes, DMatrix, FeatureTable, Head, Scaler, ScalerKind};
+use ciphertune_head::{DMatrix, FeatureTable, Head, Scaler, ScalerKind};
 use serde::{Deserialize, Serialize};
 
 /// The digest of the table, in an owner's store.
@@ -242,7 +242,7 @@ impl Party<'_> {
         }
         if let (Some(labels), Some(training)) = (turn.labels, &proposal.training) {
             proposal.check_rows(place, labels.len())?;
-            Classes::from_names(training.classes.clone())?.indices(labels)?;
+            training.all_classes()?.indices(labels)?;
         }
         let digest = table_digest(turn);
         self.check_earlier(proposal, digest, earlier)?;
@@ -324,10 +324,8 @@ struct Knowledge {
     course: Option<Course>,
     /// Of all sums.
     sums: Vec<Digest>,
-    /// With a key holder: the artefacts of its keys, of the contributions and of the model.
-    keys: Vec<Artefact>,
-    contributions: Vec<Artefact>,
-    model: Vec<Artefact>,
+    /// The artefacts of rounds with a key holder.
+    held: Vec<(Round, Vec<Artefact>)>,
     head: Option<Head>,
 }
 
@@ -359,7 +357,7 @@ impl Walk<'_> {
         {
             // First what the artefact speaks of.
             if round.has_payload() {
-                self.member().share_payload(&mine)?;
+                self.actor().share_payload(&mine)?;
             }
             self.party.shared.put(&mine, bytes)?;
             self.sent.push(mine.clone());
@@ -385,14 +383,14 @@ impl Walk<'_> {
         let body = match round {
             Round::Join => Join::body(self.proposal, self.party.identity, self.secrets(true)?)?,
             Round::Done => self.result().0.to_vec(),
-            Round::Keys => self.member().make_keys(&place.file())?,
-            Round::Ids => self.member().make_ids(self.turn.and_then(|turn| turn.ids))?,
+            Round::Keys => self.actor().make_keys(&place.file())?,
+            Round::Ids => self.actor().make_ids(self.turn.and_then(|turn| turn.ids))?,
             Round::Contribution => self.contribution(&place.file())?,
             Round::Model | Round::Verified => {
                 let (keys, contributions) = (self.received(Round::Keys), self.received(Round::Contribution));
-                Member::model_body(self.member().make_model(&place.file(), &keys[0], &contributions)?)
+                Actor::model_body(self.actor().make_model(&place.file(), &keys[0], &contributions)?)
             }
-            Round::Head => self.member().make_head(&self.received(Round::Model)[0])?,
+            Round::Head => self.actor().make_head(&self.received(Round::Model)[0])?,
             sum => {
                 let masked = self.mask(sum, self.vector(sum)?)?;
                 let group = self.knowledge.group.as_ref().expect(ORDER);
@@ -402,38 +400,25 @@ impl Walk<'_> {
         Artefact { place, transcript: self.transcript, body }.to_bytes(self.party.identity)
     }
 
-    /// This member, where a key holder is one.
-    fn member(&self) -> Member<'_> {
+    /// This member at work, where a key holder is one.
+    fn actor(&self) -> Actor<'_> {
         let Party { identity, shared, own, memory, .. } = *self.party;
         let session = self.knowledge.group.as_ref().expect(ORDER).session;
-        Member { proposal: self.proposal, session, identity, place: self.place, own, shared, memory }
+        Actor { proposal: self.proposal, session, identity, place: self.place, own, shared, memory }
     }
 
-    /// The artefacts of an earlier round with a key holder.
+    /// The artefacts of a round with a key holder that is over.
     fn received(&self, round: Round) -> Vec<Received<'_>> {
-        let artefacts = match round {
-            Round::Keys => &self.knowledge.keys,
-            Round::Contribution => &self.knowledge.contributions,
-            _ => &self.knowledge.model,
-        };
-        self.received_of(round, artefacts)
-    }
-
-    fn received_of<'b>(&self, round: Round, artefacts: &'b [Artefact]) -> Vec<Received<'b>> {
-        let places = round.senders(self.proposal).into_iter();
-        let received = |(place, artefact): (usize, &'b Artefact)| Received {
-            place,
-            file: artefact.place.file(),
-            body: &artefact.body,
-        };
-        places.zip(artefacts).map(received).collect()
+        let (_, artefacts) = self.knowledge.held.iter().find(|(found, _)| *found == round).expect(ORDER);
+        let sent = round.senders(self.proposal).into_iter().zip(artefacts);
+        sent.map(|(place, sent)| Received { place, file: sent.place.file(), body: &sent.body }).collect()
     }
 
     /// This owner's rows, encrypted.
     fn contribution(&self, file: &str) -> Result<Vec<u8>> {
-        let (turn, member) = (self.turn.expect("nothing is made without a turn"), self.member());
+        let (turn, actor) = (self.turn.expect("nothing is made without a turn"), self.actor());
         let training = self.proposal.training.as_ref().expect("a session with a key holder has a training");
-        let classes = Classes::from_names(training.classes.clone())?;
+        let classes = training.all_classes()?;
         let scaler = match (&self.knowledge.scaler, turn.table) {
             (Some(scaler), _) => Some(scaler.clone()),
             (None, Some(table)) => Some(self.alone(table)?),
@@ -441,14 +426,14 @@ impl Walk<'_> {
         };
         let features = turn.table.zip(scaler.as_ref());
         let labels = turn.own_labels(self.proposal.members[self.place].role);
-        member.make_contribution(file, &self.received(Round::Keys)[0], &OwnRows { features, labels, classes: &classes })
+        actor.make_contribution(file, &self.received(Round::Keys)[0], &OwnRows { features, labels, classes: &classes })
     }
 
     /// The scaler of an owner who has all features, which it keeps for the head.
     fn alone(&self, table: &FeatureTable) -> Result<Scaler> {
         let bytes = match self.party.own.get(OWN_SCALER)? {
             Some(bytes) => bytes,
-            None => keep(self.party.own, OWN_SCALER, &self.member().own_scaler(table)?.to_bytes()?)?,
+            None => keep(self.party.own, OWN_SCALER, &self.actor().own_scaler(table)?.to_bytes()?)?,
         };
         Ok(Scaler::from_bytes(&bytes)?)
     }
@@ -525,25 +510,10 @@ impl Walk<'_> {
                     }
                 }
             }
-            Round::Keys => {
-                self.knowledge.keys = artefacts;
-                Ok(())
+            Round::Keys | Round::Ids | Round::Contribution | Round::Model | Round::Verified | Round::Head => {
+                self.knowledge.held.push((round, artefacts));
+                self.learn_held(round)
             }
-            Round::Ids => self.member().check_ids(&self.received_of(round, &artefacts)),
-            Round::Contribution => {
-                self.knowledge.contributions = artefacts;
-                Ok(())
-            }
-            Round::Model => {
-                self.knowledge.model = artefacts;
-                Ok(())
-            }
-            Round::Verified => {
-                let member = self.member();
-                let model = member.model_digest(&self.received(Round::Model)[0])?;
-                member.check_verified(model, &self.received_of(round, &artefacts))
-            }
-            Round::Head => self.learn_head(&artefacts),
             // The sums are not for these eyes.
             _ if !self.knowledge.group.as_ref().expect(ORDER).reads_sums() => Ok(()),
             sum => {
@@ -554,14 +524,26 @@ impl Walk<'_> {
         }
     }
 
-    fn learn_head(&mut self, artefacts: &[Artefact]) -> Result<()> {
+    fn learn_held(&mut self, round: Round) -> Result<()> {
+        match round {
+            Round::Ids => self.actor().check_ids(&self.received(round)),
+            Round::Verified => {
+                let actor = self.actor();
+                actor.check_verified(actor.model_digest(&self.received(Round::Model)[0])?, &self.received(round))
+            }
+            Round::Head => self.learn_head(),
+            _ => Ok(()),
+        }
+    }
+
+    fn learn_head(&mut self) -> Result<()> {
         if self.knowledge.scaler.is_none()
             && let Some(bytes) = self.party.own.get(OWN_SCALER)?
         {
             self.knowledge.scaler = Some(Scaler::from_bytes(&bytes)?);
         }
         if let Some(scaler) = &self.knowledge.scaler {
-            let head = self.member().head(&self.received_of(Round::Head, artefacts)[0], scaler)?;
+            let head = self.actor().head(&self.received(Round::Head)[0], scaler)?;
             self.knowledge.head = head;
         }
         Ok(())
@@ -590,8 +572,7 @@ impl Walk<'_> {
         match round {
             Round::Means => {
                 let means = Means::from_sums(total, self.proposal.features.count)?;
-                let plan = self.proposal.training.as_ref().and_then(|training| training.plan.as_ref());
-                if plan.is_some_and(|plan| plan.shape().rows != means.rows) {
+                if self.proposal.plan().is_some_and(|plan| plan.shape().rows != means.rows) {
                     return Err(JointError::Sums("means"));
                 }
                 if self.proposal.scaler.kind == ScalerKind::Whiten {
@@ -647,8 +628,8 @@ impl Walk<'_> {
         let outcome = match round {
             Round::Done => {
                 let Knowledge { means, scaler, course, head, .. } = self.knowledge;
-                let plan = self.proposal.training.as_ref().and_then(|training| training.plan.as_ref());
-                let rows = means.map(|means| means.rows).or(plan.map(|plan| plan.shape().rows)).expect(ORDER);
+                let rows =
+                    means.map(|means| means.rows).or(self.proposal.plan().map(|plan| plan.shape().rows)).expect(ORDER);
                 let trained = course.zip(scaler.as_ref()).map(|(course, scaler)| course.head(self.proposal, scaler));
                 Some(Outcome { rows, head: trained.transpose()?.or(head), scaler })
             }

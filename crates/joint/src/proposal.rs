@@ -9,7 +9,7 @@ use crate::hash::Digest;
 use crate::identity::Card;
 use ciphertune_head::plan::{Contribution, Gives};
 use ciphertune_head::recipe::{Bound, Gradient};
-use ciphertune_head::{Classes, ColumnNames, FeatureTable, Plan, Provenance, Recipe, ScalerKind};
+use ciphertune_head::{Classes, ColumnNames, FeatureTable, Head, Plan, Provenance, Recipe, ScalerKind};
 use serde::{Deserialize, Serialize};
 
 /// The proposal's name in a store.
@@ -76,6 +76,29 @@ pub enum Role {
     Server,
     /// Repeats what the server does, before the model is opened.
     Verifier,
+}
+
+impl Training {
+    /// The classes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Classes::from_names`]; a proposal that was checked has none.
+    pub fn all_classes(&self) -> Result<Classes> {
+        Ok(Classes::from_names(self.classes.clone())?)
+    }
+}
+
+impl Features {
+    /// The head of a training on these features, with what is known of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Head::with_names`].
+    pub fn mark(&self, head: Head) -> Result<Head> {
+        let names = self.names.clone().map(|names| ColumnNames::new(names, None)).transpose()?;
+        Ok(head.with_provenance(self.provenance.clone()).with_names(names)?)
+    }
 }
 
 impl Role {
@@ -249,7 +272,7 @@ impl Proposal {
                 _ => Ok(()),
             };
         };
-        Classes::from_names(training.classes.clone())?;
+        training.all_classes()?;
         let recipe = &training.recipe;
         if (recipe.scaler(), recipe.lambda()) != (self.scaler.kind, self.scaler.lambda) {
             return refuse("the recipe names another scaler than the session: name one".to_owned());
@@ -311,6 +334,11 @@ impl Proposal {
         Ok(())
     }
 
+    /// The plan of a training on ciphertexts.
+    pub fn plan(&self) -> Option<&Plan> {
+        self.training.as_ref()?.plan.as_ref()
+    }
+
     /// The owners' places in the roster: who gives features, labels, or both.
     pub fn giving(&self) -> Vec<usize> {
         self.places(|role| role.gives().is_some())
@@ -329,7 +357,7 @@ impl Proposal {
 
     /// What a member gives to the plan's training: number and contribution.
     pub fn contribution(&self, place: usize) -> Option<(usize, Contribution)> {
-        let plan = self.training.as_ref()?.plan.as_ref()?;
+        let plan = self.plan()?;
         let number = self.giving().iter().position(|giving| *giving == place)?;
         Some((number, plan.contributions()[number]))
     }
@@ -423,7 +451,7 @@ impl Proposal {
         if let Some(training) = &self.training
             && role == Role::Rows
         {
-            Classes::from_names(training.classes.clone())?.indices(table.require_labels()?)?;
+            training.all_classes()?.indices(table.require_labels()?)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::error::{JointError, Result};
 use crate::masked::{Vector, Width};
 use crate::proposal::{Proposal, Training};
 use ciphertune_head::descent::{Descent, Rows};
-use ciphertune_head::{Classes, ColumnNames, DMatrix, FeatureTable, Head, Preconditioned, Scaler};
+use ciphertune_head::{DMatrix, FeatureTable, Head, Preconditioned, Scaler};
 use ethnum::I256;
 
 /// Fraction bits of a gradient.
@@ -53,10 +53,8 @@ impl Course {
     /// Those of [`Head::new`]: weights that are not finite, if training diverged.
     pub fn head(&self, proposal: &Proposal, scaler: &Scaler) -> Result<Head> {
         let training = proposal.training.as_ref().expect("there was a training");
-        let classes = Classes::from_names(training.classes.clone())?;
-        let head = Head::from_scaled(scaler, &self.descent.weights(), classes, &training.recipe)?;
-        let names = proposal.features.names.clone().map(|names| ColumnNames::new(names, None)).transpose()?;
-        Ok(head.with_provenance(proposal.features.provenance.clone()).with_names(names)?)
+        let weights = self.descent.weights();
+        proposal.features.mark(Head::from_scaled(scaler, &weights, training.all_classes()?, &training.recipe)?)
     }
 }
 
@@ -66,7 +64,7 @@ impl Course {
 ///
 /// Those of [`Preconditioned::new`] and [`Classes::indices`]; [`JointError::Diverged`] if it is not finite.
 pub fn gradient(training: &Training, scaler: &Scaler, course: &Course, table: &FeatureTable) -> Result<Vector> {
-    let labels = Classes::from_names(training.classes.clone())?.indices(table.require_labels()?)?;
+    let labels = training.all_classes()?.indices(table.require_labels()?)?;
     let x = scaler.apply_with_ones(table.features())?;
     // Refuses rows too far from all others; s = 1 for the recipes that a proposal takes.
     Preconditioned::new(&training.recipe, &x)?;

@@ -11,7 +11,7 @@ use twox_hash::XxHash3_128;
 use super::{ciphertext_limbs, pack_poly, read_poly};
 use crate::ciphertext::Half;
 use crate::container::packing::packed_bytes;
-use crate::container::{Container, ContainerError, ContainerStream, ContainerWriter, Packed, Tensor};
+use crate::container::{Container, ContainerError, ContainerStream, ContainerWriter, Packed, Sink, Tensor};
 use crate::{Ciphertext, Error, Parameters, Result, SeededCiphertext};
 
 /// Adds seeded ciphertexts that share a level under `name`: `name.c0`, a packed row each, `name.seed` u8 `[count, 32]`,
@@ -48,6 +48,29 @@ pub struct Group {
 /// Ciphertexts that are made, packed and written at once.
 const AT_ONCE: usize = 16;
 
+impl Group {
+    /// Writes the packed rows of all ciphertexts, a few at a time, which have to be of the `form` that was announced.
+    fn write<C, E: From<Error> + From<ContainerError>>(
+        &self,
+        sink: &mut Sink<'_>,
+        mut make: impl FnMut(Range<usize>) -> std::result::Result<Vec<C>, E>,
+        form: impl Fn(&C) -> (usize, f64),
+        mut pack: impl FnMut(Vec<C>) -> Vec<Vec<u8>>,
+    ) -> std::result::Result<(), E> {
+        for first in (0..self.scales.len()).step_by(AT_ONCE) {
+            let range = first..(first + AT_ONCE).min(self.scales.len());
+            let made = make(range.clone())?;
+            let announced = self.scales[range.clone()].iter().map(|scale| (self.level, *scale));
+            if made.len() != range.len() || !made.iter().map(&form).eq(announced) {
+                let message = format!("would hold other ciphertexts {} than announced", self.name);
+                return Err(Error::File(message).into());
+            }
+            pack(made).iter().try_for_each(|row| sink(row))?;
+        }
+        Ok(())
+    }
+}
+
 /// Writes a container whose ciphertexts [`read_seeded`] reads, a few at a time: `make` is asked for some of a group (by
 /// its place in `groups`), and they are dropped when they are written. Each ciphertext's row gets a digest of its own
 /// ([`crate::container`]). Returns the number of bytes written.
@@ -79,19 +102,16 @@ pub fn write_seeded_streamed<E: From<Error> + From<ContainerError>>(
         if part == "seed" {
             return Ok(sink(&std::mem::take(&mut seeds[place]))?);
         }
-        let group = &groups[place];
-        for first in (0..group.scales.len()).step_by(AT_ONCE) {
-            let range = first..(first + AT_ONCE).min(group.scales.len());
-            let made = make(place, range.clone())?;
-            let fits = |(c, scale): (&SeededCiphertext, &f64)| c.level() == group.level && c.scale == *scale;
-            if made.len() != range.len() || !made.iter().zip(&group.scales[range]).all(fits) {
-                return Err(Error::File(format!("would hold other ciphertexts {name} than announced")).into());
-            }
-            seeds[place].extend(made.iter().flat_map(|c| c.seed));
-            let rows: Vec<Vec<u8>> = made.into_par_iter().map(|c| pack_poly(ring, &c.c0)).collect();
-            rows.iter().try_for_each(|row| sink(row))?;
-        }
-        Ok(())
+        let form = |c: &SeededCiphertext| (c.level(), c.scale);
+        groups[place].write(
+            sink,
+            |range| make(place, range),
+            form,
+            |made| {
+                seeds[place].extend(made.iter().flat_map(|c| c.seed));
+                made.into_par_iter().map(|c| pack_poly(ring, &c.c0)).collect()
+            },
+        )
     })
 }
 
@@ -122,19 +142,16 @@ pub fn write_full_streamed<E: From<Error> + From<ContainerError>>(
     writer.write_streamed(out, |tensor, sink| {
         let Some((name, HALVES)) = tensor.rsplit_once('.') else { return Ok(()) };
         let Some(place) = groups.iter().position(|group| group.name == name) else { return Ok(()) };
-        let group = &groups[place];
-        for first in (0..group.scales.len()).step_by(AT_ONCE) {
-            let range = first..(first + AT_ONCE).min(group.scales.len());
-            let made = make(place, range.clone())?;
-            let fits = |(c, scale): (&Ciphertext, &f64)| c.level() == group.level && c.scale == *scale;
-            if made.len() != range.len() || !made.iter().zip(&group.scales[range]).all(fits) {
-                return Err(Error::File(format!("would hold other ciphertexts {name} than announced")).into());
-            }
-            let halves: Vec<&Half> = made.iter().flat_map(|c| [&c.c0, &c.c1]).collect();
-            let rows: Vec<Vec<u8>> = halves.into_par_iter().map(|half| pack_poly(ring, &half.words(ring))).collect();
-            rows.iter().try_for_each(|row| sink(row))?;
-        }
-        Ok(())
+        let form = |c: &Ciphertext| (c.level(), c.scale);
+        groups[place].write(
+            sink,
+            |range| make(place, range),
+            form,
+            |made| {
+                let halves: Vec<&Half> = made.iter().flat_map(|c| [&c.c0, &c.c1]).collect();
+                halves.into_par_iter().map(|half| pack_poly(ring, &half.words(ring))).collect()
+            },
+        )
     })
 }
 

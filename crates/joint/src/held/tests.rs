@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::party::{Outcome, Party, Progress, Turn};
-use crate::proposal::{self, Contents, Features, Member as Of, Mode, PooledScaler};
+use crate::proposal::{self, Contents, Features, Member, Mode, PooledScaler};
 use crate::round::Round;
 use crate::store::{MemoryStore, Sink};
 use ciphertune_head::layout::{LayoutKind, Shape};
@@ -87,7 +87,8 @@ impl Session {
         let plan = plan::choose(shape, &recipe, &Constraints { given, ..toy }).unwrap();
         let classes = (0..CLASSES).map(|class| class.to_string()).collect();
         let compare_ids = owners.contains(&Role::Labels);
-        let members = roles.iter().zip(&identities).map(|(role, identity)| Of { role: *role, card: identity.card() });
+        let members =
+            roles.iter().zip(&identities).map(|(role, identity)| Member { role: *role, card: identity.card() });
         let proposal = Proposal::new(Contents {
             title: "clouds".into(),
             mode: Mode::KeyHolder,
@@ -154,7 +155,7 @@ impl Session {
         let training = self.proposal.training.as_ref().unwrap();
         let scaler = Scaler::fit(ScalerKind::Whiten, None, self.all.features()).unwrap();
         let x = scaler.apply_with_ones(self.all.features()).unwrap();
-        let classes = Classes::from_names(training.classes.clone()).unwrap();
+        let classes = training.all_classes().unwrap();
         let labels = classes.indices(self.all.labels().unwrap()).unwrap();
         let weights = twin::train(&training.recipe, &x, &labels, CLASSES).pop().unwrap().weights;
         Head::from_scaled(&scaler, &weights, classes, &training.recipe).unwrap()
@@ -231,7 +232,7 @@ fn masks_are_for_their_owner_and_entry_keys_for_those_who_compute() {
     let body = |name: &str| crate::artefact::Artefact::parse(&session.shared.get(name).unwrap().unwrap()).unwrap().0;
     let keys = body("keys.hal");
     let session_digest = keys.place.session;
-    let member = |place: usize| Member {
+    let member = |place: usize| Actor {
         proposal: &session.proposal,
         session: session_digest,
         identity: &session.identities[place],

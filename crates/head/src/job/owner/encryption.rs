@@ -8,10 +8,10 @@ use ciphertune_ckks::{Encoder, KeyId, encrypt as encrypt_slots, files};
 use nalgebra::DMatrix;
 use rayon::prelude::*;
 
-use super::super::{JOB, JOB_FORMATS, document, group_name};
+use super::super::{JOB, JOB_FORMATS, document, in_groups};
 use super::cleanup::{Covariance, power_iteration};
 use super::{Keys, Record, kept};
-use crate::layout::{Input, Layout, Plain, Source};
+use crate::layout::{Layout, Plain, Source};
 use crate::{Classes, FeatureTable, HeadError, Plan, Preconditioned, Result, Scaler};
 
 /// A job as the owner made it.
@@ -99,12 +99,7 @@ pub(super) fn write_upload(
     progress: &(dyn Fn(usize, usize) -> Result<()> + Sync),
 ) -> Result<(u64, usize)> {
     let (plan, inputs) = (&keys.plan, keys.plan.inputs());
-    let runs: Vec<&[usize]> = wanted.chunk_by(|a, b| inputs[*a].role == inputs[*b].role).collect();
-    let group = |run: &&[usize]| {
-        let Input { role, level, .. } = inputs[run[0]];
-        Group { name: group_name(role).into(), level, scales: run.iter().map(|index| inputs[*index].scale).collect() }
-    };
-    let groups: Vec<Group> = runs.iter().map(group).collect();
+    let (runs, groups): (Vec<&[usize]>, Vec<Group>) = in_groups(&inputs, wanted).into_iter().unzip();
     let encoder = Encoder::new(plan.literal().log_n);
     let done = std::sync::atomic::AtomicUsize::new(0);
     let encrypt = |index: usize| {

@@ -12,10 +12,9 @@ use ciphertune_ckks::{Ciphertext, EntryKey, KeyId, Parameters, enter_all, files}
 use rayon::prelude::*;
 
 use super::super::{
-    CONTRIBUTION, CONTRIBUTION_FORMAT, CONTRIBUTION_INDEX, JOB, JOB_FORMATS, JobId, document, group_name, job_id_of,
+    CONTRIBUTION, CONTRIBUTION_FORMAT, CONTRIBUTION_INDEX, JOB, JOB_FORMATS, JobId, document, in_groups, job_id_of,
     origin,
 };
-use crate::layout::Input;
 use crate::{HeadError, Plan, Result};
 
 /// A contribution of which only the header was read.
@@ -75,24 +74,21 @@ impl<R: Read + Seek + Send> ContributionReader<R> {
     pub fn read(self) -> Result<ContributionUpload<R>> {
         let inputs = self.plan.inputs();
         let given = self.plan.given(self.plan.contributions()[self.index]);
-        let runs: Vec<&[usize]> = given.chunk_by(|a, b| inputs[*a].role == inputs[*b].role).collect();
-        let names: Vec<&str> = runs.iter().map(|run| group_name(inputs[run[0]].role)).collect();
+        let groups = in_groups(&inputs, &given);
+        let names: Vec<&str> = groups.iter().map(|(_, group)| group.name.as_str()).collect();
         let wrong = || {
             let message = "the contribution's ciphertexts are not those that its plan asks for: encrypt them again with this version";
             HeadError::InvalidArtefact(message.into())
         };
         let mut reader = GroupReader::new(&self.parameters, self.stream, &names)?;
-        let fits = |((level, scale), index): ((usize, f64), &usize)| {
-            level == inputs[*index].level && scale == inputs[*index].scale
+        let matches = |(place, (_, group)): (usize, &(&[usize], Group))| {
+            reader.forms(place).eq(group.scales.iter().map(|scale| (group.level, *scale)))
         };
-        let matches = |(group, run): (usize, &&[usize])| {
-            reader.forms(group).len() == run.len() && reader.forms(group).zip(run.iter()).all(fits)
-        };
-        if !runs.iter().enumerate().all(matches) {
+        if !groups.iter().enumerate().all(matches) {
             return Err(wrong());
         }
         reader.read_all(|_, _| false)?;
-        let runs = runs.iter().map(|run| run.to_vec()).collect();
+        let runs = groups.iter().map(|(run, _)| run.to_vec()).collect();
         let Self { plan, parameters, job, key, index, .. } = self;
         Ok(ContributionUpload { plan, parameters, job, key, index, reader, runs })
     }
@@ -164,18 +160,13 @@ pub fn enter<R: Read + Seek + Send>(
         return Err(mismatch(format!("contribution {missing} is missing")));
     }
     let inputs = plan.inputs();
-    let runs: Vec<&[Input]> = inputs.chunk_by(|a, b| a.role == b.role).collect();
-    let starts: Vec<usize> = (0..runs.len()).map(|place| runs[..place].iter().map(|run| run.len()).sum()).collect();
-    let group = |run: &&[Input]| Group {
-        name: group_name(run[0].role).into(),
-        level: run[0].level,
-        scales: run.iter().map(|input| input.scale).collect(),
-    };
-    let groups: Vec<Group> = runs.iter().map(group).collect();
+    let everything: Vec<usize> = (0..inputs.len()).collect();
+    let (runs, groups): (Vec<&[usize]>, Vec<Group>) = in_groups(&inputs, &everything).into_iter().unzip();
     let (mut uploads, keys): (Vec<ContributionUpload<R>>, Vec<EntryKey>) = contributions.into_iter().unzip();
     let writer = document(JOB, *JOB_FORMATS.end(), &plan, job, holder);
     let bytes = files::write_full_streamed(writer, &parameters, &groups, out, |place, range| {
-        let wanted = starts[place] + range.start..starts[place] + range.end;
+        let first = runs[place][range.start];
+        let wanted = first..first + range.len();
         let mut sent: Vec<Vec<(&EntryKey, Ciphertext)>> = wanted.clone().map(|_| Vec::new()).collect();
         for (upload, key) in uploads.iter_mut().zip(&keys) {
             for (index, ciphertext) in upload.read_again(wanted.clone())? {
