@@ -62,7 +62,7 @@ impl Course {
 ///
 /// # Errors
 ///
-/// Those of [`Preconditioned::new`] and [`Classes::indices`]; [`JointError::Diverged`] if it is not finite.
+/// Those of [`Preconditioned::new`] and [`Classes::indices`](ciphertune_head::Classes::indices); [`JointError::Diverged`] if it is not finite.
 pub fn gradient(training: &Training, scaler: &Scaler, course: &Course, table: &FeatureTable) -> Result<Vector> {
     let labels = training.all_classes()?.indices(table.require_labels()?)?;
     let x = scaler.apply_with_ones(table.features())?;
